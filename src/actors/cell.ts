@@ -1,0 +1,204 @@
+// The runtime's side of one actor: its mailbox, its turn, and all that dies with it.
+
+import type { Logger } from '../base/log.ts'
+import type { Actor, Hooks } from './actor.ts'
+import type { Timer } from './clock.ts'
+import type { Route } from './http.ts'
+import { text } from './http.ts'
+import { type ActorEvent, type Handler, Mailbox, type Reply } from './mailbox.ts'
+import type { Peer } from './peer.ts'
+import type { Pid } from './pid.ts'
+import type { Entry } from './protocol.ts'
+
+/** What a cell needs of its runtime. */
+export interface CellHost {
+  /** The cell has work now and had none before. */
+  runnable(cell: Cell): void
+  /** The cell has ended: take it off the books and tell those who are linked to it. */
+  ended(cell: Cell): void
+  /** The process is useless without the actor that failed. */
+  fatal(cell: Cell, error: unknown): void
+}
+
+export interface Served {
+  readonly entry: Entry
+  readonly handler: Handler
+}
+
+export class Cell {
+  readonly id: string
+  readonly pid: Pid
+  readonly actor: Actor
+  readonly log: Logger
+  readonly mailbox = new Mailbox()
+  readonly handlers = new Map<string, Served>()
+  readonly routes = new Map<string, Route>()
+  /** Pids this actor is linked to. */
+  readonly links = new Set<Pid>()
+  /** Local actors that are linked to this one. */
+  readonly watchers = new Set<Cell>()
+  /** Peers of which some actor is linked to this one. */
+  readonly remoteWatchers = new Set<Peer>()
+  readonly waiters: (() => void)[] = []
+  /** Whether the runtime has it in its queue of runnable cells. */
+  queued = false
+  ended = false
+  hooks: Hooks | undefined
+
+  readonly #host: CellHost
+  readonly #timers = new Set<Timer>()
+  /** Questions taken whose answer is still being worked on. */
+  readonly #unanswered = new Set<Reply>()
+
+  constructor(id: string, pid: Pid, actor: Actor, log: Logger, host: CellHost) {
+    this.id = id
+    this.pid = pid
+    this.actor = actor
+    this.log = log
+    this.#host = host
+    for (const { protocol, handlers } of actor.serves) {
+      for (const [name, entry] of Object.entries(protocol.entries)) {
+        this.handlers.set(`${protocol.name}/${name}`, { entry, handler: handlers[name]! })
+      }
+    }
+  }
+
+  enqueue(event: ActorEvent): void {
+    if (this.ended) return refuse(event)
+    this.mailbox.push(event)
+    if (!this.queued) this.#host.runnable(this)
+  }
+
+  /** Puts the end in front of everything that waits, which is thereby dropped. */
+  terminateNow(): void {
+    if (this.ended) return
+    for (const event of this.mailbox.drain()) refuse(event)
+    this.enqueue({ type: 'terminate' })
+  }
+
+  /** Remembers a timer until it fires or the actor ends. */
+  addTimer(start: (fired: () => void) => Timer): Timer {
+    const timer: Timer = start(() => this.#timers.delete(timer))
+    this.#timers.add(timer)
+    return {
+      cancel: () => {
+        timer.cancel()
+        this.#timers.delete(timer)
+      },
+    }
+  }
+
+  /**
+   * Serves one event. True if promise continuations may now be waiting to run: they belong to this turn, so the
+   * caller must let them run before it serves anything else.
+   */
+  turn(): boolean {
+    const event = this.mailbox.shift()
+    if (!event || this.ended) return false
+    try {
+      switch (event.type) {
+        case 'message':
+          return this.#message(event)
+        case 'dispatch':
+          return this.#watch(event.run())
+        case 'resume':
+          event.run()
+          return true
+        case 'http':
+          return this.#http(event)
+        case 'exited':
+          return this.#watch(this.hooks!.exited(event.pid))
+        case 'terminate':
+          this.#end()
+          return false
+      }
+    } catch (error) {
+      this.fail(error)
+      return false
+    }
+  }
+
+  #message(event: ActorEvent & { type: 'message' }): boolean {
+    const { reply } = event
+    if (!reply) return this.#watch(event.handler(event.body as never, event.from))
+    this.#unanswered.add(reply)
+    const result = event.handler(event.body as never, event.from)
+    if (!isPromise<unknown>(result)) {
+      this.#answer(reply, result)
+      return false
+    }
+    result.then(
+      value => this.#answer(reply, value),
+      error => this.fail(error),
+    )
+    return true
+  }
+
+  #answer(reply: Reply, value: unknown): void {
+    if (this.#unanswered.delete(reply)) reply.answer(value)
+  }
+
+  #http(event: ActorEvent & { type: 'http' }): boolean {
+    const failed = (error: unknown): void => {
+      event.respond(text(500, 'The request failed inside the server; its log says why.\n'))
+      this.fail(error)
+    }
+    try {
+      const result = event.handler(event.request)
+      if (!isPromise(result)) {
+        event.respond(result)
+        return false
+      }
+      result.then(event.respond, failed)
+      return true
+    } catch (error) {
+      failed(error)
+      return false
+    }
+  }
+
+  #watch(result: unknown): boolean {
+    if (!isPromise<unknown>(result)) return false
+    result.then(undefined, error => this.fail(error))
+    return true
+  }
+
+  /** A handler threw: nothing can be said about the actor's state any more, so it ends. */
+  fail(error: unknown): void {
+    if (this.ended) return
+    this.log.error(
+      { error, waiting: this.mailbox.length },
+      'the actor failed in one of its handlers and ends',
+    )
+    const { failureEnds } = this.actor
+    this.#end()
+    if (failureEnds === 'process') this.#host.fatal(this, error)
+  }
+
+  #end(): void {
+    if (this.ended) return
+    try {
+      this.hooks?.finalize()
+    } catch (error) {
+      this.log.error({ error }, 'finalize failed')
+    }
+    this.ended = true
+    for (const event of this.mailbox.drain()) refuse(event)
+    for (const reply of this.#unanswered) reply.fail('FAILED', `${this.pid} ended before it answered`)
+    this.#unanswered.clear()
+    for (const timer of this.#timers) timer.cancel()
+    this.#timers.clear()
+    this.#host.ended(this)
+    for (const done of this.waiters) done()
+  }
+}
+
+/** Tells whoever waits for an event's outcome that it will not be served. */
+function refuse(event: ActorEvent): void {
+  if (event.type === 'message') event.reply?.fail('NO_SUCH_ACTOR', 'the actor has ended')
+  else if (event.type === 'http') event.respond(text(404, ''))
+}
+
+function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+}

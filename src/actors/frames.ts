@@ -1,0 +1,104 @@
+// What travels between two processes. One WebSocket message holds one or more of these, gathered per turn.
+
+import * as v from 'valibot'
+import { MalformedError } from './codec.ts'
+import type { AskFailure } from './protocol.ts'
+
+export const WIRE_VERSION = 1
+
+/** First and alone on each side of a connection: who is there. */
+export interface Hello {
+  /** The address by which this process wants to be known; port 0 if it cannot be dialled. */
+  readonly address: string
+  /** A new one for each start of the process: tells a restarted peer from the one before. */
+  readonly incarnation: string
+  /** How many connections with the other side this one has seen established before; see `peers.ts`. */
+  readonly generation: number
+  readonly version: number
+  /** Optional abilities, for forms of the wire that both sides agree to. */
+  readonly features: readonly string[]
+}
+
+const HelloSchema = v.object({
+  address: v.pipe(v.string(), v.maxLength(300), v.regex(/^[^\s@:/]+:\d{1,5}$/)),
+  incarnation: v.pipe(v.string(), v.maxLength(64)),
+  generation: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+  version: v.number(),
+  features: v.pipe(v.array(v.string()), v.maxLength(64)),
+})
+
+export const FRAME = {
+  hello: 0,
+  /** [tell, to id, from id, name, body] */
+  tell: 1,
+  /** [ask, to id, from id, name, body, number] */
+  ask: 2,
+  /** [reply, number, body] */
+  reply: 3,
+  /** [fail, number, code, text] */
+  fail: 4,
+  /** [link, id]: tell us when that actor of yours ends */
+  link: 5,
+  /** [unlink, id] */
+  unlink: 6,
+  /** [exited, id]: the actor has ended, or there was none */
+  exited: 7,
+  /** [ping], answered by [pong]: finds out that a silent connection is dead */
+  ping: 8,
+  pong: 9,
+} as const
+
+export type Frame =
+  | readonly [typeof FRAME.hello, Hello]
+  | readonly [typeof FRAME.tell, string, string, string, unknown]
+  | readonly [typeof FRAME.ask, string, string, string, unknown, number]
+  | readonly [typeof FRAME.reply, number, unknown]
+  | readonly [typeof FRAME.fail, number, AskFailure, string]
+  | readonly [typeof FRAME.link, string]
+  | readonly [typeof FRAME.unlink, string]
+  | readonly [typeof FRAME.exited, string]
+  | readonly [typeof FRAME.ping]
+  | readonly [typeof FRAME.pong]
+
+const isId = (x: unknown): boolean => typeof x === 'string' && x.length <= 1024
+const isNumber = (x: unknown): boolean => Number.isSafeInteger(x)
+
+/** Checks the outline of one decoded message from a peer; bodies are checked by their protocol's schemas. */
+export function checkFrames(message: unknown): readonly Frame[] {
+  if (!Array.isArray(message)) throw new MalformedError('a message must be a list of frames')
+  for (const frame of message as unknown[]) {
+    if (!Array.isArray(frame) || !hasOutline(frame)) {
+      throw new MalformedError(`no such frame: ${describe(frame)}`)
+    }
+  }
+  return message as Frame[]
+}
+
+function hasOutline(f: readonly unknown[]): boolean {
+  switch (f[0]) {
+    case FRAME.hello:
+      return f.length === 2 && v.is(HelloSchema, f[1])
+    case FRAME.tell:
+      return f.length === 5 && isId(f[1]) && isId(f[2]) && isId(f[3])
+    case FRAME.ask:
+      return f.length === 6 && isId(f[1]) && isId(f[2]) && isId(f[3]) && isNumber(f[5])
+    case FRAME.reply:
+      return f.length === 3 && isNumber(f[1])
+    case FRAME.fail:
+      return f.length === 4 && isNumber(f[1]) && typeof f[2] === 'string' && typeof f[3] === 'string'
+    case FRAME.link:
+    case FRAME.unlink:
+    case FRAME.exited:
+      return f.length === 2 && isId(f[1])
+    case FRAME.ping:
+    case FRAME.pong:
+      return f.length === 1
+    default:
+      return false
+  }
+}
+
+function describe(frame: unknown): string {
+  const text = JSON.stringify(frame) ?? String(frame)
+  return text.length <= 100 ? text : `${text.slice(0, 100)}…`
+}

@@ -1,0 +1,85 @@
+// HTTP as actors see it: a request is an event, a response a value. Sockets are http-server.ts' business.
+
+import type { Pid } from './pid.ts'
+
+export interface HttpRequest {
+  readonly method: string
+  /** Percent-decoded, without the query: `/master/state`. */
+  readonly path: string
+  readonly query: URLSearchParams
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array
+}
+
+export interface HttpResponse {
+  readonly status: number
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string | Uint8Array
+}
+
+export type HttpHandler = (request: HttpRequest) => HttpResponse | Promise<HttpResponse>
+
+export function text(status: number, body: string): HttpResponse {
+  return { status, headers: { 'content-type': 'text/plain; charset=utf-8' }, body }
+}
+
+export function json(value: unknown, headers: Readonly<Record<string, string>> = {}): HttpResponse {
+  return {
+    status: 200,
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(value),
+  }
+}
+
+export const NOT_FOUND: HttpResponse = { status: 404 }
+
+export function methodNotAllowed(allowed: readonly string[]): HttpResponse {
+  return {
+    ...text(405, `Expecting one of { ${allowed.map(m => `'${m}'`).join(', ')} }, but received another method`),
+    headers: { allow: allowed.join(', ') },
+  }
+}
+
+export interface Route {
+  /** Starts with `/`, does not end with it. */
+  readonly path: string
+  /** One sentence for `/help`. */
+  readonly help: string
+  readonly handler: HttpHandler
+}
+
+/** Finds the route with the longest prefix of whole path segments, as libprocess does: `/a/b/c`, `/a/b`, `/a`. */
+export function findRoute(routes: ReadonlyMap<string, Route>, path: string): Route | undefined {
+  let prefix = path.replace(/\/+$/, '')
+  while (prefix !== '') {
+    const route = routes.get(prefix)
+    if (route) return route
+    prefix = prefix.slice(0, prefix.lastIndexOf('/'))
+  }
+  return routes.get('/')
+}
+
+/**
+ * Splits a path into the id of the actor that serves it and the rest. A first segment that names no actor belongs
+ * to the delegate: `/state` is `/master/state` on a master.
+ */
+export function splitPath(
+  path: string,
+  isActor: (id: string) => boolean,
+  delegate: string | undefined,
+): { id: string; rest: string } | undefined {
+  if (path.split('/').includes('..')) return undefined
+  const clean = path.replace(/^\/+/, '/')
+  const end = clean.indexOf('/', 1)
+  const first = end === -1 ? clean.slice(1) : clean.slice(1, end)
+  if (first !== '' && isActor(first)) return { id: first, rest: end === -1 ? '/' : clean.slice(end) }
+  return delegate === undefined ? undefined : { id: delegate, rest: clean }
+}
+
+/** A row of `/__processes__`. */
+export interface ProcessRow {
+  readonly id: string
+  readonly pid: Pid
+  readonly events: readonly { readonly type: string; readonly name?: string }[]
+}

@@ -1,0 +1,122 @@
+// Who wants to hear of whose end. A local end is always known; of a remote one we hear from its process, or we
+// conclude it from the loss of the connection (then the actor may still live, as with libprocess' links).
+
+import type { Cell } from './cell.ts'
+import { FRAME } from './frames.ts'
+import type { Peer } from './peer.ts'
+import type { Peers } from './peers.ts'
+import { type Address, addressOf, idOf, type Pid, pid } from './pid.ts'
+
+export interface LinksOptions {
+  readonly address: Address
+  readonly peers: Peers
+  readonly cell: (id: string) => Cell | undefined
+  /** Something was put in a peer's queue outside of a turn. */
+  readonly wake: () => void
+}
+
+export class Links {
+  readonly #o: LinksOptions
+  /** Remote pids that local actors are linked to, by the address that was used, then by pid. */
+  readonly #remote = new Map<Address, Map<Pid, Set<Cell>>>()
+
+  constructor(options: LinksOptions) {
+    this.#o = options
+  }
+
+  link(cell: Cell, to: Pid): void {
+    if (cell.links.has(to)) return
+    const address = addressOf(to)
+    if (address === this.#o.address) {
+      const target = this.#o.cell(idOf(to))
+      if (!target) return cell.enqueue({ type: 'exited', pid: to })
+      cell.links.add(to)
+      target.watchers.add(cell)
+      return
+    }
+    cell.links.add(to)
+    let pids = this.#remote.get(address)
+    if (!pids) this.#remote.set(address, (pids = new Map()))
+    let cells = pids.get(to)
+    if (!cells) {
+      pids.set(to, (cells = new Set()))
+      this.#o.peers.send(this.#o.peers.at(address), [FRAME.link, idOf(to)])
+      this.#o.wake()
+    }
+    cells.add(cell)
+  }
+
+  unlink(cell: Cell, to: Pid): void {
+    if (!cell.links.delete(to)) return
+    const address = addressOf(to)
+    if (address === this.#o.address) {
+      this.#o.cell(idOf(to))?.watchers.delete(cell)
+      return
+    }
+    const pids = this.#remote.get(address)
+    const cells = pids?.get(to)
+    if (!pids || !cells) return
+    cells.delete(cell)
+    if (cells.size > 0) return
+    pids.delete(to)
+    if (pids.size === 0) this.#remote.delete(address)
+    this.#o.peers.send(this.#o.peers.at(address), [FRAME.unlink, idOf(to)])
+    this.#o.wake()
+  }
+
+  /** A peer asks to be told when an actor of ours ends. */
+  watched(peer: Peer, id: string): void {
+    const cell = this.#o.cell(id)
+    if (!cell) {
+      this.#o.peers.send(peer, [FRAME.exited, id])
+      this.#o.wake()
+      return
+    }
+    cell.remoteWatchers.add(peer)
+    peer.watches.add(id)
+  }
+
+  unwatched(peer: Peer, id: string): void {
+    this.#o.cell(id)?.remoteWatchers.delete(peer)
+    peer.watches.delete(id)
+  }
+
+  /** A peer tells that an actor of its has ended. */
+  exited(peer: Peer, id: string): void {
+    for (const address of peer.addresses) this.#break(address, pid(id, address))
+  }
+
+  /** An actor of this process has ended. */
+  ended(cell: Cell): void {
+    for (const to of [...cell.links]) this.unlink(cell, to)
+    for (const watcher of cell.watchers) {
+      watcher.links.delete(cell.pid)
+      watcher.enqueue({ type: 'exited', pid: cell.pid })
+    }
+    for (const peer of cell.remoteWatchers) {
+      peer.watches.delete(cell.id)
+      this.#o.peers.send(peer, [FRAME.exited, cell.id])
+      this.#o.wake()
+    }
+  }
+
+  /** The connection to a peer is gone: with it all that was linked over it, both ways. */
+  lost(peer: Peer): void {
+    for (const id of peer.watches) this.#o.cell(id)?.remoteWatchers.delete(peer)
+    for (const address of peer.addresses) {
+      for (const to of [...(this.#remote.get(address)?.keys() ?? [])]) this.#break(address, to)
+    }
+  }
+
+  #break(address: Address, to: Pid): void {
+    const pids = this.#remote.get(address)
+    const cells = pids?.get(to)
+    if (!pids || !cells) return
+    pids.delete(to)
+    if (pids.size === 0) this.#remote.delete(address)
+    for (const cell of cells) {
+      cell.links.delete(to)
+      cell.enqueue({ type: 'exited', pid: to })
+    }
+  }
+}

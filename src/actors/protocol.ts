@@ -1,0 +1,117 @@
+// Typed protocols as values: one definition gives the handlers' types, the sender's types and the schemas at the door.
+
+import type { GenericSchema, InferOutput } from 'valibot'
+import type { Pid } from './pid.ts'
+
+/** A request that is answered. */
+export interface Call<Req extends GenericSchema, Res extends GenericSchema> {
+  readonly kind: 'call'
+  readonly request: Req
+  readonly response: Res
+}
+
+/** A message that is not answered; delivery is not promised. */
+export interface Cast<Msg extends GenericSchema> {
+  readonly kind: 'cast'
+  readonly request: Msg
+}
+
+export type Entry = Call<GenericSchema, GenericSchema> | Cast<GenericSchema>
+export type Entries = Readonly<Record<string, Entry>>
+
+/** A conversation: its name, and its messages by name. On the wire a message is named `<protocol>/<entry>`. */
+export interface Protocol<E extends Entries = Entries> {
+  readonly name: string
+  readonly entries: E
+  /** Wire names, made once: `wire.promise` is `log.replica/promise`. */
+  readonly wire: { readonly [K in keyof E]: string }
+}
+
+/** Declares a request and the shape of its answer. */
+export function call<const Req extends GenericSchema, const Res extends GenericSchema>(
+  request: Req,
+  response: Res,
+): Call<Req, Res> {
+  return { kind: 'call', request, response }
+}
+
+/** Declares a one-way message. */
+export function cast<const Msg extends GenericSchema>(request: Msg): Cast<Msg> {
+  return { kind: 'cast', request }
+}
+
+/** Declares a conversation. Its name must be unique: it is the prefix of its messages on the wire. */
+export function protocol<const E extends Entries>(name: string, entries: E): Protocol<E> {
+  const wire = Object.fromEntries(Object.keys(entries).map(entry => [entry, `${name}/${entry}`]))
+  return { name, entries, wire: wire as { [K in keyof E]: string } }
+}
+
+export type CallNames<E extends Entries> = {
+  [K in keyof E]: E[K]['kind'] extends 'call' ? K : never
+}[keyof E]
+
+export type CastNames<E extends Entries> = {
+  [K in keyof E]: E[K]['kind'] extends 'cast' ? K : never
+}[keyof E]
+
+export type RequestOf<T> = T extends { request: infer S extends GenericSchema }
+  ? InferOutput<S>
+  : never
+export type ResponseOf<T> = T extends { response: infer S extends GenericSchema }
+  ? InferOutput<S>
+  : never
+
+/** Every message of a protocol has exactly one handler: a missing, extra or mistyped one is a compile error. */
+export type Handlers<E extends Entries> = {
+  readonly [K in keyof E]: E[K]['kind'] extends 'call'
+    ? (request: RequestOf<E[K]>, from: Pid) => ResponseOf<E[K]> | Promise<ResponseOf<E[K]>>
+    : (message: RequestOf<E[K]>, from: Pid) => void | Promise<void>
+}
+
+/** A protocol together with the handlers that serve it. */
+export interface Served {
+  readonly protocol: Protocol
+  readonly handlers: Readonly<Record<string, (body: never, from: Pid) => unknown>>
+}
+
+/** Binds handlers to a protocol, as a member of an actor's `serves`. */
+export function serve<E extends Entries>(definition: Protocol<E>, handlers: Handlers<E>): Served {
+  return { protocol: definition, handlers: handlers as unknown as Served['handlers'] }
+}
+
+/** How an `ask` may end without an answer. */
+export type AskFailure =
+  /** No actor has that id there: the request was certainly not served. */
+  | 'NO_SUCH_ACTOR'
+  /** The actor does not know this message, or its body does not fit: certainly not served. */
+  | 'REFUSED'
+  /** The actor failed or ended while serving it: the outcome is unknown. */
+  | 'FAILED'
+  /** The connection broke, or could not be made: the outcome is unknown. */
+  | 'DISCONNECTED'
+  /** No answer within the time given: the outcome is unknown. */
+  | 'TIMEOUT'
+
+/** The rejection of an `ask`. */
+export class AskError extends Error {
+  override readonly name = 'AskError'
+  readonly code: AskFailure
+
+  constructor(code: AskFailure, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+/** A typed address: what may be said to an actor is in its type. */
+export interface Ref<E extends Entries> {
+  readonly pid: Pid
+  /** Sends a one-way message: at most once, in order for each pair of sender and receiver. */
+  tell<K extends CastNames<E>>(name: K, message: RequestOf<E[K]>): void
+  /** Sends a request; rejects with `AskError`. Without `timeoutMs` it waits until the answer or the connection's end. */
+  ask<K extends CallNames<E>>(
+    name: K,
+    request: RequestOf<E[K]>,
+    options?: { readonly timeoutMs?: number },
+  ): Promise<ResponseOf<E[K]>>
+}

@@ -1,0 +1,79 @@
+// Puts a runtime together for a real process: the system's clock, entropy and network.
+// One of the few files that may touch the world.
+
+import { randomBytes } from 'node:crypto'
+import { UserError } from '../base/errors.ts'
+import type { Logger } from '../base/log.ts'
+import { SeededRandom } from '../base/random.ts'
+import { HttpServer } from './http-server.ts'
+import { DEFAULT_LIMITS, type Limits } from './peer.ts'
+import type { Pid } from './pid.ts'
+import { Runtime } from './runtime.ts'
+import { systemClock } from './system-clock.ts'
+import { WebSocketTransport } from './websocket-transport.ts'
+
+export interface SystemRuntimeOptions {
+  readonly log: Logger
+  /** Absent: the process does not listen, and is reached over the connections that it opens. */
+  readonly listen?: {
+    readonly ip: string
+    readonly port: number
+    /** `host` or `port` by which others reach it, where they differ. */
+    readonly advertiseHost?: string
+    readonly advertisePort?: number
+  }
+  readonly limits?: Partial<Limits>
+  readonly fatal?: (actor: Pid, error: unknown) => void
+}
+
+/** Starts to listen, if asked to, and returns the runtime. Rejects with a `UserError` that says what to do. */
+export async function systemRuntime(options: SystemRuntimeOptions): Promise<Runtime> {
+  const seed = randomBytes(16)
+  const random = new SeededRandom([0, 4, 8, 12].map(at => seed.readUInt32LE(at)))
+  const limits = { ...DEFAULT_LIMITS, ...options.limits }
+  const { listen } = options
+  const http = listen && new HttpServer()
+  let address = `nat-${random.uuid().slice(0, 13)}:0`
+  if (listen) {
+    const port = await http!.listen(listen.ip, listen.port).catch((error: NodeJS.ErrnoException) => {
+      throw listenError(error, listen.ip, listen.port)
+    })
+    address = `${listen.advertiseHost ?? listen.ip}:${listen.advertisePort ?? port}`
+  }
+  const transport = new WebSocketTransport({
+    maxMessageBytes: limits.maxMessageBytes,
+    ...(http && { http }),
+  })
+  const runtime = new Runtime({
+    address,
+    clock: systemClock,
+    random,
+    transport,
+    log: options.log,
+    limits,
+    ...(options.fatal && { fatal: options.fatal }),
+  })
+  if (http) http.handle = request => runtime.http(request)
+  return runtime
+}
+
+function listenError(error: NodeJS.ErrnoException, ip: string, port: number): Error {
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return new UserError('PORT_IN_USE', `Port ${port} on ${ip} is in use by another process.`, {
+        hint: `Stop it (find it with: ss -ltnp 'sport = :${port}'), or choose another with --port.`,
+      })
+    case 'EADDRNOTAVAIL':
+      return new UserError('BAD_ADDRESS', `This machine has no address ${ip} to listen on.`, {
+        hint: 'Give one of its own addresses with --ip (list them with: ip address), or 0.0.0.0 for all.',
+      })
+    case 'EACCES':
+      return new UserError('BAD_ADDRESS', `Listening on port ${port} is not permitted.`, {
+        hint: 'Choose a port above 1023 with --port, or run as root.',
+      })
+    default:
+      return new UserError('BAD_ADDRESS', `Cannot listen on ${ip}:${port}: ${error.message}`, {
+        hint: 'Check --ip and --port.',
+      })
+  }
+}

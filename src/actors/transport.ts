@@ -1,0 +1,32 @@
+// The least that a network must do. Greeting, links, queues and limits are above it (peers.ts), so that the
+// simulated network runs the same code as the real one.
+
+import type { Address } from './pid.ts'
+
+/** One side of an open, ordered, message-preserving connection. */
+export interface Channel {
+  /** Where the other side is, for log lines: the socket's view, not a claim. */
+  readonly remote: string
+  /** Bytes accepted by `send` that the network has not taken yet. */
+  readonly bufferedBytes: number
+  /** Sends one message. After the end it does nothing. */
+  send(bytes: Uint8Array): void
+  /** Ends the connection after what was sent before; `closed` follows at both sides. */
+  close(reason: string): void
+}
+
+/** What a channel tells its user; `closed` comes exactly once and last, also when the connection could not be made. */
+export interface ChannelEvents {
+  opened(channel: Channel): void
+  message(bytes: Uint8Array): void
+  closed(reason: string): void
+}
+
+export interface Transport {
+  /** Tries to connect. Never throws: a failure is a `closed` without an `opened`, in a later turn. */
+  dial(address: Address, events: ChannelEvents): void
+  /** Says who takes incoming connections. Called once, before any can come. */
+  onChannel(accept: (channel: Channel) => Omit<ChannelEvents, 'opened'>): void
+  /** Closes all channels and stops listening. */
+  close(): Promise<void>
+}

@@ -1,0 +1,276 @@
+// The decisions of one replica: what it may promise, accept and learn. Pure: it neither writes nor sends.
+//
+// Each decision returns the answer and the records that must be on disk before the answer leaves. The state is changed
+// by `apply` alone, from those same records, so that a replica after a restart is the replica before it.
+//
+// Invariants, for each position:
+//   promised never sinks; performed.proposal ≤ promised; one proposal carries one value;
+//   what is learned never changes; everything below `begin` is truncated (a learned TRUNCATE says so).
+
+import { assert } from '../base/assert.ts'
+import type {
+  Action,
+  LearnedAction,
+  Metadata,
+  Position,
+  PromiseRequest,
+  Proposal,
+  Value,
+  WriteRequest,
+  WriteResponse,
+} from '../messages/log.ts'
+import type { ReplicaRecord } from './storage.ts'
+
+/** A value without the bytes of an `APPEND`: those stay in the storage. */
+export type HeldValue = Exclude<Value, { type: 'APPEND' }> | { readonly type: 'APPEND' }
+
+/** What is held of one position. */
+export interface Held {
+  readonly promised: Proposal
+  readonly performed?: {
+    readonly proposal: Proposal
+    readonly learned: boolean
+    readonly value: HeldValue
+  }
+}
+
+/** `PromiseResponse`, but that the action's bytes are still to be fetched from the storage. */
+export type PromiseDecision =
+  | {
+      readonly type: 'accept'
+      readonly proposal: Proposal
+      readonly position: Position
+      readonly held?: Held
+    }
+  | { readonly type: 'reject'; readonly proposal: Proposal }
+  | { readonly type: 'ignored' }
+
+/** An answer, and what must be on disk before it is given. */
+export interface Decision<Response> {
+  readonly response: Response
+  readonly persist: readonly ReplicaRecord[]
+}
+
+const APPEND: HeldValue = Object.freeze({ type: 'APPEND' })
+const NOP: HeldValue = Object.freeze({ type: 'NOP' })
+const NOTHING: readonly ReplicaRecord[] = []
+
+/** Drops the bytes of an appended value. */
+export function hold(value: Value): HeldValue {
+  if (value.type === 'APPEND') return APPEND
+  return value.type === 'NOP' && !value.tombstone ? NOP : value
+}
+
+export class Acceptor {
+  #metadata: Metadata = { status: 'EMPTY', promised: 0 }
+  #begin: Position = 0
+  /** The highest position anyone acted on; 0 for a new log, whose position 0 is a hole until the first election. */
+  #end: Position = 0
+  readonly #entries = new Map<Position, Held>()
+  /** Every position in [begin, learnedBelow) is learned. */
+  #learnedBelow: Position = 0
+
+  get metadata(): Metadata {
+    return this.#metadata
+  }
+
+  /** The first position that is not truncated. */
+  get begin(): Position {
+    return this.#begin
+  }
+
+  /** The last position known here, learned or not; 0 for a new log. */
+  get end(): Position {
+    return this.#end
+  }
+
+  /** What is held at a position; undefined for a hole, a truncated position, and one past the end. */
+  at(position: Position): Held | undefined {
+    return this.#entries.get(position)
+  }
+
+  isLearned(position: Position): boolean {
+    return this.#entries.get(position)?.performed?.learned === true
+  }
+
+  /** The positions in [from, to] whose value is not learned here. Truncated ones are not missing; those past the end are. */
+  missing(from: Position, to: Position): Position[] {
+    const positions: Position[] = []
+    for (let p = Math.max(from, this.#begin, this.#learnedBelow); p <= to; p++) {
+      if (!this.isLearned(p)) positions.push(p)
+    }
+    return positions
+  }
+
+  // Promise
+
+  promise(request: PromiseRequest): Decision<PromiseDecision> {
+    if (this.#metadata.status !== 'VOTING') return ignored
+    return request.position === undefined
+      ? this.#promiseImplicitly(request.proposal)
+      : this.#promiseExplicitly(request.proposal, request.position)
+  }
+
+  #promiseImplicitly(proposal: Proposal): Decision<PromiseDecision> {
+    const { promised, status } = this.#metadata
+    if (proposal <= promised) return reject(promised)
+    return this.#decide({ type: 'accept', proposal, position: this.#end }, [
+      { type: 'metadata', status, promised: proposal },
+    ])
+  }
+
+  #promiseExplicitly(proposal: Proposal, position: Position): Decision<PromiseDecision> {
+    if (position < this.#begin) {
+      const held = {
+        promised: proposal,
+        performed: { proposal, learned: true, value: { type: 'NOP', tombstone: true } as const },
+      }
+      return this.#decide({ type: 'accept', proposal, position, held }, NOTHING)
+    }
+    const promised = this.#promisedAt(position)
+    if (proposal <= promised) return reject(promised)
+    const held = this.#entries.get(position)
+    return this.#decide({ type: 'accept', proposal, position, ...(held && { held }) }, [
+      { type: 'promise', position, promised: proposal },
+    ])
+  }
+
+  /** A position that was acted on has a promise of its own; all others share the implicit one. */
+  #promisedAt(position: Position): Proposal {
+    return this.#entries.get(position)?.promised ?? this.#metadata.promised
+  }
+
+  // Write
+
+  write(request: WriteRequest): Decision<WriteResponse> {
+    const { proposal, position, value } = request
+    if (this.#metadata.status !== 'VOTING') return ignoredAt(position)
+    // A learned value cannot change, and a writer that has another one has been overtaken; nothing to be voted on.
+    if (position < this.#begin || this.isLearned(position)) return ignoredAt(position)
+    const promised = this.#promisedAt(position)
+    // Equal is accepted: the promise was given to this very proposer, and a repeated write is the same write.
+    if (proposal < promised) {
+      return { response: { type: 'reject', proposal: promised, position }, persist: NOTHING }
+    }
+    return this.#decide({ type: 'accept', proposal, position }, [
+      { type: 'write', position, proposal, learned: request.learned === true, value },
+    ])
+  }
+
+  // Learned
+
+  /**
+   * Takes a chosen value, whatever the status: what is chosen is true for a replica that may not vote, too.
+   * The records need not be on disk before anyone goes on; a replica that forgets them learns them again.
+   */
+  learned(action: LearnedAction): readonly ReplicaRecord[] {
+    const { position, performed } = action
+    if (position < this.#begin || this.isLearned(position)) return NOTHING
+    const { proposal, value } = performed
+    // Under one proposal there is one value at a position, so the one accepted here is the one chosen.
+    const same = this.#entries.get(position)?.performed?.proposal === proposal
+    const record: ReplicaRecord = same
+      ? { type: 'learned', position, proposal }
+      : { type: 'write', position, proposal, learned: true, value }
+    return this.#decide(undefined, [record]).persist
+  }
+
+  // Status
+
+  /** The records by which this replica takes a new status; `promised` rises if a higher one is given. */
+  become(status: Metadata['status'], promised: Proposal = 0): readonly ReplicaRecord[] {
+    const highest = Math.max(promised, this.#metadata.promised)
+    return [{ type: 'metadata', status, promised: highest }]
+  }
+
+  #decide<Response>(response: Response, persist: readonly ReplicaRecord[]): Decision<Response> {
+    for (const record of persist) this.apply(record)
+    return { response, persist }
+  }
+
+  // State
+
+  /** Folds one record into the state; for what is read from disk, and for what is decided. */
+  apply(record: ReplicaRecord): void {
+    switch (record.type) {
+      case 'metadata':
+        this.#metadata = { status: record.status, promised: record.promised }
+        return
+      case 'promise':
+        this.#set(record.position, {
+          ...this.#entries.get(record.position),
+          promised: record.promised,
+        })
+        return
+      case 'write': {
+        const { position, proposal, learned } = record
+        const promised = Math.max(proposal, this.#entries.get(position)?.promised ?? 0)
+        const value = hold(record.value)
+        this.#set(position, { promised, performed: { proposal, learned, value } })
+        if (learned) this.#settle(position, value)
+        return
+      }
+      case 'learned': {
+        const held = this.#entries.get(record.position)
+        if (record.position < this.#begin) return
+        assert(
+          held?.performed?.proposal === record.proposal,
+          `what is marked learned at ${record.position} was accepted under ${record.proposal}`,
+        )
+        const performed = { ...held.performed, learned: true }
+        this.#set(record.position, { promised: held.promised, performed })
+        this.#settle(record.position, performed.value)
+        return
+      }
+      case 'truncated':
+        this.#truncate(record.begin)
+        return
+      default:
+        record satisfies never
+    }
+  }
+
+  #set(position: Position, held: Held): void {
+    if (position < this.#begin) return
+    this.#entries.set(position, held)
+    if (position > this.#end) this.#end = position
+  }
+
+  /** What follows from a value being chosen. */
+  #settle(position: Position, value: HeldValue): void {
+    if (value.type === 'TRUNCATE') this.#truncate(Math.min(value.to, position))
+    // Whoever says that a position was truncated has learned of a TRUNCATE above it, so all below it are, too.
+    else if (value.type === 'NOP' && value.tombstone) this.#truncate(position + 1)
+    while (this.isLearned(this.#learnedBelow)) this.#learnedBelow++
+  }
+
+  #truncate(begin: Position): void {
+    // Walks the shorter of the two: the positions that go, or all that are held (after a jump far ahead).
+    if (begin - this.#begin <= this.#entries.size) {
+      for (let p = this.#begin; p < begin; p++) this.#entries.delete(p)
+    } else {
+      for (const p of this.#entries.keys()) if (p < begin) this.#entries.delete(p)
+    }
+    this.#begin = Math.max(this.#begin, begin)
+    this.#learnedBelow = Math.max(this.#learnedBelow, this.#begin)
+    while (this.isLearned(this.#learnedBelow)) this.#learnedBelow++
+  }
+}
+
+const ignored: Decision<{ type: 'ignored' }> = { response: { type: 'ignored' }, persist: NOTHING }
+
+function ignoredAt(position: Position): Decision<WriteResponse> {
+  return { response: { type: 'ignored', position }, persist: NOTHING }
+}
+
+function reject(promised: Proposal): Decision<PromiseDecision> {
+  return { response: { type: 'reject', proposal: promised }, persist: NOTHING }
+}
+
+/** The action on the wire, once the bytes of an appended value are there. */
+export function actionOf(position: Position, held: Held, value: Value | undefined): Action {
+  const { promised, performed } = held
+  if (!performed) return { position, promised }
+  assert(value !== undefined, 'a performed action has a value')
+  return { position, promised, performed: { ...performed, value } }
+}

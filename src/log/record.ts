@@ -1,0 +1,183 @@
+// The form of records on disk, and nothing else: bytes in, records out.
+//
+//   segment = header, batch, batch, …
+//   header  = magic "MESOSLOG" · version u32 · sequence u64 · replica id (16 bytes) · CRC u32        40 bytes
+//   batch   = length u32 · CRC u32 · type u8 · payload (`length` bytes)                    9 bytes + payload
+//   payload = msgpack: a list of records, each of them a list that begins with its kind
+//
+// Integers are big-endian. A batch is what one fsync makes durable, and no batch is begun before the one in front of it
+// is synced: so after a power loss at most the last one is torn, in whatever order its pages reached the disk. That is
+// why one checksum covers a batch, not a record.
+// The CRC (that of zlib) starts from the segment's sequence and the batch's offset: bytes that lie anywhere but where
+// they were written, such as a piece of a log inside somebody's entry, are not taken for a batch.
+
+import { crc32 } from 'node:zlib'
+import { Packr } from 'msgpackr'
+import { assert } from '../base/assert.ts'
+import type { ReplicaStatus, Value } from '../messages/log.ts'
+import type { ReplicaRecord } from './storage.ts'
+
+export const FORMAT_VERSION = 1
+export const HEADER_BYTES = 40
+export const BATCH_HEADER_BYTES = 9
+const MAGIC = Buffer.from('MESOSLOG', 'latin1')
+const TYPE_RECORDS = 1
+
+/** A record in a file: one of the replica's, or that segments up to `through` need not exist any more. */
+export type StoredRecord =
+  | ReplicaRecord
+  | { readonly type: 'released'; readonly through: number }
+
+export interface SegmentHeader {
+  /** 1 for a log's first segment; the next has one more. */
+  readonly sequence: number
+  /** 32 hexadecimal digits, the same in all segments of one replica. */
+  readonly replicaId: string
+}
+
+/** The checksum is right but the content is not known: written by a later version of this program. */
+export class UnknownFormatError extends Error {
+  override readonly name = 'UnknownFormatError'
+}
+
+// Header
+
+export function encodeHeader(header: SegmentHeader): Buffer {
+  const bytes = Buffer.alloc(HEADER_BYTES)
+  MAGIC.copy(bytes, 0)
+  bytes.writeUInt32BE(FORMAT_VERSION, 8)
+  bytes.writeBigUInt64BE(BigInt(header.sequence), 12)
+  bytes.write(header.replicaId, 20, 16, 'hex')
+  bytes.writeUInt32BE(crc32(bytes.subarray(0, 36)), 36)
+  return bytes
+}
+
+/** Undefined if these bytes do not begin with a whole, undamaged header. Throws `UnknownFormatError` for a later version. */
+export function decodeHeader(bytes: Buffer): SegmentHeader | undefined {
+  if (bytes.length < HEADER_BYTES || !bytes.subarray(0, 8).equals(MAGIC)) return undefined
+  if (crc32(bytes.subarray(0, 36)) !== bytes.readUInt32BE(36)) return undefined
+  const version = bytes.readUInt32BE(8)
+  if (version !== FORMAT_VERSION) throw new UnknownFormatError(`its format version is ${version}`)
+  return {
+    sequence: Number(bytes.readBigUInt64BE(12)),
+    replicaId: bytes.toString('hex', 20, 36),
+  }
+}
+
+// Batch
+
+// Plain msgpack, so that any library can read a log.
+const packr = new Packr({ useRecords: false, variableMapSize: true, int64AsType: 'number' })
+
+/** The bytes of a batch that will lie at `offset` of the segment `sequence`. */
+export function encodeBatch(
+  records: readonly StoredRecord[],
+  sequence: number,
+  offset: number,
+): Buffer {
+  const payload = packr.pack(records.map(pack))
+  assert(payload.length <= 0xffff_ffff, 'a batch has less than 4 GiB')
+  const bytes = Buffer.allocUnsafe(BATCH_HEADER_BYTES + payload.length)
+  bytes.writeUInt32BE(payload.length, 0)
+  bytes.writeUInt8(TYPE_RECORDS, 8)
+  payload.copy(bytes, BATCH_HEADER_BYTES)
+  bytes.writeUInt32BE(checksum(bytes, sequence, offset), 4)
+  return bytes
+}
+
+/** How long the batch at `offset` is if its checksum is right; undefined if there is no valid batch there. */
+export function batchLength(segment: Buffer, sequence: number, offset: number): number | undefined {
+  const left = segment.length - offset
+  if (left <= BATCH_HEADER_BYTES) return undefined
+  const payload = segment.readUInt32BE(offset)
+  const length = BATCH_HEADER_BYTES + payload
+  if (payload === 0 || length > left || segment[offset + 8] !== TYPE_RECORDS) return undefined
+  const bytes = segment.subarray(offset, offset + length)
+  return checksum(bytes, sequence, offset) === bytes.readUInt32BE(4) ? length : undefined
+}
+
+/** The records of a batch whose checksum is right. Byte values are views of `batch`. */
+export function decodeBatch(batch: Buffer): StoredRecord[] {
+  return (packr.unpack(batch.subarray(BATCH_HEADER_BYTES)) as unknown[][]).map(unpack)
+}
+
+function checksum(batch: Buffer, sequence: number, offset: number): number {
+  const place = Buffer.allocUnsafe(16)
+  place.writeBigUInt64BE(BigInt(sequence), 0)
+  place.writeBigUInt64BE(BigInt(offset), 8)
+  return crc32(batch.subarray(8), crc32(batch.subarray(0, 4), crc32(place)))
+}
+
+// Records. A number is never given a new meaning; a retired one stays here.
+
+const KIND = {
+  metadata: 0,
+  promise: 1,
+  nop: 2,
+  append: 3,
+  truncate: 4,
+  learned: 5,
+  truncated: 6,
+  released: 7,
+} as const
+
+function pack(record: StoredRecord): unknown[] {
+  switch (record.type) {
+    case 'metadata':
+      return [KIND.metadata, record.status, record.promised]
+    case 'promise':
+      return [KIND.promise, record.position, record.promised]
+    case 'write':
+      return packWrite(record)
+    case 'learned':
+      return [KIND.learned, record.position, record.proposal]
+    case 'truncated':
+      return [KIND.truncated, record.begin]
+    case 'released':
+      return [KIND.released, record.through]
+  }
+}
+
+function packWrite(record: ReplicaRecord & { type: 'write' }): unknown[] {
+  const { position, proposal, learned, value } = record
+  switch (value.type) {
+    case 'NOP':
+      return [KIND.nop, position, proposal, learned, value.tombstone === true]
+    case 'APPEND':
+      return [KIND.append, position, proposal, learned, value.bytes]
+    case 'TRUNCATE':
+      return [KIND.truncate, position, proposal, learned, value.to]
+  }
+}
+
+// The checksum vouches for what `pack` wrote; only a kind that it did not write yet can be met here.
+function unpack(fields: readonly unknown[]): StoredRecord {
+  const number = (index: number): number => fields[index] as number
+  const write = (value: Value): StoredRecord => ({
+    type: 'write',
+    position: number(1),
+    proposal: number(2),
+    learned: fields[3] as boolean,
+    value,
+  })
+  switch (fields[0]) {
+    case KIND.metadata:
+      return { type: 'metadata', status: fields[1] as ReplicaStatus, promised: number(2) }
+    case KIND.promise:
+      return { type: 'promise', position: number(1), promised: number(2) }
+    case KIND.nop:
+      return write(fields[4] ? { type: 'NOP', tombstone: true } : { type: 'NOP' })
+    case KIND.append:
+      return write({ type: 'APPEND', bytes: fields[4] as Uint8Array })
+    case KIND.truncate:
+      return write({ type: 'TRUNCATE', to: number(4) })
+    case KIND.learned:
+      return { type: 'learned', position: number(1), proposal: number(2) }
+    case KIND.truncated:
+      return { type: 'truncated', begin: number(1) }
+    case KIND.released:
+      return { type: 'released', through: number(1) }
+    default:
+      throw new UnknownFormatError(`it has a record of the kind ${String(fields[0])}`)
+  }
+}

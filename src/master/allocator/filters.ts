@@ -1,0 +1,93 @@
+// Why a framework is not offered an agent's resources. Each filter answers with the reason, not with a boolean, so
+// that what decided can be shown.
+
+import type { FrameworkInfo, OfferFilters } from '../../messages/framework.ts'
+import type { Resources } from '../../resources/resources.ts'
+import type { Scalars } from './drf-sorter.ts'
+
+/** Alternatives, of which an offer must hold one in full: name to thousandths. */
+export type Alternatives = readonly Scalars[]
+
+export interface Candidate {
+  readonly frameworkId: string
+  readonly role: string
+  readonly suppressed: ReadonlySet<string>
+  readonly capabilities: ReadonlySet<string>
+  /** What this framework asked for itself, by role; else the master's flag holds. */
+  readonly minimum: ReadonlyMap<string, Alternatives>
+  /** Refusals still in force on this agent. */
+  readonly refusals: readonly Refusal[]
+}
+
+export interface Refusal {
+  readonly role: string
+  readonly resources: Resources
+  readonly untilMs: number
+}
+
+export interface Offerable {
+  readonly resources: Resources
+  readonly minimum: Alternatives
+  readonly filterGpus: boolean
+  readonly agentHasGpus: boolean
+  readonly nowMs: number
+}
+
+type Filter = (candidate: Candidate, offer: Offerable) => string | undefined
+
+const suppressed: Filter = ({ suppressed: roles, role }) =>
+  roles.has(role) ? `the framework suppressed offers for role '${role}'` : undefined
+
+const gpus: Filter = ({ capabilities }, { filterGpus, agentHasGpus }) =>
+  filterGpus && agentHasGpus && !capabilities.has('GPU_RESOURCES')
+    ? 'the agent has GPUs and the framework lacks the capability GPU_RESOURCES'
+    : undefined
+
+const allocatable: Filter = (candidate, offer) => {
+  const minimum = candidate.minimum.get(candidate.role) ?? offer.minimum
+  if (minimum.length === 0) return undefined
+  const scalars = offer.resources.scalars()
+  const enough = minimum.some(wanted => {
+    for (const [name, quantity] of wanted) if ((scalars.get(name) ?? 0) < quantity) return false
+    return true
+  })
+  return enough ? undefined : 'what is free is less than the least that is offered'
+}
+
+const refused: Filter = ({ refusals, role }, { resources, nowMs }) => {
+  for (const refusal of refusals) {
+    if (refusal.role !== role || refusal.untilMs <= nowMs) continue
+    if (!refusal.resources.contains(resources)) continue
+    return `the framework refused these resources for another ${Math.ceil((refusal.untilMs - nowMs) / 1000)} s`
+  }
+  return undefined
+}
+
+/** In order of cost. */
+const FILTERS: readonly Filter[] = [suppressed, gpus, allocatable, refused]
+
+/** The first reason against this offer; undefined if there is none. */
+export function reasonAgainst(candidate: Candidate, offer: Offerable): string | undefined {
+  for (const filter of FILTERS) {
+    const reason = filter(candidate, offer)
+    if (reason !== undefined) return reason
+  }
+  return undefined
+}
+
+/** A framework's own minima by role, from `FrameworkInfo.offer_filters`. */
+export function minimumByRole(info: FrameworkInfo): ReadonlyMap<string, Alternatives> {
+  const byRole = new Map<string, Alternatives>()
+  for (const [role, filters] of Object.entries<OfferFilters>(info.offer_filters ?? {})) {
+    const list = filters.min_allocatable_resources?.quantities
+    if (!list) continue
+    byRole.set(
+      role,
+      list.map(({ quantities }) => {
+        const entries = Object.entries(quantities ?? {})
+        return new Map(entries.map(([name, { value }]) => [name, Math.round(value * 1000)]))
+      }),
+    )
+  }
+  return byRole
+}

@@ -1,0 +1,59 @@
+// What can be done to the registry: each a record in the replicated log, and a row in what `mesos-log replay` prints.
+
+import * as v from 'valibot'
+import { AgentInfo, MasterInfo } from '../../messages/agent.ts'
+import { AgentID } from '../../messages/ids.ts'
+import { message, oneOf, unsigned } from '../../messages/schema.ts'
+
+/** Nanoseconds since the epoch would not fit a safe integer; milliseconds do. */
+const timeMs = v.number()
+
+/**
+ * - `recover`: a master was elected and writes itself in; what it read is what the log held then.
+ * - `admit_agent`: a new agent, before it is told that it is registered.
+ * - `update_agent`: an admitted agent came back with other resources or attributes.
+ * - `mark_agent_unreachable`: it did not answer pings, or did not come back after a failover.
+ * - `mark_agent_reachable`: it came back. An id that is not known is admitted: the list of unreachable agents is pruned
+ *   by age, and an agent must not be lost because it was away for long.
+ * - `remove_agent`: it unregistered, or another one registered in its place.
+ * - `mark_agent_gone`: an operator says that it will never return.
+ * - `prune`: forgets old unreachable and gone agents.
+ */
+export const Operation = v.variant('type', [
+  message({ type: v.literal('recover'), master: MasterInfo }),
+  message({ type: v.literal('admit_agent'), info: AgentInfo }),
+  message({ type: v.literal('update_agent'), info: AgentInfo }),
+  message({ type: v.literal('mark_agent_unreachable'), agent_id: AgentID, time_ms: timeMs }),
+  message({ type: v.literal('mark_agent_reachable'), info: AgentInfo }),
+  message({ type: v.literal('remove_agent'), agent_id: AgentID }),
+  message({ type: v.literal('mark_agent_gone'), agent_id: AgentID, time_ms: timeMs }),
+  message({
+    type: v.literal('prune'),
+    unreachable: v.array(AgentID),
+    gone: v.array(AgentID),
+  }),
+])
+export type Operation = v.InferOutput<typeof Operation>
+
+const Departed = message({ id: AgentID, time_ms: timeMs })
+
+/** The whole registry, as a snapshot record and as JSON. Lists are in order of admission or departure. */
+export const RegistrySnapshot = message({
+  master: v.optional(MasterInfo),
+  agents: v.array(AgentInfo),
+  unreachable: v.array(Departed),
+  gone: v.array(Departed),
+})
+export type RegistrySnapshot = v.InferOutput<typeof RegistrySnapshot>
+
+/** One APPEND entry of the log: when, by which master, and either operations or all that came before. */
+export const Entry = message({
+  version: oneOf([1]),
+  time_ms: timeMs,
+  master_id: v.string(),
+  operations: v.optional(v.array(Operation)),
+  snapshot: v.optional(RegistrySnapshot),
+  /** How many operations the registry has seen before this entry, for a reader to count on. */
+  sequence: unsigned,
+})
+export type Entry = v.InferOutput<typeof Entry>

@@ -1,0 +1,164 @@
+// The conversation of the replicated log: replicas, the coordinator and recovery speak these messages.
+//
+// The algorithm is Multi-Paxos ("The Part-Time Parliament", "Paxos Made Simple", Lamport): one instance a
+// position. A *proposal* is a ballot number; a replica is acceptor and learner in one. Mesos' design document is
+// docs/replicated-log-internals.md. Unlike Mesos a kind never carries fields of another kind: answers and values are
+// variants, so that combinations such as "rejected, with an action" cannot be written.
+
+import * as v from 'valibot'
+import { call, cast, protocol } from '../actors/protocol.ts'
+import { flag, message, oneOf, optional, unsigned, variant } from './schema.ts'
+
+/** A non-negative safe integer: Mesos has uint64 here, but no log of ours lives for 2⁵³ writes. */
+const Counter = unsigned
+
+/** A ballot number. 0 is never proposed: it is what a replica that promised nothing has promised. */
+export const Proposal = Counter
+export type Proposal = v.InferOutput<typeof Proposal>
+
+/** The number of a log entry, from 0. */
+export const Position = Counter
+export type Position = v.InferOutput<typeof Position>
+
+/**
+ * What a position is decided to hold.
+ * - `NOP`: nothing; fills a position nobody completed. With `tombstone` the position was truncated: its true value is
+ *   no longer known to the replica that says so, nor needed by anyone.
+ * - `APPEND`: one record of the log's user, opaque bytes (msgpack `bin`).
+ * - `TRUNCATE`: positions below `to` (exclusive) are no longer wanted.
+ */
+export const Value = variant('type', [
+  message({ type: v.literal('NOP'), tombstone: optional(flag) }),
+  message({ type: v.literal('APPEND'), bytes: v.instance(Uint8Array) }),
+  message({ type: v.literal('TRUNCATE'), to: Position }),
+])
+export type Value = v.InferOutput<typeof Value>
+
+/**
+ * A value accepted at a position (Mesos: `performed`), under which `proposal`. `learned` says that a quorum is known
+ * to have accepted it: it is chosen, and can never be another.
+ */
+export const Performed = message({ proposal: Proposal, learned: flag, value: Value })
+export type Performed = v.InferOutput<typeof Performed>
+
+/** What a replica knows of one position: the highest proposal it promised there, and the last value it accepted. */
+export const Action = message({
+  position: Position,
+  promised: Proposal,
+  /** Absent while only a promise was given. */
+  performed: optional(Performed),
+})
+export type Action = v.InferOutput<typeof Action>
+
+/** An action whose value is chosen. */
+export const LearnedAction = message({
+  position: Position,
+  promised: Proposal,
+  performed: message({ proposal: Proposal, learned: v.literal(true), value: Value }),
+})
+export type LearnedAction = v.InferOutput<typeof LearnedAction>
+
+/**
+ * Where a replica stands.
+ * - `EMPTY`: nothing was ever written, nobody initialised it; it may have lost its disk, so it must not vote.
+ * - `STARTING`: first phase of auto-initialisation is done: it knows that enough others were empty too.
+ * - `RECOVERING`: it is catching up with a quorum that votes; it must not vote until it has all they may have chosen.
+ * - `VOTING`: a full member; only now may it promise and accept.
+ */
+export const ReplicaStatus = oneOf(['VOTING', 'RECOVERING', 'STARTING', 'EMPTY'])
+export type ReplicaStatus = v.InferOutput<typeof ReplicaStatus>
+
+/** What a replica stores beside its actions, before it answers anyone who depends on it. */
+export const Metadata = message({
+  status: ReplicaStatus,
+  /** The highest proposal promised for all positions at which no action is stored. */
+  promised: Proposal,
+})
+export type Metadata = v.InferOutput<typeof Metadata>
+
+/**
+ * Sent by a proposer to every replica to be allowed to write under `proposal`.
+ * - Without `position`: *implicit* promise for all positions nobody has acted on; by a coordinator that wants to be
+ *   elected.
+ * - With `position`: *explicit* promise for that one; by whoever fills a hole (coordinator after election, catch-up).
+ */
+export const PromiseRequest = message({ proposal: Proposal, position: optional(Position) })
+export type PromiseRequest = v.InferOutput<typeof PromiseRequest>
+
+/**
+ * A replica's answer to a `promise`, sent after what it says is on disk. A replica whose disk fails never answers.
+ * - `accept`: promised. To an implicit request `position` is the replica's last position (its `end`), no `action`; to
+ *   an explicit one `position` is the one asked for and `action` what the replica holds there *as it was before this
+ *   promise* — absent for a hole; for a truncated position a learned NOP with `tombstone`.
+ * - `reject`: `proposal` is the higher or equal one already promised. A proposal is granted once only (`<=` refuses),
+ *   so that two coordinators that chose the same number cannot both be elected.
+ * - `ignored`: the replica does not vote (yet); sent rather than silence so that the proposer can retry promptly.
+ */
+export const PromiseResponse = variant('type', [
+  message({
+    type: v.literal('accept'),
+    proposal: Proposal,
+    position: Position,
+    action: optional(Action),
+  }),
+  message({ type: v.literal('reject'), proposal: Proposal }),
+  message({ type: v.literal('ignored') }),
+])
+export type PromiseResponse = v.InferOutput<typeof PromiseResponse>
+
+/**
+ * Sent by a proposer that holds the promise of a quorum, to every replica: accept `value` at `position`.
+ * `learned` is true when the value is already known to be chosen (catch-up re-writes such values).
+ */
+export const WriteRequest = message({
+  proposal: Proposal,
+  position: Position,
+  learned: optional(flag),
+  value: Value,
+})
+export type WriteRequest = v.InferOutput<typeof WriteRequest>
+
+/**
+ * A replica's answer to a `write`, sent after the value is on disk.
+ * - `accept`: accepted under `proposal` at `position`.
+ * - `reject`: `proposal` is the higher one promised meanwhile (an equal one is accepted).
+ * - `ignored`: the replica does not vote, or the position is learned already and cannot change; the writer learns
+ *   nothing from it and counts it for neither side.
+ */
+export const WriteResponse = variant('type', [
+  message({ type: v.literal('accept'), proposal: Proposal, position: Position }),
+  message({ type: v.literal('reject'), proposal: Proposal, position: Position }),
+  message({ type: v.literal('ignored'), position: Position }),
+])
+export type WriteResponse = v.InferOutput<typeof WriteResponse>
+
+/**
+ * Told by a proposer to every replica once a quorum accepted: this value is chosen. Not answered; a replica that
+ * misses it finds a hole later and fills it, so a loss costs time only.
+ */
+export const Learned = message({ action: LearnedAction })
+export type Learned = v.InferOutput<typeof Learned>
+
+/** Sent by a replica that does not vote (it recovers), or wants to catch up for reading, to every replica. */
+export const RecoverRequest = message({})
+export type RecoverRequest = v.InferOutput<typeof RecoverRequest>
+
+/**
+ * Where the asked replica stands. `VOTING` alone carries the range it holds: `begin` the first position not truncated,
+ * `end` the last position known.
+ */
+export const RecoverResponse = variant('status', [
+  message({ status: v.literal('VOTING'), begin: Position, end: Position }),
+  message({ status: v.literal('RECOVERING') }),
+  message({ status: v.literal('STARTING') }),
+  message({ status: v.literal('EMPTY') }),
+])
+export type RecoverResponse = v.InferOutput<typeof RecoverResponse>
+
+/** What a replica serves. */
+export const LogReplica = protocol('log.replica', {
+  promise: call(PromiseRequest, PromiseResponse),
+  write: call(WriteRequest, WriteResponse),
+  learned: cast(Learned),
+  recover: call(RecoverRequest, RecoverResponse),
+})

@@ -1,0 +1,101 @@
+// A whole cluster in one process: many runtimes under one virtual clock, one network, one seed.
+
+import type { Address } from '../actors/pid.ts'
+import { Runtime } from '../actors/runtime.ts'
+import type { Logger } from '../base/log.ts'
+import { SeededRandom } from '../base/random.ts'
+import { VirtualClock } from './virtual-clock.ts'
+import { VirtualNetwork } from './virtual-network.ts'
+
+export interface WorldOptions {
+  readonly seed?: number
+  /** One-way latency range in milliseconds. */
+  readonly latencyMs?: readonly [number, number]
+  readonly log: Logger
+}
+
+interface Host {
+  readonly runtime: Runtime
+  alive: boolean
+}
+
+export class World {
+  readonly seed: number
+  readonly clock: VirtualClock
+  readonly random: SeededRandom
+  readonly network: VirtualNetwork
+  readonly #hosts = new Map<Address, Host>()
+  readonly #log: Logger
+  /** What failed and would have ended its process. */
+  readonly fatalities: { readonly actor: string; readonly error: unknown }[] = []
+
+  constructor(options: WorldOptions) {
+    this.seed = options.seed ?? 1
+    this.#log = options.log
+    this.clock = new VirtualClock()
+    this.random = new SeededRandom(this.seed)
+    this.network = new VirtualNetwork({
+      clock: this.clock,
+      random: new SeededRandom([this.seed, 1]),
+      latencyMs: options.latencyMs ?? [0.1, 1],
+    })
+  }
+
+  /** Starts a process at `address`; port 0 for one that does not listen. After a crash the address is free again. */
+  start(address: Address): Runtime {
+    const existing = this.#hosts.get(address)
+    if (existing?.alive) throw new Error(`a process at ${address} is running already`)
+    const host: Host = { alive: true, runtime: undefined as never }
+    const runtime = new Runtime({
+      address,
+      clock: this.clock.fork(() => host.alive),
+      random: new SeededRandom([this.random.integer(0x1_0000_0000), this.random.integer(0x1_0000_0000)]),
+      transport: this.network.transport(address),
+      log: this.#log.child({ host: address }),
+      isolate: true,
+      fatal: (actor, error) => {
+        this.fatalities.push({ actor, error })
+        this.crash(address)
+      },
+    })
+    Object.assign(host, { runtime })
+    this.#hosts.set(address, host)
+    return runtime
+  }
+
+  /** The process dies at once, as by SIGKILL. */
+  crash(address: Address): void {
+    const host = this.#hosts.get(address)
+    if (!host?.alive) return
+    host.alive = false
+    this.network.kill(address)
+  }
+
+  settle(): Promise<void> {
+    return this.clock.settle()
+  }
+
+  advance(ms: number): Promise<void> {
+    return this.clock.advance(ms)
+  }
+
+  /** Lets time pass, in small steps, until `reached` holds; throws after `limitMs`. */
+  async until(reached: () => boolean, what: string, limitMs = 60_000): Promise<void> {
+    const end = this.clock.now() + limitMs
+    await this.settle()
+    while (!reached()) {
+      if (this.clock.now() >= end) throw new Error(`not within ${limitMs} virtual ms: ${what} (seed ${this.seed})`)
+      await this.advance(10)
+    }
+  }
+
+  /** Ends all processes in order. */
+  async stop(): Promise<void> {
+    for (const host of this.#hosts.values()) {
+      if (!host.alive) continue
+      const done = host.runtime.shutdown()
+      await this.advance(1_000)
+      await done
+    }
+  }
+}

@@ -1,0 +1,41 @@
+// Says that the picture is old, why, and when the next try is.
+
+import { formatAgo } from './format.ts'
+import { useNow } from './now.tsx'
+import type { Feed } from './poller.ts'
+
+export interface BannerProps {
+  readonly feed: Feed
+  readonly host: string
+  readonly onRetry: () => void
+}
+
+export function Banner({ feed, host, onRetry }: BannerProps) {
+  // Retry times and confirmations are by this machine's clock, the context by the master's.
+  const nowMs = useNow() - feed.skewMs
+  const { connection } = feed
+  if (connection.kind !== 'lost' && connection.kind !== 'refused') return null
+  const seconds = Math.max(0, Math.ceil((connection.retryAtMs - nowMs) / 1000))
+  const when = seconds > 0 ? `retrying in ${seconds} s` : 'retrying now'
+  return (
+    <div class="banner" role="alert">
+      <p>
+        {connection.kind === 'lost' ? (
+          <strong>Cannot reach {host}</strong>
+        ) : (
+          <>
+            <strong>{host} answers, but not with the cluster’s state</strong>:{' '}
+            {connection.text || `HTTP ${connection.status}`}
+          </>
+        )}
+        <span class="when"> … {when}.</span>
+        {feed.confirmedAtMs !== undefined && (
+          <span> What you see is from {formatAgo(feed.confirmedAtMs, nowMs)}.</span>
+        )}
+      </p>
+      <button type="button" onClick={onRetry}>
+        Try now
+      </button>
+    </div>
+  )
+}

@@ -1,0 +1,105 @@
+// What the master's `GET /state` says, as far as the page reads it (Mesos' own JSON, so field names are Mesos').
+// Times are seconds since the epoch with a fraction, 0 when they never were; memory and disk are MB.
+
+/** Amounts by name: numbers for scalars, text such as `[31000-32000]` for ranges and `{a, b}` for sets. */
+export interface Resources {
+  readonly cpus?: number
+  readonly gpus?: number
+  readonly mem?: number
+  readonly disk?: number
+  readonly ports?: string
+}
+
+export interface Status {
+  readonly state: string
+  readonly timestamp: number
+  readonly message?: string
+  readonly reason?: string
+  readonly source?: string
+  readonly healthy?: boolean
+  readonly container_status?: { readonly container_id?: { readonly value: string } }
+}
+
+export interface Task {
+  readonly id: string
+  readonly name: string
+  readonly framework_id: string
+  /** Empty for a command task: its executor then has the task's id. */
+  readonly executor_id: string
+  readonly slave_id: string
+  readonly state: string
+  readonly resources: Resources
+  readonly role?: string
+  readonly statuses?: readonly Status[]
+  readonly user?: string
+  readonly labels?: readonly { readonly key: string; readonly value?: string }[]
+}
+
+export interface Offer {
+  readonly id: string
+  readonly framework_id: string
+  readonly slave_id: string
+  readonly allocation_info?: { readonly role?: string }
+  readonly resources: Resources
+}
+
+export interface Framework {
+  readonly id: string
+  readonly name: string
+  readonly hostname?: string
+  readonly webui_url?: string
+  readonly user?: string
+  readonly principal?: string
+  readonly role?: string
+  readonly roles?: readonly string[]
+  readonly active: boolean
+  readonly connected?: boolean
+  readonly recovered?: boolean
+  readonly failover_timeout?: number
+  readonly registered_time?: number
+  readonly reregistered_time?: number
+  readonly unregistered_time?: number
+  readonly used_resources?: Resources
+  readonly offered_resources?: Resources
+  readonly tasks?: readonly Task[]
+  readonly unreachable_tasks?: readonly Task[]
+  readonly completed_tasks?: readonly Task[]
+  readonly offers?: readonly Offer[]
+}
+
+export interface Agent {
+  readonly id: string
+  readonly hostname: string
+  readonly port?: number
+  readonly pid?: string
+  readonly attributes?: Readonly<Record<string, string | number>>
+  readonly registered_time?: number
+  readonly reregistered_time?: number
+  readonly resources: Resources
+  readonly used_resources?: Resources
+  readonly offered_resources?: Resources
+  readonly active: boolean
+  readonly deactivated?: boolean
+  readonly drain_info?: { readonly state?: string }
+  readonly version?: string
+}
+
+export interface ClusterState {
+  readonly version: string
+  readonly id: string
+  readonly start_time: number
+  readonly elected_time?: number
+  readonly cluster?: string
+  readonly leader?: string
+  readonly leader_info?: { readonly hostname: string; readonly port: number }
+  readonly unreachable_slaves?: number
+  readonly slaves: readonly Agent[]
+  readonly frameworks: readonly Framework[]
+  readonly completed_frameworks?: readonly Framework[]
+}
+
+/** `host:port` of the leading master, as one types it after `--master=`. */
+export function leaderAddress(state: ClusterState, fallback: string): string {
+  if (state.leader_info) return `${state.leader_info.hostname}:${state.leader_info.port}`
+  return state.leader?.split('@')[1] ?? fallback
+}
