@@ -1,55 +1,51 @@
-// What is checked without running the product: types, lint, format. The three run side by side.
+// What is checked without running the product: types, lint, format, all side by side.
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { capture, root } from './run.js'
 
-/** The type checker's memory of its last run makes the next one short. */
-const incremental = (/** @type {string} */ name) => [
-  '--incremental',
-  '--tsBuildInfoFile',
-  `build/${name}.tsbuildinfo`,
+/** Each has a world of its own: Node's, the browser's, and the one of the page's tests. */
+const TYPE_PROJECTS = ['tsconfig.json', 'src/web/page/tsconfig.json', 'test/web/page/tsconfig.json']
+
+/**
+ * @typedef {object} Check
+ * @property {string} name
+ * @property {string} mend what to run while mending
+ * @property {string[]} command a program of node_modules/.bin and its arguments
+ */
+
+/** @type {Check[]} */
+const CHECKS = [
+  ...TYPE_PROJECTS.filter(file => existsSync(join(root, file))).map(typeCheck),
+  {
+    name: 'lint',
+    mend: 'npx oxlint --type-aware',
+    command: ['oxlint', '--type-aware', '--deny-warnings'],
+  },
+  { name: 'format', mend: 'npm run format', command: ['biome', 'format', '--max-diagnostics=5'] },
 ]
 
-/** @returns {{ name: string, mend: string, command: [string, ...string[]] }[]} */
-function checks() {
-  const pageConfig = 'src/web/page/tsconfig.json'
-  return [
-    {
-      name: 'types',
-      mend: 'npx tsc -p .',
-      command: ['tsc', '-p', '.', ...incremental('types')],
-    },
-    ...(existsSync(join(root, pageConfig))
-      ? [
-          {
-            name: 'types of the web page',
-            mend: `npx tsc -p ${pageConfig}`,
-            command: /** @type {[string, ...string[]]} */ ([
-              'tsc',
-              '-p',
-              pageConfig,
-              ...incremental('page'),
-            ]),
-          },
-        ]
-      : []),
-    {
-      name: 'lint',
-      mend: 'npx oxlint --type-aware',
-      command: ['oxlint', '--type-aware', '--deny-warnings'],
-    },
-    { name: 'format', mend: 'npm run format', command: ['biome', 'format'] },
-  ]
+/**
+ * @param {string} project
+ * @returns {Check}
+ */
+function typeCheck(project) {
+  // The compiler's memory of its last run makes the next one short.
+  const memory = `build/${project.replaceAll('/', '-')}.tsbuildinfo`
+  return {
+    name: `types (${project})`,
+    mend: `npx tsc -p ${project}`,
+    command: ['tsc', '-p', project, '--incremental', '--tsBuildInfoFile', memory],
+  }
 }
 
 /**
- * Runs all checks, prints what failed, and gives their number.
+ * Runs all checks, prints what failed, and gives the names.
  * @returns {Promise<{ failed: string[] }>}
  */
 export async function runChecks() {
   const results = await Promise.all(
-    checks().map(async ({ name, mend, command: [program, ...args] }) => ({
+    CHECKS.map(async ({ name, mend, command: [program = '', ...args] }) => ({
       name,
       mend,
       ...(await capture(join('node_modules/.bin', program), args)),

@@ -60,19 +60,19 @@ export async function systemRuntime(options: SystemRuntimeOptions): Promise<Runt
 function listenError(error: NodeJS.ErrnoException, ip: string, port: number): Error {
   switch (error.code) {
     case 'EADDRINUSE':
-      return new UserError('PORT_IN_USE', `Port ${port} on ${ip} is in use by another process.`, {
+      return new UserError('address_in_use', `Port ${port} on ${ip} is in use by another process.`, {
         hint: `Stop it (find it with: ss -ltnp 'sport = :${port}'), or choose another with --port.`,
       })
     case 'EADDRNOTAVAIL':
-      return new UserError('BAD_ADDRESS', `This machine has no address ${ip} to listen on.`, {
+      return new UserError('invalid_value', `This machine has no address ${ip} to listen on.`, {
         hint: 'Give one of its own addresses with --ip (list them with: ip address), or 0.0.0.0 for all.',
       })
     case 'EACCES':
-      return new UserError('BAD_ADDRESS', `Listening on port ${port} is not permitted.`, {
+      return new UserError('not_permitted', `Listening on port ${port} is not permitted.`, {
         hint: 'Choose a port above 1023 with --port, or run as root.',
       })
     default:
-      return new UserError('BAD_ADDRESS', `Cannot listen on ${ip}:${port}: ${error.message}`, {
+      return new UserError('invalid_value', `Cannot listen on ${ip}:${port}: ${error.message}`, {
         hint: 'Check --ip and --port.',
       })
   }

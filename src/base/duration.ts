@@ -63,13 +63,13 @@ export function parseDuration(text: string): number {
   )
 }
 
-// Dividing by a whole number keeps 15us at 0.015 exactly as a literal would be; multiplying by 1e-3 would not.
+// Rounded to the nanosecond, which is Mesos' own grain: 1.1secs is 1100 and not 1100.0000000000002.
 const toMs = (digits: string, msPerUnit: number): number =>
-  msPerUnit < 1 ? Number(digits) / Math.round(1 / msPerUnit) : Number(digits) * msPerUnit
+  Math.round(Number(digits) * Math.round(msPerUnit * 1e6)) / 1e6
 
 /**
  * The text form as Mesos prints it: in the largest unit not above the duration if it is whole there, otherwise in
- * the next smaller one (`90secs`, not `1.5mins`; `10days`, not `1.43weeks`). Precise to the nanosecond.
+ * the next smaller one (`90secs`, not `1.5mins`; `10days`, not `1.43weeks`). 15 significant digits.
  */
 export function formatDuration(ms: number): string {
   if (ms < 0) return `-${formatDuration(-ms)}`

@@ -57,9 +57,9 @@ export interface Flag<T> {
   /** What a value has to be, to finish the sentence "expected …". */
   readonly expected: string
   /** From text; throws a `UserError` when it is not what is expected. */
-  readonly parse: (text: string) => NonNullable<T>
+  parse(text: string): Exclude<T, undefined>
   /** To the text that would parse to the same value. */
-  readonly format: (value: NonNullable<T>) => string
+  format(value: Exclude<T, undefined>): string
 }
 
 type Value<T, O> = O extends { readonly default: T } | { readonly required: true }
@@ -80,7 +80,7 @@ interface Bounds {
   readonly max?: number
 }
 
-/** Builds the definition. The cast says what the options' type shows: a default or `required` excludes undefined. */
+/** Builds the definition. `Value` reads from the options' type whether a value can be absent. */
 function make<T, O extends FlagOptions<T>>(kind: Kind<T>, options: O): Flag<Value<T, O>> {
   const { validate } = options
   const parse = (text: string): T => {
@@ -89,7 +89,7 @@ function make<T, O extends FlagOptions<T>>(kind: Kind<T>, options: O): Flag<Valu
     if (objection !== undefined) throw new UserError('invalid_value', objection)
     return value
   }
-  const made: Flag<T> = {
+  return {
     type: kind.type,
     help: options.help,
     default: options.default,
@@ -102,10 +102,9 @@ function make<T, O extends FlagOptions<T>>(kind: Kind<T>, options: O): Flag<Valu
     secret: options.secret ?? false,
     placeholder: kind.placeholder,
     expected: kind.expected,
-    parse: parse as Flag<T>['parse'],
+    parse: parse as Flag<Value<T, O>>['parse'],
     format: kind.format,
   }
-  return made as unknown as Flag<Value<T, O>>
 }
 
 const refuse = (what: string): never => {

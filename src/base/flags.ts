@@ -8,8 +8,8 @@ import { nearest } from './nearest.ts'
 export { flag } from './flag.ts'
 export type { Flag, FlagOptions, FlagType } from './flag.ts'
 
-// A flag of some type; `Flag<unknown>` would refuse every concrete one.
-export type AnyFlag = Flag<any>
+/** A flag of some type. Every flag is one, because `format` is declared as a method. */
+export type AnyFlag = Flag<unknown>
 
 /** Definitions by name, in the order in which help lists them. Names are snake_case as in Mesos. */
 export type Flags = Readonly<Record<string, AnyFlag>>
@@ -117,7 +117,7 @@ interface Given {
 
 interface Words {
   readonly given: Map<string, Given>
-  /** Flags that were named but could not be taken; they are not reported as missing too. */
+  /** Flags that were meant but could not be taken; they are not reported as missing too. */
   readonly failed: Set<string>
   readonly positional: string[]
   readonly errors: string[]
@@ -157,7 +157,9 @@ function takeFlag(
   const as = negated ? key!.slice(3) : key!
   const name = word.startsWith('--') ? nameOf.get(as) : undefined
   if (name === undefined) {
-    words.errors.push(unknown(word, key!, nameOf.keys()))
+    const { message, meant } = unknown(word, key!, [...nameOf.keys(), 'help', 'version'])
+    words.errors.push(message)
+    if (meant !== undefined) words.failed.add(nameOf.get(meant) ?? meant)
     return false
   }
   const flag = flags[name]!
@@ -217,18 +219,27 @@ function missing(name: string, flag: AnyFlag): string {
   return `Flag '--${name}' is required; write for example '--${name}=${flag.example}' or set ${envName(name)}.`
 }
 
-function unknown(word: string, key: string, known: Iterable<string>): string {
+function unknown(
+  word: string,
+  key: string,
+  known: readonly string[],
+): { readonly message: string; readonly meant: string | undefined } {
   const shown = word.replace(/=.*$/s, '')
-  const names = [...known, 'help', 'version']
   const negative = /^no[-_]/.test(key)
-  const guess = nearest(negative ? key.slice(3) : key, names)
-  if (guess === undefined) return `Unknown flag '${shown}'; '--help' lists all flags.`
-  return `Unknown flag '${shown}'; did you mean '--${negative ? 'no-' : ''}${guess}'?`
+  const meant = nearest(negative ? key.slice(3) : key, known)
+  const advice =
+    meant === undefined
+      ? "'--help' lists all flags."
+      : `did you mean '--${negative ? 'no-' : ''}${meant}'?`
+  return { message: `Unknown flag '${shown}'; ${advice}`, meant }
 }
 
 function unreadable(name: string, flag: AnyFlag, given: Given, error: unknown): string {
   const expected = `expected ${flag.expected}, for example '--${name}=${flag.example}'`
   if (flag.secret) return `${given.origin}: the value is wrong; ${expected}.`
+  if (error instanceof UserError && error.code === 'path_missing') {
+    return `${given.origin}: ${error.message}.`
+  }
   // The hints of the parsers show an example too, which is nearer to what was meant.
   const hint = error instanceof UserError ? error.hint : undefined
   const advice = hint === undefined ? `${expected}.` : `expected ${flag.expected}. ${hint}`

@@ -68,7 +68,7 @@ export function collectingLogger(level: LogThreshold = 'debug'): CollectingLogge
       if (!logs(level, at)) return nothing
       return (...[first, second]: readonly [object, string] | readonly [string, undefined?]) => {
         const fields = { ...bindings, ...fieldsOf(first) }
-        records.push({ level: at, message: second ?? String(first), fields })
+        records.push({ level: at, message: second ?? first, fields })
       }
     }
     return {

@@ -72,7 +72,7 @@ function textLogger(sink: TextSink, bindings: LogBindings): Logger {
     if (!logs(sink.level, level)) return () => {}
     return (...[first, second]: readonly [object, string] | readonly [string, undefined?]) => {
       const head = headText(level, new Date(sink.now()), sink.now(), speaker)
-      sink.destination.write(recordText(head, second ?? String(first), bound, fieldsOf(first)))
+      sink.destination.write(recordText(head, second ?? first, bound, fieldsOf(first)))
     }
   }
   return {

@@ -15,7 +15,7 @@ import { crc32 } from 'node:zlib'
 import { Packr } from 'msgpackr'
 import { assert } from '../base/assert.ts'
 import type { ReplicaStatus, Value } from '../messages/log.ts'
-import type { ReplicaRecord } from './storage.ts'
+import { appendOf, type ReplicaRecord } from './storage.ts'
 
 export const FORMAT_VERSION = 1
 export const HEADER_BYTES = 40
@@ -92,8 +92,12 @@ export function batchLength(segment: Buffer, sequence: number, offset: number): 
   const payload = segment.readUInt32BE(offset)
   const length = BATCH_HEADER_BYTES + payload
   if (payload === 0 || length > left || segment[offset + 8] !== TYPE_RECORDS) return undefined
-  const bytes = segment.subarray(offset, offset + length)
-  return checksum(bytes, sequence, offset) === bytes.readUInt32BE(4) ? length : undefined
+  return isWhole(segment.subarray(offset, offset + length), sequence, offset) ? length : undefined
+}
+
+/** Whether the checksum of a batch, of the length that its header says, is right for that place. */
+export function isWhole(batch: Buffer, sequence: number, offset: number): boolean {
+  return checksum(batch, sequence, offset) === batch.readUInt32BE(4)
 }
 
 /** The records of a batch whose checksum is right. Byte values are views of `batch`. */
@@ -168,7 +172,7 @@ function unpack(fields: readonly unknown[]): StoredRecord {
     case KIND.nop:
       return write(fields[4] ? { type: 'NOP', tombstone: true } : { type: 'NOP' })
     case KIND.append:
-      return write({ type: 'APPEND', bytes: fields[4] as Uint8Array })
+      return write(appendOf(fields[4] as Uint8Array))
     case KIND.truncate:
       return write({ type: 'TRUNCATE', to: number(4) })
     case KIND.learned:

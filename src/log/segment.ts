@@ -82,6 +82,8 @@ export function scanSegment(
     )
   }
   const cutBytes = bytes.length - validBytes
+  // A crash between creating a segment and writing to it leaves it empty: nothing to be told.
+  if (cutBytes === 0) return { validBytes }
   const message =
     `${file} ends in ${cutBytes} bytes, from byte ${validBytes} on, of a write that was not completed ` +
     `before a crash; they are left out. Nothing that was acknowledged was in them.`

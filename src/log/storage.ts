@@ -33,6 +33,12 @@ export type ReplicaRecord =
   | { readonly type: 'learned'; readonly position: Position; readonly proposal: Proposal }
   | { readonly type: 'truncated'; readonly begin: Position }
 
+/** An appended value. */
+export function appendOf(bytes: Uint8Array): Value {
+  // The schema's type is of arrays that own their memory; what is sent may as well be a view.
+  return { type: 'APPEND', bytes: bytes as Uint8Array<ArrayBuffer> }
+}
+
 /** Something found on opening that was mended without losing anything that was acknowledged. */
 export interface StorageWarning {
   readonly file: string

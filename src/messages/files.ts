@@ -50,8 +50,8 @@ export type ReadRequest = v.InferOutput<typeof ReadRequest>
 
 /**
  * `offset`: where `data` begins; to a request with -1 the file's length, `data` empty. At or past the end `data` is
- * empty. `data` is text: bytes that are no UTF-8 come as U+FFFD, so a reader advances by what it asked for, or by
- * `total` (the file's length now), not by what it can count in `data`.
+ * empty. `data` is text: bytes that are no UTF-8 come as U+FFFD, so its length says nothing about bytes. A reader goes on at
+ * offset + min(what it asked for, MAX_READ_BYTES), or at `total` (the file's length now) if that is less.
  */
 export const ReadResponse = variant('ok', [
   message({ ok: v.literal(true), offset: unsigned, data: text, total: optional(unsigned) }),

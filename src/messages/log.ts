@@ -141,7 +141,6 @@ export type Learned = v.InferOutput<typeof Learned>
 
 /** Sent by a replica that does not vote (it recovers), or wants to catch up for reading, to every replica. */
 export const RecoverRequest = message({})
-export type RecoverRequest = v.InferOutput<typeof RecoverRequest>
 
 /**
  * Where the asked replica stands. `VOTING` alone carries the range it holds: `begin` the first position not truncated,

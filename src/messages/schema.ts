@@ -69,10 +69,7 @@ export const oneOf = v.picklist
 export function choice<const N extends readonly string[]>(
   names: N,
 ): v.OptionalSchema<v.PicklistSchema<N, undefined>, undefined> {
-  return v.fallback(v.optional(v.picklist(names)), undefined) as unknown as v.OptionalSchema<
-    v.PicklistSchema<N, undefined>,
-    undefined
-  >
+  return v.fallback(v.optional(v.picklist(names)), undefined)
 }
 
 export const optional = v.optional

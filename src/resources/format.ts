@@ -3,7 +3,6 @@
 import type { DiskInfo, ReservationInfo, Resource } from '../messages/resource.ts'
 import type { Attribute, Labels, Range } from '../messages/values.ts'
 import { fromMilli } from './milli.ts'
-import { normalise, type Ranges, unionRanges } from './ranges.ts'
 import { reservationsOf } from './reservations.ts'
 import { Resources } from './resources.ts'
 

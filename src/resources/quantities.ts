@@ -2,12 +2,12 @@
 
 import type { Scalar } from '../messages/values.ts'
 import { fromMilli, toMilli } from './milli.ts'
-import { ParseError } from './parse.ts'
+import { malformed } from './parse.ts'
 
 /** Thousandths by resource name. A name that is not there means 0. `Resources.scalars()` gives this too. */
 export type Quantities = ReadonlyMap<string, number>
 
-/** Reads `cpus:0.01;mem:32`; a name twice adds up. Throws ParseError. */
+/** Reads `cpus:0.01;mem:32`; a name twice adds up. Throws UserError. */
 export function parseQuantities(text: string): Quantities {
   const out = new Map<string, number>()
   for (const raw of text.split(';')) {
@@ -15,19 +15,19 @@ export function parseQuantities(text: string): Quantities {
     if (token === '') continue
     const [name, value, ...rest] = token.split(':').map(part => part.trim())
     if (!name || !value || rest.length > 0) {
-      throw new ParseError(`'${token}': missing or extra ':'; write name:value`)
+      throw malformed(`'${token}': missing or extra ':'; write name:value`)
     }
     const number = Number(value)
     if (!Number.isFinite(number)) {
-      throw new ParseError(`'${token}': '${value}' is not a number; only scalar values are allowed`)
+      throw malformed(`'${token}': '${value}' is not a number; only scalar values are allowed`)
     }
-    if (number < 0) throw new ParseError(`'${token}': negative values are not allowed`)
+    if (number < 0) throw malformed(`'${token}': negative values are not allowed`)
     if (number > 0) out.set(name, (out.get(name) ?? 0) + toMilli(number))
   }
   return out
 }
 
-/** Reads `--min_allocatable_resources=cpus:0.01|mem:32`: alternatives. Throws ParseError. */
+/** Reads `--min_allocatable_resources=cpus:0.01|mem:32`: alternatives. Throws UserError. */
 export function parseAlternatives(text: string): Quantities[] {
   return text
     .split('|')

@@ -49,7 +49,10 @@ export class World {
     const runtime = new Runtime({
       address,
       clock: this.clock.fork(() => host.alive),
-      random: new SeededRandom([this.random.integer(0x1_0000_0000), this.random.integer(0x1_0000_0000)]),
+      random: new SeededRandom([
+        this.random.integer(0x1_0000_0000),
+        this.random.integer(0x1_0000_0000),
+      ]),
       transport: this.network.transport(address),
       log: this.#log.child({ host: address }),
       isolate: true,
@@ -84,7 +87,8 @@ export class World {
     const end = this.clock.now() + limitMs
     await this.settle()
     while (!reached()) {
-      if (this.clock.now() >= end) throw new Error(`not within ${limitMs} virtual ms: ${what} (seed ${this.seed})`)
+      if (this.clock.now() >= end)
+        throw new Error(`not within ${limitMs} virtual ms: ${what} (seed ${this.seed})`)
       await this.advance(10)
     }
   }

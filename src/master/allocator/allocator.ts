@@ -193,7 +193,8 @@ export class Allocator {
   suppress(frameworkId: string, roles: readonly string[]): void {
     const framework = this.#frameworks.get(frameworkId)
     if (!framework) return
-    for (const role of roles.length > 0 ? roles : framework.terms.roles) framework.suppressed.add(role)
+    for (const role of roles.length > 0 ? roles : framework.terms.roles)
+      framework.suppressed.add(role)
   }
 
   /** Offers again for these roles (none named: all), whatever was refused before. */
@@ -233,7 +234,11 @@ export class Allocator {
 
   /** Gives what is free on the agents that changed, each to whoever is furthest below its fair share. */
   allocate(nowMs: number): Grant[] {
-    for (let next = this.#expiries.peek(); next && next.untilMs <= nowMs; next = this.#expiries.peek()) {
+    for (
+      let next = this.#expiries.peek();
+      next && next.untilMs <= nowMs;
+      next = this.#expiries.peek()
+    ) {
       this.#expiries.pop()
       if (this.#agents.has(next.agentId)) this.#dirty.add(next.agentId)
     }
@@ -255,7 +260,10 @@ export class Allocator {
   }
 
   /** Why each framework would, or would not, be offered what is free on an agent. */
-  explain(agentId: string, nowMs: number): { frameworkId: string; role: string; reason: string | undefined }[] {
+  explain(
+    agentId: string,
+    nowMs: number,
+  ): { frameworkId: string; role: string; reason: string | undefined }[] {
     const agent = this.#agents.get(agentId)
     if (!agent) return []
     const rows = []
@@ -264,7 +272,9 @@ export class Allocator {
         const resources = offerable(agent, role)
         const candidate = this.#candidate(frameworkId, role, agentId)
         if (!candidate) continue
-        const reason = agent.active ? this.#against(candidate, agent, resources, nowMs) : 'the agent is not active'
+        const reason = agent.active
+          ? this.#against(candidate, agent, resources, nowMs)
+          : 'the agent is not active'
         rows.push({ frameworkId, role, reason })
       }
     }
@@ -292,7 +302,13 @@ export class Allocator {
     nowMs: number,
   ): string | undefined {
     const { minimum, filterGpus } = this.#o
-    return reasonAgainst(candidate, { resources, minimum, filterGpus, agentHasGpus: agent.gpus, nowMs })
+    return reasonAgainst(candidate, {
+      resources,
+      minimum,
+      filterGpus,
+      agentHasGpus: agent.gpus,
+      nowMs,
+    })
   }
 
   #candidate(frameworkId: string, role: string, agentId: string): Candidate | undefined {
@@ -339,7 +355,8 @@ export class Allocator {
 
   #changeTotal(resources: Resources, change: 'addTotal' | 'removeTotal'): void {
     const scalars = resources.scalars()
-    this.#total = change === 'addTotal' ? this.#total.add(resources) : this.#total.subtract(resources)
+    this.#total =
+      change === 'addTotal' ? this.#total.add(resources) : this.#total.subtract(resources)
     this.#roles[change](scalars)
     for (const sorter of this.#byRole.values()) sorter[change](scalars)
   }

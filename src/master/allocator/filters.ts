@@ -3,10 +3,10 @@
 
 import type { FrameworkInfo, OfferFilters } from '../../messages/framework.ts'
 import type { Resources } from '../../resources/resources.ts'
-import type { Scalars } from './drf-sorter.ts'
+import { coversAny, type Quantities, quantitiesOf } from '../../resources/quantities.ts'
 
-/** Alternatives, of which an offer must hold one in full: name to thousandths. */
-export type Alternatives = readonly Scalars[]
+/** Alternatives, of which an offer must hold one in full. None at all: anything will do. */
+export type Alternatives = readonly Quantities[]
 
 export interface Candidate {
   readonly frameworkId: string
@@ -46,11 +46,7 @@ const gpus: Filter = ({ capabilities }, { filterGpus, agentHasGpus }) =>
 const allocatable: Filter = (candidate, offer) => {
   const minimum = candidate.minimum.get(candidate.role) ?? offer.minimum
   if (minimum.length === 0) return undefined
-  const scalars = offer.resources.scalars()
-  const enough = minimum.some(wanted => {
-    for (const [name, quantity] of wanted) if ((scalars.get(name) ?? 0) < quantity) return false
-    return true
-  })
+  const enough = coversAny(offer.resources.scalars(), minimum)
   return enough ? undefined : 'what is free is less than the least that is offered'
 }
 
@@ -83,10 +79,7 @@ export function minimumByRole(info: FrameworkInfo): ReadonlyMap<string, Alternat
     if (!list) continue
     byRole.set(
       role,
-      list.map(({ quantities }) => {
-        const entries = Object.entries(quantities ?? {})
-        return new Map(entries.map(([name, { value }]) => [name, Math.round(value * 1000)]))
-      }),
+      list.map(({ quantities }) => quantitiesOf(quantities)),
     )
   }
   return byRole

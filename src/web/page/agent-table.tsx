@@ -28,9 +28,9 @@ const columns: readonly Column<AgentRow>[] = [
     cell: row => formatNumber(row.tasks),
   },
   used('CPUs', 'cpus', formatCpus),
-  { ...used('GPUs', 'gpus', formatCpus), minor: true },
+  { ...used('GPUs', 'gpus', formatCpus), from: 'medium' },
   used('Mem', 'mem', formatMegabytes),
-  { ...used('Disk', 'disk', formatMegabytes), minor: true },
+  { ...used('Disk', 'disk', formatMegabytes), from: 'medium' },
   {
     title: 'Attributes',
     value: row => attributesOf(row) || undefined,
@@ -39,7 +39,7 @@ const columns: readonly Column<AgentRow>[] = [
         {attributesOf(row)}
       </span>
     ),
-    minor: true,
+    from: 'medium',
   },
   {
     title: 'Registered',
@@ -52,7 +52,7 @@ const columns: readonly Column<AgentRow>[] = [
     kind: 'time',
     value: row => row.reregisteredMs,
     cell: row => <Ago atMs={row.reregisteredMs} />,
-    minor: true,
+    from: 'wide',
   },
 ]
 

@@ -10,9 +10,10 @@ export interface Column<Row> {
   readonly cell: (row: Row) => ComponentChildren
   /** What the column sorts by; a column without it does not sort. */
   readonly value?: (row: Row) => SortValue
-  /** `number` and `time` columns show the largest and latest first; `minor` ones give way on small screens. */
+  /** `number` and `time` columns show the largest and latest first. */
   readonly kind?: 'number' | 'time'
-  readonly minor?: boolean
+  /** The smallest screen that has room for it; without it, every screen. */
+  readonly from?: 'medium' | 'wide'
 }
 
 export interface Sort {
@@ -159,7 +160,7 @@ function Body<Row>(props: {
 }
 
 function classOf<Row>(column: Column<Row>): string {
-  return [column.kind, column.minor ? 'minor' : ''].filter(Boolean).join(' ')
+  return [column.kind, column.from && `from-${column.from}`].filter(Boolean).join(' ')
 }
 
 function Pager<Row>(props: {

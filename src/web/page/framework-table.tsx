@@ -26,28 +26,28 @@ const who: readonly Column<FrameworkRow>[] = [
     cell: row => <Id id={row.id} what="framework id" />,
   },
   { title: 'State', value: row => row.state, cell: row => <MemberBadge state={row.state} /> },
-  { title: 'Host', value: row => row.host, cell: row => <HostLink row={row} />, minor: true },
-  { title: 'User', value: row => row.user, cell: row => row.user, minor: true },
+  { title: 'Host', value: row => row.host, cell: row => <HostLink row={row} />, from: 'medium' },
+  { title: 'User', value: row => row.user, cell: row => row.user, from: 'medium' },
   { title: 'Roles', value: row => row.roles, cell: row => row.roles },
-  { title: 'Principal', value: row => row.principal, cell: row => row.principal, minor: true },
+  { title: 'Principal', value: row => row.principal, cell: row => row.principal, from: 'wide' },
 ]
 
 const has: readonly Column<FrameworkRow>[] = [
   number('Active tasks', row => row.tasks, formatNumber),
   number('CPUs', row => row.used.cpus, formatCpus),
-  { ...number('GPUs', row => row.used.gpus, formatCpus), minor: true },
+  { ...number('GPUs', row => row.used.gpus, formatCpus), from: 'medium' },
   number('Mem', row => row.used.mem, formatMegabytes),
-  { ...number('Disk', row => row.used.disk, formatMegabytes), minor: true },
+  { ...number('Disk', row => row.used.disk, formatMegabytes), from: 'medium' },
   number('Max share', row => row.maxShare, formatPercent),
 ]
 
 const registered = time('Registered', row => row.registeredMs)
 
-const columns = [
+const columns: readonly Column<FrameworkRow>[] = [
   ...who,
   ...has,
   registered,
-  { ...time('Re-registered', row => row.reregisteredMs), minor: true },
+  { ...time('Re-registered', row => row.reregisteredMs), from: 'wide' },
 ]
 const completedColumns = [...who, registered, time('Unregistered', row => row.unregisteredMs)]
 

@@ -1,5 +1,6 @@
 // The top of every view: which cluster this is, who leads it, where to go, how fresh the picture is.
 
+import type { ComponentChildren } from 'preact'
 import { plural } from './format.ts'
 import { Id } from './id.tsx'
 import { Since } from './now.tsx'
@@ -94,10 +95,7 @@ function NavLink(props: {
   )
 }
 
-export function Fact(props: {
-  readonly name: string
-  readonly children: preact.ComponentChildren
-}) {
+export function Fact(props: { readonly name: string; readonly children: ComponentChildren }) {
   return (
     <div>
       <dt>{props.name}</dt>

@@ -13,7 +13,7 @@ const columns: readonly Column<OfferRow>[] = [
     title: 'Framework',
     value: row => row.frameworkName,
     cell: row => (
-      <a class="name" href={frameworkHref(row.frameworkId)} title={row.frameworkId}>
+      <a class="name soft" href={frameworkHref(row.frameworkId)} title={row.frameworkId}>
         {row.frameworkName}
       </a>
     ),
@@ -22,13 +22,13 @@ const columns: readonly Column<OfferRow>[] = [
     title: 'Host',
     value: row => row.host,
     cell: row => (
-      <a href={agentHref(row.agentId)} title={row.agentId}>
+      <a class="soft" href={agentHref(row.agentId)} title={row.agentId}>
         {row.host ?? 'Agent offline'}
       </a>
     ),
   },
   amount('CPUs', 'cpus', formatCpus),
-  { ...amount('GPUs', 'gpus', formatCpus), minor: true },
+  { ...amount('GPUs', 'gpus', formatCpus), from: 'medium' },
   amount('Mem', 'mem', formatMegabytes),
   amount('Disk', 'disk', formatMegabytes),
 ]

@@ -100,18 +100,22 @@ function Counts({ summary }: { readonly summary: Summary }) {
   const { agents, tasks } = summary
   return (
     <section class="counts" aria-label="Counts">
-      <h2>Agents</h2>
-      <dl>
-        <Count name="Active" count={agents.active} tone="good" />
-        <Count name="Inactive" count={agents.inactive} tone="unsure" />
-        <Count name="Unreachable" count={agents.unreachable} tone="bad" />
-      </dl>
-      <h2>Tasks</h2>
-      <dl>
-        {tasks.map(({ state, count }) => (
-          <Count key={state} name={stateName(state)} count={count} tone={toneOf(state)} />
-        ))}
-      </dl>
+      <div>
+        <h2>Agents</h2>
+        <dl>
+          <Count name="Active" count={agents.active} tone="good" />
+          <Count name="Inactive" count={agents.inactive} tone="unsure" />
+          <Count name="Unreachable" count={agents.unreachable} tone="bad" />
+        </dl>
+      </div>
+      <div>
+        <h2>Tasks</h2>
+        <dl>
+          {tasks.map(({ state, count }) => (
+            <Count key={state} name={stateName(state)} count={count} tone={toneOf(state)} />
+          ))}
+        </dl>
+      </div>
     </section>
   )
 }

@@ -78,6 +78,8 @@ export class StatePoller {
     const outcome = await this.#request()
     if (ask !== this.#ask) return
     const endMs = this.#world.now()
+    // Who answers after a gap may be another master, with the same tag for another state.
+    this.#etag = outcome.kind === 'live' ? outcome.etag : undefined
     if (outcome.kind === 'lost') {
       const waitMs = backoffMs(++this.#failures)
       this.#become({ connection: { kind: 'lost', retryAtMs: endMs + waitMs } })
@@ -91,7 +93,6 @@ export class StatePoller {
       this.#again(ask, refusedRetryMs)
       return
     }
-    this.#etag = outcome.etag
     this.#become({
       connection: { kind: 'live' },
       state: outcome.state ?? this.#feed.state,

@@ -84,7 +84,7 @@ function columnsOf(row: TaskRow, path: string): Column<FileEntry>[] {
       value: entry => entry.mtime,
       cell: entry => <Ago atMs={entry.mtime * 1000} />,
     },
-    { title: 'Mode', cell: entry => <code>{entry.mode}</code>, minor: true },
+    { title: 'Mode', cell: entry => <code>{entry.mode}</code>, from: 'medium' },
   ]
 }
 

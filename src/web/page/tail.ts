@@ -91,6 +91,7 @@ export class Tail {
       const { data } = await this.#read(this.#endBytes, wanted)
       if (data === '') break
       const taken = wholeCharacters(data, wanted)
+      if (taken.sizeBytes === 0) break
       this.#pieces.push({ startBytes: this.#endBytes, text: taken.text })
       this.#endBytes += taken.sizeBytes
       this.#forget()
@@ -159,6 +160,9 @@ export class Tail {
 
 const replacement = '\uFFFD'
 
+/** No character takes more bytes in UTF-8. */
+const characterBytesMax = 4
+
 /**
  * A read can end inside a character, which then comes as U+FFFD. That character is left for the next read, which
  * begins where it begins. Only when the rest is clean text: in binary data U+FFFD stands everywhere and says nothing.
@@ -167,10 +171,11 @@ export function wholeCharacters(
   data: string,
   readBytes: number,
 ): { text: string; sizeBytes: number } {
-  const text = data.endsWith(replacement) ? data.slice(0, -1) : data
-  if (text === data || text === '' || text.includes(replacement)) {
-    return { text: data, sizeBytes: readBytes }
-  }
+  const all = { text: data, sizeBytes: readBytes }
+  if (!data.endsWith(replacement)) return all
+  const text = data.slice(0, -1)
+  const tornAlone = text === '' && readBytes < characterBytesMax
+  if (text.includes(replacement) || (text === '' && !tornAlone)) return all
   return { text, sizeBytes: new TextEncoder().encode(text).length }
 }
 

@@ -24,14 +24,14 @@ const id: Column<TaskRow> = {
   title: 'Task ID',
   value: row => row.id,
   cell: row => <Id id={row.id} what="task id" />,
-  minor: true,
+  from: 'medium',
 }
 
 const framework: Column<TaskRow> = {
   title: 'Framework',
   value: row => row.frameworkName,
   cell: row => (
-    <a class="name" href={frameworkHref(row.frameworkId)} title={row.frameworkId}>
+    <a class="name soft" href={frameworkHref(row.frameworkId)} title={row.frameworkId}>
       {row.frameworkName}
     </a>
   ),
@@ -41,7 +41,7 @@ const role: Column<TaskRow> = {
   title: 'Role',
   value: row => row.role,
   cell: row => row.role,
-  minor: true,
+  from: 'medium',
 }
 
 const state: Column<TaskRow> = {
@@ -54,7 +54,15 @@ const health: Column<TaskRow> = {
   title: 'Health',
   value: row => (row.healthy === undefined ? undefined : row.healthy ? 'healthy' : 'unhealthy'),
   cell: row => <Health healthy={row.healthy} />,
-  minor: true,
+  from: 'medium',
+}
+
+/** What has not started yet counts as the very latest: a task that never gets going must not end on the last page. */
+const starting: Column<TaskRow> = {
+  title: 'Started',
+  kind: 'time',
+  value: row => row.startedMs ?? Number.POSITIVE_INFINITY,
+  cell: row => <Ago atMs={row.startedMs} />,
 }
 
 const started: Column<TaskRow> = {
@@ -80,7 +88,7 @@ const host: Column<TaskRow> = {
         Agent offline
       </span>
     ) : (
-      <a href={agentHref(row.agentId)} title={row.agentId}>
+      <a class="soft" href={agentHref(row.agentId)} title={row.agentId}>
         {row.host}
       </a>
     ),
@@ -100,7 +108,7 @@ const message: Column<TaskRow> = {
       {row.message}
     </span>
   ),
-  minor: true,
+  from: 'medium',
 }
 
 const output: Column<TaskRow> = {
@@ -130,7 +138,7 @@ export function Health({ healthy }: { readonly healthy: boolean | undefined }) {
   )
 }
 
-const activeColumns = [name, id, framework, role, state, health, started, host, output]
+const activeColumns = [name, id, framework, role, state, health, starting, host, output]
 const unreachableColumns = [name, id, framework, role, state, started, agent]
 const completedColumns = [name, id, framework, role, state, message, started, stopped, host, output]
 

@@ -22,8 +22,9 @@ export function UsageBar({ title, usage, format, small = false }: UsageBarProps)
         </span>
       </div>
       <div class="usage-bar" role="img" aria-label={`${title}: ${words}`}>
-        <span class="used" style={{ width: percent(used, total) }} />
-        <span class="offered" style={{ width: percent(offered, total) }} />
+        {used > 0 && <span class="used" style={{ width: percent(used, total) }} />}
+        {offered > 0 && <span class="offered" style={{ width: percent(offered, total) }} />}
+        <span class="free" />
       </div>
       <dl class="usage-legend">
         <Part kind="used" name="Used" value={format(used)} />
@@ -53,6 +54,7 @@ export function UsedOf(props: {
   readonly format: (value: number) => string
 }) {
   const { used, total, format } = props
+  if (total === 0) return <span class="none">–</span>
   return (
     <span class="used-of">
       {format(used)} <span class="of">/ {format(total)}</span>

@@ -28,7 +28,7 @@ export function View({ route, state, rows, world, host }: ViewProps) {
     case 'frameworks':
       return <FrameworkTables rows={rows} address={address} />
     case 'framework':
-      return <FrameworkPage rows={rows} frameworkId={route.frameworkId} />
+      return <FrameworkPage key={route.frameworkId} rows={rows} frameworkId={route.frameworkId} />
     case 'agents':
       return (
         <AgentTable
@@ -38,7 +38,7 @@ export function View({ route, state, rows, world, host }: ViewProps) {
         />
       )
     case 'agent':
-      return <AgentPage rows={rows} agentId={route.agentId} />
+      return <AgentPage key={route.agentId} rows={rows} agentId={route.agentId} />
     case 'offers':
       return <OfferTable rows={rows} />
     case 'task':

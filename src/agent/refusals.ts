@@ -1,0 +1,157 @@
+// What this agent cannot do for a task. It says so and runs nothing, for a task that runs without the isolation, files
+// or checks it asked for is worse than none.
+
+import type { CommandInfo } from '../messages/command.ts'
+import type { ContainerInfo } from '../messages/container.ts'
+import type { FrameworkInfo } from '../messages/framework.ts'
+import type { TaskState, TaskStatusReason } from '../messages/status.ts'
+import type { TaskInfo } from '../messages/task.ts'
+import { whyNoPathSegment } from './paths.ts'
+
+export interface Refusal {
+  /** TASK_DROPPED stands for TASK_LOST as well, where the framework is not partition-aware. */
+  readonly state: TaskState
+  readonly reason: TaskStatusReason
+  readonly message: string
+}
+
+export interface RefusalContext {
+  readonly framework: FrameworkInfo
+  /** The account the agent runs under, and thereby all its tasks. */
+  readonly user: string
+}
+
+const invalid = (message: string): Refusal => ({
+  state: 'TASK_ERROR',
+  reason: 'REASON_TASK_INVALID',
+  message,
+})
+
+const launchFailed = (message: string): Refusal => ({
+  state: 'TASK_FAILED',
+  reason: 'REASON_CONTAINER_LAUNCH_FAILED',
+  message,
+})
+
+/** Why this task is not run; undefined if it can be. The first reason found is given. */
+export function whyRefused(task: TaskInfo, context: RefusalContext): Refusal | undefined {
+  return (
+    malformed(task, context.framework) ??
+    unsupportedTask(task) ??
+    unsupportedContainer(task.executor?.container ?? task.container) ??
+    unsupportedCommand(task.executor?.command ?? task.command, context)
+  )
+}
+
+function malformed(task: TaskInfo, framework: FrameworkInfo): Refusal | undefined {
+  const ids: [string, string | undefined][] = [
+    ['task', task.task_id.value],
+    ['executor', task.executor?.executor_id.value],
+    ['framework', framework.id?.value],
+  ]
+  for (const [what, id] of ids) {
+    const why = id === undefined ? undefined : whyNoPathSegment(id)
+    if (why !== undefined) return invalid(`The ${what} id '${id}' ${why}`)
+  }
+  if ((task.executor === undefined) === (task.command === undefined)) {
+    return invalid('Task should have at least one (but not both) of CommandInfo or ExecutorInfo')
+  }
+  const { executor } = task
+  if (executor?.type === 'DEFAULT') {
+    return invalid('Task groups and their default executor are not supported by this agent')
+  }
+  if (executor && !executor.command) {
+    return invalid("'ExecutorInfo.command' must be set for 'CUSTOM' executor")
+  }
+  const command = executor?.command ?? task.command
+  if (command?.value === undefined || command.value === '') {
+    return invalid("'CommandInfo.value' must be set: there is nothing to run")
+  }
+  return undefined
+}
+
+function unsupportedTask(task: TaskInfo): Refusal | undefined {
+  if (task.health_check) return invalid('Health checks are not supported by this agent')
+  if (task.check) return invalid('Checks are not supported by this agent')
+  const resources = [...(task.resources ?? []), ...(task.executor?.resources ?? [])]
+  if (resources.some(({ disk }) => disk?.persistence || disk?.source)) {
+    return {
+      state: 'TASK_DROPPED',
+      reason: 'REASON_RESOURCES_UNKNOWN',
+      message:
+        'The checkpointed resources being used by the task or task group are unknown to the agent: it has no volumes',
+    }
+  }
+  if (Object.keys(task.limits ?? {}).length > 0) {
+    return {
+      state: 'TASK_DROPPED',
+      reason: 'REASON_GC_ERROR',
+      message: 'Resource limits need control groups, which this agent does not use',
+    }
+  }
+  return undefined
+}
+
+function unsupportedContainer(container: ContainerInfo | undefined): Refusal | undefined {
+  if (!container) return undefined
+  if (container.type === 'DOCKER') {
+    return {
+      state: 'TASK_FAILED',
+      reason: 'REASON_EXECUTOR_TERMINATED',
+      message:
+        'Abnormal executor termination: unknown container: this agent runs no Docker containers',
+    }
+  }
+  const asked: [boolean, string][] = [
+    [container.mesos?.image !== undefined, 'container images'],
+    [(container.volumes ?? []).length > 0, 'volumes'],
+    [(container.network_infos ?? []).some(n => n.name !== undefined), 'container networks'],
+    [(container.network_infos ?? []).some(n => n.port_mappings?.length), 'port mappings'],
+    [container.hostname !== undefined, "a container's own hostname"],
+    [container.linux_info !== undefined, 'Linux capabilities and namespaces (linux_info)'],
+    [container.rlimit_info !== undefined, 'resource limits (rlimit_info)'],
+    [container.tty_info !== undefined, 'terminals (tty_info)'],
+  ]
+  const first = asked.find(([is]) => is)
+  return first && launchFailed(`Failed to launch container: this agent does not support ${first[1]}`)
+}
+
+function unsupportedCommand(
+  command: CommandInfo | undefined,
+  { framework, user }: RefusalContext,
+): Refusal | undefined {
+  if ((command?.uris ?? []).length > 0) {
+    return launchFailed('Failed to fetch all URIs: this agent does not fetch URIs')
+  }
+  for (const { name, type } of command?.environment?.variables ?? []) {
+    if (type === 'SECRET') {
+      return launchFailed(
+        `Failed to launch container: the environment variable '${name}' is a secret, and this agent resolves none`,
+      )
+    }
+    if (name === '' || name.includes('=') || name.includes('\0')) {
+      return invalid(`'${name}' is no name of an environment variable`)
+    }
+  }
+  const texts = [command?.value, ...(command?.arguments ?? [])]
+  if (texts.some(text => text?.includes('\0'))) {
+    return invalid('The command contains a NUL character')
+  }
+  const wanted = command?.user ?? framework.user
+  if (wanted !== '' && wanted !== user) {
+    return launchFailed(
+      `Failed to launch container: it is to run as user '${wanted}', but this agent runs tasks only as '${user}', its own user`,
+    )
+  }
+  return undefined
+}
+
+/** TASK_DROPPED, in the words that the framework understands. */
+export function stateFor(state: TaskState, framework: FrameworkInfo | undefined): TaskState {
+  if (state !== 'TASK_DROPPED' || hasCapability(framework, 'PARTITION_AWARE')) return state
+  return 'TASK_LOST'
+}
+
+export function hasCapability(framework: FrameworkInfo | undefined, name: string): boolean {
+  return framework?.capabilities?.some(({ type }) => type === name) ?? false
+}

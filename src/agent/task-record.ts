@@ -1,0 +1,69 @@
+// The record an agent keeps of a task, and how a status changes it.
+
+import { isTerminal, type TaskStatus } from '../messages/status.ts'
+import type { ExecutorInfo, Task, TaskInfo } from '../messages/task.ts'
+import type { FrameworkInfo } from '../messages/framework.ts'
+
+/** A task as it is known before anything was heard of it: TASK_STAGING. */
+export function taskRecord(task: TaskInfo, framework: FrameworkInfo): Task {
+  const user = task.command?.user ?? task.executor?.command?.user
+  return {
+    name: task.name,
+    task_id: task.task_id,
+    framework_id: framework.id ?? { value: '' },
+    ...(task.executor && { executor_id: task.executor.executor_id }),
+    agent_id: task.agent_id,
+    state: 'TASK_STAGING',
+    resources: task.resources ?? [],
+    statuses: [],
+    ...(task.labels && { labels: task.labels }),
+    ...(task.discovery && { discovery: task.discovery }),
+    ...(task.container && { container: task.container }),
+    ...(task.health_check && { health_check: task.health_check }),
+    ...(task.kill_policy && { kill_policy: task.kill_policy }),
+    ...(user !== undefined && { user }),
+    ...(task.limits && { limits: task.limits }),
+    ...(task.max_completion_time && { max_completion_time: task.max_completion_time }),
+  }
+}
+
+/**
+ * Enters a status: the latest state, and the history, in which equal states in a row collapse to the last and `data` is
+ * left out. False, and nothing changed, if the task had ended already: its end is final.
+ */
+export function applyStatus(task: Task, status: TaskStatus): boolean {
+  if (isTerminal(task.state)) return false
+  const { data: _data, ...entry } = status
+  const history = task.statuses ?? []
+  const kept = history.at(-1)?.state === status.state ? history.slice(0, -1) : history
+  task.state = status.state
+  task.statuses = [...kept, entry]
+  return true
+}
+
+/** Most characters of a command that the name of its executor shows. */
+const SHOWN_COMMAND_LENGTH = 15
+
+/** The executor that the agent makes for a task without one. Its name is Mesos' and shows in lists. */
+export function commandExecutorInfo(task: TaskInfo, framework: FrameworkInfo): ExecutorInfo {
+  return {
+    executor_id: { value: task.task_id.value },
+    ...(framework.id && { framework_id: framework.id }),
+    name: `Command Executor (Task: ${task.task_id.value}) (Command: ${shortCommand(task)})`,
+    source: task.task_id.value,
+    resources: [],
+    ...(task.command && { command: task.command }),
+    ...(task.labels && { labels: task.labels }),
+    ...(task.discovery && { discovery: task.discovery }),
+  }
+}
+
+function shortCommand({ command }: TaskInfo): string {
+  const value = command?.value ?? ''
+  if (command?.shell !== false) return `sh -c '${cut(value)}'`
+  return `[${cut([value, ...(command.arguments ?? [])].join(', '))}]`
+}
+
+function cut(text: string): string {
+  return text.length > SHOWN_COMMAND_LENGTH ? `${text.slice(0, SHOWN_COMMAND_LENGTH - 3)}...` : text
+}

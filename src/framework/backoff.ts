@@ -1,0 +1,35 @@
+// How long to wait before trying again: longer each time, and never in step with others.
+
+import type { Random } from '../base/random.ts'
+
+export interface BackoffOptions {
+  readonly firstMs: number
+  readonly maxMs: number
+}
+
+/**
+ * Exponential back-off with full jitter above a half: the n-th wait lies in [d/2, d) with d = firstMs·2ⁿ, at most maxMs.
+ * The half keeps a restarted server from being asked at once by everybody, the jitter from being asked by all together
+ * (Brooker, "Exponential Backoff and Jitter").
+ */
+export class Backoff {
+  readonly #options: BackoffOptions
+  #attempts = 0
+
+  constructor(options: BackoffOptions) {
+    this.#options = options
+  }
+
+  /** The next wait, in milliseconds. */
+  nextMs(random: Random): number {
+    const { firstMs, maxMs } = this.#options
+    const limitMs = Math.min(maxMs, firstMs * 2 ** this.#attempts)
+    if (limitMs < maxMs) this.#attempts++
+    return limitMs / 2 + random.next() * (limitMs / 2)
+  }
+
+  /** It worked: the next wait is a short one again. */
+  reset(): void {
+    this.#attempts = 0
+  }
+}

@@ -1,0 +1,103 @@
+// Runs a scheduler or an executor as a process: the network, the log, signals and the exit status.
+// One of the few files that may touch the world.
+
+import { hostname, userInfo } from 'node:os'
+import { systemRuntime } from '../actors/system-runtime.ts'
+import type { Actor } from '../actors/actor.ts'
+import type { LogThreshold } from '../base/log.ts'
+import { createLogger } from '../base/logger.ts'
+import type { Executor, ExecutorEnvironment } from './executor.ts'
+import { executorEnvironment } from './executor.ts'
+import type { Scheduler } from './scheduler.ts'
+
+export interface RunOptions {
+  /** What goes to standard error. Default: what MESOS_LOGGING_LEVEL says (INFO, WARNING, ERROR), else warnings. */
+  readonly logLevel?: LogThreshold
+  /** What Ctrl-C and SIGTERM do: end the framework with its tasks (default), or leave them to a successor. */
+  readonly onSignal?: 'teardown' | 'leave'
+}
+
+/**
+ * Runs a scheduler until it has ended, and resolves to an exit status: 0 after `teardown` or `stop`, 1 if the master
+ * refused it or a callback threw, 128 + the signal's number after SIGINT or SIGTERM. A second signal ends at once.
+ *
+ *     process.exitCode = await runScheduler(new MyScheduler({ master: '127.0.0.1:5050', framework: { name: 'mine' } }))
+ */
+export async function runScheduler(
+  scheduler: Scheduler,
+  options: RunOptions = {},
+): Promise<number> {
+  scheduler.fillIn({ user: userName(), hostname: hostname() })
+  const leave = options.onSignal === 'leave'
+  const signal = await run(scheduler, options, () =>
+    leave ? scheduler.stop() : scheduler.interrupted(),
+  )
+  if (signal !== undefined) return 128 + signal
+  return scheduler.ended === 'teardown' || scheduler.ended === 'stop' ? 0 : 1
+}
+
+/**
+ * Runs an executor that an agent started, until it has ended; resolves to an exit status. Throws a `UserError` if no
+ * agent started this process.
+ *
+ *     process.exitCode = await runExecutor(environment => new MyExecutor(environment))
+ */
+export async function runExecutor(
+  make: (environment: ExecutorEnvironment) => Executor,
+  options: Pick<RunOptions, 'logLevel'> = {},
+): Promise<number> {
+  const executor = make(executorEnvironment(process.env))
+  const signal = await run(executor, options, () => executor.interrupted())
+  if (signal !== undefined) return 128 + signal
+  return executor.succeeded ? 0 : 1
+}
+
+const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const
+type Signal = keyof typeof SIGNALS
+
+/** Resolves when the actor has ended and its last words are sent: to the signal that came, if one did. */
+async function run(
+  actor: Actor,
+  options: RunOptions,
+  interrupt: () => void,
+): Promise<number | undefined> {
+  const log = createLogger({
+    level: options.logLevel ?? levelFrom(process.env['MESOS_LOGGING_LEVEL']),
+    format: 'text',
+    name: 'framework',
+  })
+  const runtime = await systemRuntime({ log })
+  const ended = runtime.wait(runtime.spawn(actor))
+  let received: number | undefined
+  const onSignal = (signal: Signal): void => {
+    // Whoever asks twice does not want to wait for a master that may be away.
+    if (received !== undefined) process.exit(128 + SIGNALS[signal])
+    received = SIGNALS[signal]
+    interrupt()
+  }
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
+  await ended
+  process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
+  await runtime.shutdown()
+  return received
+}
+
+function levelFrom(text: string | undefined): LogThreshold {
+  switch (text?.toUpperCase()) {
+    case 'INFO':
+      return 'info'
+    case 'ERROR':
+      return 'error'
+    default:
+      return 'warn'
+  }
+}
+
+/** A user id without a name, as in a container, is a name too. */
+function userName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return String(process.getuid?.() ?? '')
+  }
+}

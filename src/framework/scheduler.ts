@@ -1,0 +1,370 @@
+// The scheduler of a framework: what authors of frameworks subclass.
+//
+// It subscribes to the master, and again under the same framework id whenever the connection is lost, for ever; the
+// author's callbacks see offers and statuses only while subscribed.
+
+import { type Address, parseAddress, type Pid, pid } from '../actors/pid.ts'
+import { serve } from '../actors/protocol.ts'
+import { fromBase64 } from '../base/base64.ts'
+import { UserError } from '../base/errors.ts'
+import type { MasterInfo } from '../messages/agent.ts'
+import type { FrameworkInfo } from '../messages/framework.ts'
+import type { AgentID, ExecutorID, FrameworkID, OfferID, TaskID } from '../messages/ids.ts'
+import type { Filters, Offer } from '../messages/offer.ts'
+import type { OfferOperation } from '../messages/operation.ts'
+import {
+  type Call,
+  type Event,
+  MasterScheduler,
+  SchedulerEvents,
+} from '../messages/scheduler-api.ts'
+import type { TaskStatus } from '../messages/status.ts'
+import type { KillPolicy, TaskInfo } from '../messages/task.ts'
+import { encodeData } from './data.ts'
+import { Subscriber } from './subscriber.ts'
+
+/** A FrameworkInfo of which only the name is required. `roles` default to `['*']`, `user` to who runs the process. */
+export type FrameworkDescription = Partial<Omit<FrameworkInfo, 'name'>> & { readonly name: string }
+
+export interface SchedulerOptions {
+  /** `host:port` of the master. */
+  readonly master: Address
+  readonly framework: FrameworkDescription
+  /** Without it every status is acknowledged when `update` has returned (or what it returned has resolved). */
+  readonly explicitAcknowledgements?: boolean
+}
+
+/** An agent is gone (`agent_id` alone), or an executor ended (`status`: its wait(2) status). */
+export type FailureEvent = Extract<Event, { type: 'FAILURE' }>['failure']
+
+/** One offer, or several of one agent. */
+export type Offers = Offer | readonly (Offer | OfferID)[]
+
+type Subscribed = Extract<Event, { type: 'SUBSCRIBED' }>['subscribed']
+type WithoutId<T> = T extends unknown ? Omit<T, 'framework_id'> : never
+
+/** What this library sends and understands, whatever its user writes. */
+const OWN_CAPABILITIES = ['MULTI_ROLE', 'RESERVATION_REFINEMENT'] as const
+
+/**
+ * Subclass it, override the callbacks of interest, and hand an instance to `runScheduler` (run.ts). Callbacks are turns
+ * of the actor: one at a time, in the order in which things happened. Objects have the shapes of the Mesos v1 API.
+ */
+export abstract class Scheduler extends Subscriber {
+  override readonly idPrefix: string = 'scheduler'
+  readonly serves = [serve(SchedulerEvents, { event: (event, from) => this.#event(event, from) })]
+
+  readonly #explicit: boolean
+  #framework: FrameworkInfo
+  readonly #suppressed = new Set<string>()
+  #ended: 'teardown' | 'stop' | 'error' | undefined
+
+  /** Throws a `UserError` if `master` is no address. */
+  constructor(options: SchedulerOptions) {
+    if (!parseAddress(options.master)) {
+      throw new UserError('invalid_value', `'${options.master}' is no address of a master.`, {
+        hint: 'Write host:port, such as 127.0.0.1:5050.',
+      })
+    }
+    super(pid('master', options.master))
+    const { capabilities = [], roles = ['*'], user = '', ...rest } = options.framework
+    const added = OWN_CAPABILITIES.filter(type => !capabilities.some(given => given.type === type))
+    this.#framework = {
+      user,
+      ...rest,
+      roles,
+      capabilities: [...capabilities, ...added.map(type => ({ type }))],
+    }
+    this.#explicit = options.explicitAcknowledgements ?? false
+  }
+
+  // What may be asked.
+
+  /** Absent before the first subscription, unless it was given to the constructor. */
+  get frameworkId(): FrameworkID | undefined {
+    return this.#framework.id
+  }
+
+  get framework(): FrameworkInfo {
+    return this.#framework
+  }
+
+  /** How it ended; undefined while it runs, and if a callback threw. */
+  get ended(): 'teardown' | 'stop' | 'error' | undefined {
+    return this.#ended
+  }
+
+  // What happens: to be overridden.
+
+  /** After every subscription, the first one and those after a lost connection. */
+  protected subscribed(
+    _frameworkId: FrameworkID,
+    _master: MasterInfo | undefined,
+  ): void | Promise<void> {}
+
+  /** The master is out of reach: offers that were not answered are void, tasks go on. */
+  protected disconnected(): void | Promise<void> {}
+
+  /** Resources to use: answer each by `launch`, `accept` or `decline`. */
+  protected offers(offers: readonly Offer[]): void | Promise<void> {
+    for (const offer of offers) this.decline(offer)
+  }
+
+  /** An offer is void. */
+  protected rescinded(_offerId: OfferID): void | Promise<void> {}
+
+  /**
+   * A task's state. The same status may come again until its acknowledgement has arrived, so take it as "the state is",
+   * not "the state changed".
+   */
+  protected update(_status: TaskStatus): void | Promise<void> {}
+
+  /** Bytes from an executor, on a way that may lose them. */
+  protected message(
+    _agentId: AgentID,
+    _executorId: ExecutorID,
+    _data: Uint8Array,
+  ): void | Promise<void> {}
+
+  /** An agent or an executor is gone. Its tasks get statuses of their own. */
+  protected failure(_event: FailureEvent): void | Promise<void> {}
+
+  /** The master refuses or ends the subscription. The scheduler ends after this. */
+  protected error(message: string): void | Promise<void> {
+    this.log.error({ reason: message }, 'the master refuses this framework')
+  }
+
+  /** The user wants the process to end (Ctrl-C). Override it to tidy up first; call `teardown` or `stop` when done. */
+  interrupted(): void {
+    this.teardown()
+  }
+
+  // What a framework can do. Calls made while there is no master are lost, as they would be on a broken wire; only
+  // launches are answered, because a task that nobody has would be waited for.
+
+  /** Uses offers of one agent for operations, in order. What is left is offered again, after `refuse_seconds`. */
+  accept(offers: Offers, operations: readonly OfferOperation[], filters?: Filters): void {
+    if (!this.isSubscribed) return this.#dropLaunches(operations)
+    this.#call({
+      type: 'ACCEPT',
+      accept: {
+        offer_ids: idsOf(offers),
+        operations: [...operations],
+        ...(filters && { filters }),
+      },
+    })
+  }
+
+  /** Launches tasks with the resources of these offers, all of one agent; no tasks at all declines them. */
+  launch(offers: Offers, tasks: readonly TaskInfo[], filters?: Filters): void {
+    if (tasks.length === 0) return this.decline(offers, filters)
+    this.accept(offers, [{ type: 'LAUNCH', launch: { task_infos: [...tasks] } }], filters)
+  }
+
+  /** Gives offers back. They are not made to this framework again for `refuse_seconds` (default 5). */
+  decline(offers: Offers, filters?: Filters): void {
+    this.#call({
+      type: 'DECLINE',
+      decline: { offer_ids: idsOf(offers), ...(filters && { filters }) },
+    })
+  }
+
+  /** Forgets all that was declined, and ends suppression, for these roles or all: "I have work again". */
+  revive(roles: readonly string[] = []): void {
+    for (const role of roles.length > 0 ? roles : [...this.#suppressed])
+      this.#suppressed.delete(role)
+    this.#call({ type: 'REVIVE', revive: { roles: [...roles] } })
+  }
+
+  /** No more offers for these roles or all, until `revive`: "I have no work". Holds over reconnections. */
+  suppress(roles: readonly string[] = []): void {
+    for (const role of roles.length > 0 ? roles : this.#roles) this.#suppressed.add(role)
+    this.#call({ type: 'SUPPRESS', suppress: { roles: [...roles] } })
+  }
+
+  /** Kills a task; its end comes as a status. Of a task that nobody knows, the status says so. */
+  kill(taskId: TaskID, agentId?: AgentID, policy?: KillPolicy): void {
+    this.#call({
+      type: 'KILL',
+      kill: {
+        task_id: taskId,
+        ...(agentId && { agent_id: agentId }),
+        ...(policy && { kill_policy: policy }),
+      },
+    })
+  }
+
+  /** Asks for the latest status of these tasks, or of all that are not terminal. */
+  reconcile(
+    tasks: readonly { readonly task_id: TaskID; readonly agent_id?: AgentID }[] = [],
+  ): void {
+    this.#call({ type: 'RECONCILE', reconcile: { tasks: [...tasks] } })
+  }
+
+  /** The status is stored with us; it will not come again. For schedulers with `explicitAcknowledgements`. */
+  acknowledge(status: TaskStatus): void {
+    const { uuid, agent_id, task_id } = status
+    // The master's own statuses have no uuid: they are sent once, and nobody waits.
+    if (uuid === undefined || agent_id === undefined) return
+    this.#call({ type: 'ACKNOWLEDGE', acknowledge: { agent_id, task_id, uuid } })
+  }
+
+  /** Sends bytes (of a string: its UTF-8) to an executor, on a way that may lose them. */
+  sendMessage(agentId: AgentID, executorId: ExecutorID, data: Uint8Array | string): void {
+    const message = { agent_id: agentId, executor_id: executorId, data: encodeData(data) }
+    this.#call({ type: 'MESSAGE', message })
+  }
+
+  /** Ends an executor with all its tasks. */
+  shutdownExecutor(executorId: ExecutorID, agentId: AgentID): void {
+    this.#call({ type: 'SHUTDOWN', shutdown: { executor_id: executorId, agent_id: agentId } })
+  }
+
+  /** Changes what the framework says of itself; name, user and id stay as they are. */
+  updateFramework(changes: Partial<FrameworkInfo>): void {
+    const { id, name, user } = this.#framework
+    this.#framework = { ...this.#framework, ...changes, name, user, ...(id && { id }) }
+    this.#call({ type: 'UPDATE_FRAMEWORK', update_framework: this.#subscription() })
+  }
+
+  /** Ends the framework: the master kills its tasks. The scheduler ends with it. */
+  teardown(): void {
+    if (this.#ended) return
+    this.#call({ type: 'TEARDOWN' })
+    this.#end('teardown')
+  }
+
+  /** Ends this scheduler only: the tasks live on for the framework's `failover_timeout`. */
+  stop(): void {
+    if (!this.#ended) this.#end('stop')
+  }
+
+  /** Fills in what only the process knows. Called by run.ts before the first subscription. */
+  fillIn(defaults: { readonly user: string; readonly hostname: string }): void {
+    const { user, hostname } = this.#framework
+    this.#framework = {
+      ...this.#framework,
+      user: user === '' ? defaults.user : user,
+      hostname: hostname ?? defaults.hostname,
+    }
+  }
+
+  // Subscribing
+
+  protected override sendSubscribe(): void {
+    const { id } = this.#framework
+    this.ref(MasterScheduler, this.server).tell('call', {
+      type: 'SUBSCRIBE',
+      ...(id && { framework_id: id }),
+      subscribe: this.#subscription(),
+    })
+  }
+
+  #subscription() {
+    return { framework_info: this.#framework, suppressed_roles: [...this.#suppressed] }
+  }
+
+  protected override connectionLost(wasSubscribed: boolean): void | Promise<void> {
+    if (wasSubscribed) return this.disconnected()
+  }
+
+  // Events
+
+  #event(event: Event, from: Pid): void | Promise<void> {
+    if (this.#ended) return
+    if (event.type === 'SUBSCRIBED') return this.#subscribedBy(event.subscribed, from)
+    // A refusal may be the first thing that is heard of a master.
+    if (!this.believes(from) && (event.type !== 'ERROR' || this.isSubscribed)) return
+    switch (event.type) {
+      case 'OFFERS':
+        return this.offers(event.offers.offers ?? [])
+      case 'RESCIND':
+        return this.rescinded(event.rescind.offer_id)
+      case 'UPDATE':
+        return this.#updated(event.update.status)
+      case 'MESSAGE': {
+        const { agent_id, executor_id, data } = event.message
+        return this.message(agent_id, executor_id, fromBase64(data) ?? new Uint8Array())
+      }
+      case 'FAILURE':
+        return this.failure(event.failure)
+      case 'ERROR':
+        return this.#refused(event.error.message)
+      case 'HEARTBEAT':
+      case 'INVERSE_OFFERS':
+      case 'RESCIND_INVERSE_OFFER':
+      case 'UPDATE_OPERATION_STATUS':
+        return
+    }
+  }
+
+  #subscribedBy(subscribed: Subscribed, from: Pid): void | Promise<void> {
+    const { framework_id, heartbeat_interval_seconds, master_info } = subscribed
+    if (!this.confirmSubscription(from, heartbeat_interval_seconds)) return
+    this.#framework = { ...this.#framework, id: framework_id }
+    this.log.info({ framework: framework_id, master: from }, 'subscribed')
+    return this.subscribed(framework_id, master_info)
+  }
+
+  async #refused(message: string): Promise<void> {
+    this.#ended = 'error'
+    const result = this.error(message)
+    if (result) await this.resume(result)
+    this.#end('error')
+  }
+
+  #updated(status: TaskStatus): void | Promise<void> {
+    const result = this.update(status)
+    if (this.#explicit) return result
+    if (!result) return this.acknowledge(status)
+    return this.resume(result).then(() => this.acknowledge(status))
+  }
+
+  // Calls
+
+  #call(call: WithoutId<Call>): void {
+    const { id } = this.#framework
+    if (!this.isSubscribed || this.#ended || !id) {
+      if (!this.#ended) this.log.debug({ call: call.type }, 'no master: call dropped')
+      return
+    }
+    this.ref(MasterScheduler, this.server).tell('call', { ...call, framework_id: id } as Call)
+  }
+
+  /** No master heard of these tasks, and none will: their framework hears it from us, as from Mesos' drivers. */
+  #dropLaunches(operations: readonly OfferOperation[]): void {
+    const aware = this.#framework.capabilities?.some(({ type }) => type === 'PARTITION_AWARE')
+    const tasks = operations.flatMap(operation => {
+      if (operation.type === 'LAUNCH') return operation.launch.task_infos ?? []
+      return operation.type === 'LAUNCH_GROUP'
+        ? (operation.launch_group.task_group.tasks ?? [])
+        : []
+    })
+    for (const { task_id, agent_id } of tasks) {
+      const status: TaskStatus = {
+        task_id,
+        agent_id,
+        state: aware ? 'TASK_DROPPED' : 'TASK_LOST',
+        source: 'SOURCE_MASTER',
+        reason: 'REASON_MASTER_DISCONNECTED',
+        message: 'Master disconnected',
+        timestamp: this.clock.now() / 1_000,
+      }
+      this.dispatch(() => this.update(status))
+    }
+  }
+
+  get #roles(): readonly string[] {
+    return this.#framework.roles ?? []
+  }
+
+  #end(how: 'teardown' | 'stop' | 'error'): void {
+    this.#ended = how
+    this.terminate()
+  }
+}
+
+function idsOf(offers: Offers): OfferID[] {
+  const list = 'id' in offers ? [offers] : offers
+  return list.map(offer => ('id' in offer ? offer.id : offer))
+}

@@ -1,0 +1,162 @@
+// The phases of Paxos, run against the members of a network: promise, write, learn; and fill, which is all three.
+//
+// These are functions of an actor that gives them a `Host`; all that they await comes back as a turn of that actor, so
+// they end with it. Each phase waits until the network has a quorum of members, asks all of them, and is over as soon as
+// the collector (proposer.ts) is certain.
+
+import { AskError, type Ref } from '../actors/protocol.ts'
+import type { Logger } from '../base/log.ts'
+import type { Random } from '../base/random.ts'
+import type {
+  LearnedAction,
+  Position,
+  PromiseRequest,
+  Proposal,
+  WriteRequest,
+} from '../messages/log.ts'
+import type { LocalReplica } from './local.ts'
+import type { Network, ReplicaRef } from './network.ts'
+import {
+  chosen,
+  type Collector,
+  collectPromises,
+  collectWrites,
+  fillStep,
+  type Outcome,
+  type PromiseOutcome,
+  type WriteOutcome,
+} from './proposer.ts'
+
+/** What a proposer needs of the actor it runs inside. */
+export interface Host {
+  readonly network: Network
+  readonly quorum: number
+  /** The replica of this process, a member of the network. */
+  readonly local: Ref<typeof LocalReplica.entries>
+  readonly random: Random
+  readonly log: Logger
+  readonly timing: Timing
+  /** Resolves in a turn of the actor, `ms` milliseconds from now. */
+  sleep(ms: number): Promise<void>
+}
+
+export interface Timing {
+  /** A member that has not answered for this long is taken to be silent. */
+  readonly answerMs: number
+  /** Rounds that failed are tried again after a time drawn from [retryMs, 2 · retryMs), so that rivals drift apart. */
+  readonly retryMs: number
+  /** The same for tries to recover. */
+  readonly recoverRetryMs: number
+}
+
+export const DEFAULT_TIMING: Timing = { answerMs: 10_000, retryMs: 100, recoverRetryMs: 500 }
+
+/** Whether to go on is asked after each wait: whoever started it may have been demoted meanwhile. */
+export type Stopped = () => boolean
+const never: Stopped = () => false
+
+/** Waits before another try. */
+export function backOff(host: Host, ms: number = host.timing.retryMs): Promise<void> {
+  return host.sleep(ms + host.random.next() * ms)
+}
+
+/** Phase 1. Not repeated to a silent member: a proposal is granted once, and the answer may be what was lost. */
+export async function promisePhase(host: Host, request: PromiseRequest): Promise<PromiseOutcome> {
+  await host.network.watch(host.quorum)
+  const collector = collectPromises(host.quorum, host.network.size)
+  return askAll(host, collector, async member => {
+    return await silenced(member.ask('promise', request, { timeoutMs: host.timing.answerMs }))
+  })
+}
+
+/**
+ * Phase 2. Repeated to silent members until there is an outcome: the same write under the same proposal is the same
+ * vote. Ends as `ignored` when stopped.
+ */
+export async function writePhase(
+  host: Host,
+  request: WriteRequest,
+  stopped: Stopped = never,
+): Promise<WriteOutcome> {
+  await host.network.watch(host.quorum)
+  const collector = collectWrites(host.quorum, host.network.size)
+  return askAll(host, collector, async (member, done) => {
+    for (;;) {
+      const answer = await silenced(member.ask('write', request, { timeoutMs: host.timing.answerMs }))
+      if (answer || done() || stopped()) return answer
+      await backOff(host)
+      if (done() || stopped()) return undefined
+    }
+  })
+}
+
+/** Phase 3. Resolves, with where the log now begins, when the local replica has learned; the others are only told. */
+export async function learnPhase(host: Host, action: LearnedAction): Promise<Position> {
+  host.network.broadcast('learned', { action }, host.local.pid)
+  const { begin } = await host.local.ask('learn', { action })
+  return begin
+}
+
+/**
+ * Makes sure that a value is chosen at `position`, and learns it: one that may be chosen already if there is any, else NOP.
+ * Tries with ever higher proposals, the first being `proposal`, until it succeeds or is stopped. Returns where the log now
+ * begins; undefined when stopped.
+ */
+export async function fill(
+  host: Host,
+  position: Position,
+  proposal: Proposal,
+  stopped: Stopped = never,
+): Promise<Position | undefined> {
+  for (let current = proposal; !stopped(); await backOff(host)) {
+    const promised = await promisePhase(host, { proposal: current, position })
+    if (stopped()) return undefined
+    const step = fillStep(promised, current)
+    switch (step.type) {
+      case 'learn':
+        return learnPhase(host, step.action)
+      case 'retry':
+        current = step.above + 1
+        break
+      case 'write': {
+        const written = await writePhase(host, { proposal: current, position, value: step.value }, stopped)
+        if (stopped()) return undefined
+        if (written.type === 'accept') return learnPhase(host, chosen(position, current, step.value))
+        current = (written.type === 'reject' ? Math.max(written.proposal, current) : current) + 1
+        break
+      }
+    }
+    host.log.debug({ position, proposal: current }, 'filling a position is tried again')
+  }
+  return undefined
+}
+
+/** Asks every member at once; resolves with the outcome as soon as the answers leave no other. */
+function askAll<R extends { type: 'accept' } | { type: 'reject'; proposal: Proposal } | { type: 'ignored' }, A>(
+  host: Host,
+  collector: Collector<R, A>,
+  ask: (member: ReplicaRef, done: () => boolean) => Promise<R | undefined>,
+): Promise<Outcome<A>> {
+  return new Promise((resolve, reject) => {
+    let done = false
+    for (const member of host.network.members) {
+      ask(member, () => done).then(answer => {
+        const outcome = done ? undefined : collector.add(member.pid, answer)
+        if (!outcome) return
+        done = true
+        resolve(outcome)
+      }, reject)
+    }
+  })
+}
+
+/** An answer that will not come is no error here: too many of them and the phase has no quorum. */
+export async function silenced<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer
+  } catch (error) {
+    if (error instanceof AskError) return undefined
+    throw error
+  }
+}
+

@@ -1,0 +1,190 @@
+// The one who writes: gets elected by a quorum, completes what others left half done, and then appends.
+//
+//   INITIAL ──elect──▶ ELECTING ──▶ ELECTED ⇄ WRITING
+//      ▲                  │            │         │
+//      └──── rejected, no quorum, or demote() ───┘
+//
+// Election: a proposal above all that this process knows of; an implicit promise of a quorum for it; then every position up
+// to the highest that any of the quorum has seen is filled, with explicit promises at the proposal plus one (the
+// proposal itself is granted once, and was). From then on the promise holds for all positions behind, so that an append is
+// one round: write, and tell.
+//
+// Not an actor, but part of one: what it awaits comes back as turns of its owner. After each wait the term is compared; a
+// coordinator that was demoted meanwhile does nothing more.
+
+import { assert } from '../base/assert.ts'
+import { type Deferred, deferred } from '../base/deferred.ts'
+import type { Position, Proposal, Value } from '../messages/log.ts'
+import { catchUp } from './catchup.ts'
+import { type Host, learnPhase, promisePhase, writePhase } from './consensus.ts'
+import { chosen } from './proposer.ts'
+import { appendOf } from './storage.ts'
+
+/**
+ * - `initial`: nobody asked for an election, or the last one was lost.
+ * - `electing`: waits for promises, or fills positions.
+ * - `elected`: may write; writes nothing.
+ * - `writing`: elected, with writes on their way.
+ */
+export type CoordinatorState = 'initial' | 'electing' | 'elected' | 'writing'
+
+/**
+ * - `elected`: `position` is the log's last.
+ * - `lost`: somebody has a higher proposal; the next try will be above it.
+ * - `no quorum`: too few replicas that vote have answered.
+ * - `demoted`: by `demote`, meanwhile.
+ */
+export type Election =
+  | { readonly type: 'elected'; readonly position: Position }
+  | { readonly type: 'lost' }
+  | { readonly type: 'no quorum' }
+  | { readonly type: 'demoted' }
+
+interface Writing {
+  readonly value: Value
+  /** Its position once it is chosen and learned; undefined if leadership was lost, and the outcome is unknown. */
+  readonly done: Deferred<Position | undefined>
+}
+
+/**
+ * How many writes may be on their way to an ensemble of one. In order on the way and on disk, an earlier one cannot be
+ * lost while a later one stays. With several members a message can be lost in the middle; until members refuse a write
+ * behind a gap, writes there go one by one.
+ */
+const WINDOW_ALONE = 64
+
+export class Coordinator {
+  readonly #host: Host
+  #state: CoordinatorState = 'initial'
+  /** Changes with each election and each demotion. */
+  #term = 0
+  /** The highest proposal made or met. */
+  #proposal: Proposal = 0
+  /** The position of the next write. */
+  #next: Position = 0
+  #queue: Writing[] = []
+  /** Writes on their way, in order of position, with the position of each that is learned. */
+  #inFlight: { readonly writing: Writing; position: Position; learned: boolean }[] = []
+
+  constructor(host: Host) {
+    this.#host = host
+  }
+
+  get state(): CoordinatorState {
+    return this.#state
+  }
+
+  /** Tells one election from the next: what was elected under another term is not elected any more. */
+  get term(): number {
+    return this.#term
+  }
+
+  // Election
+
+  async elect(): Promise<Election> {
+    assert(this.#state === 'initial', 'only a coordinator in its initial state can be elected')
+    this.#state = 'electing'
+    const term = ++this.#term
+    const stopped = (): boolean => term !== this.#term
+
+    const { promised } = await this.#host.local.ask('state', {})
+    if (stopped()) return { type: 'demoted' }
+    this.#proposal = Math.max(this.#proposal, promised) + 1
+    const proposal = this.#proposal
+
+    const outcome = await promisePhase(this.#host, { proposal })
+    if (stopped()) return { type: 'demoted' }
+    if (outcome.type !== 'accept') {
+      if (outcome.type === 'reject') this.#proposal = Math.max(this.#proposal, outcome.proposal)
+      this.demote()
+      return { type: outcome.type === 'reject' ? 'lost' : 'no quorum' }
+    }
+
+    if (!(await catchUp(this.#host, 0, outcome.position, proposal + 1, stopped))) {
+      return { type: 'demoted' }
+    }
+    this.#state = 'elected'
+    this.#next = outcome.position + 1
+    return { type: 'elected', position: outcome.position }
+  }
+
+  /**
+   * Back to the beginning: waiting writes were not made, those on their way may succeed or not. All of them resolve
+   * with undefined.
+   */
+  demote(): void {
+    this.#state = 'initial'
+    this.#term++
+    const given = [...this.#inFlight.map(({ writing }) => writing), ...this.#queue]
+    this.#inFlight = []
+    this.#queue = []
+    for (const { done } of given) done.resolve(undefined)
+  }
+
+  // Writing
+
+  /** Appends a record. Resolves with its position; with undefined if not elected, or if that was lost on the way. */
+  append(bytes: Uint8Array): Promise<Position | undefined> {
+    return this.#enqueue(appendOf(bytes))
+  }
+
+  /** Gives up all positions below `to`. Resolves like `append`, with the position at which that is written. */
+  truncate(to: Position): Promise<Position | undefined> {
+    return this.#enqueue({ type: 'TRUNCATE', to })
+  }
+
+  #enqueue(value: Value): Promise<Position | undefined> {
+    if (this.#state !== 'elected' && this.#state !== 'writing') return Promise.resolve(undefined)
+    const done = deferred<Position | undefined>()
+    this.#queue.push({ value, done })
+    this.#pump()
+    return done.promise
+  }
+
+  #pump(): void {
+    const window = this.#host.network.size === 1 ? WINDOW_ALONE : 1
+    while (this.#queue.length > 0 && this.#inFlight.length < window) {
+      const writing = this.#queue.shift()!
+      this.#state = 'writing'
+      const flight = { writing, position: this.#next++, learned: false }
+      this.#inFlight.push(flight)
+      this.#write(flight).catch((error: unknown) => {
+        this.#host.log.error({ error }, 'the coordinator failed while writing')
+        this.demote()
+      })
+    }
+  }
+
+  async #write(flight: { readonly writing: Writing; readonly position: Position; learned: boolean }): Promise<void> {
+    const term = this.#term
+    const stopped = (): boolean => term !== this.#term
+    const proposal = this.#proposal
+    const { position } = flight
+    const { value } = flight.writing
+
+    const outcome = await writePhase(this.#host, { proposal, position, value }, stopped)
+    if (stopped()) return
+    if (outcome.type !== 'accept') {
+      // Rejected: another coordinator has been promised a higher proposal. Ignored: too few of those who promised still
+      // vote, or the position has been learned, which only another coordinator can have brought about.
+      if (outcome.type === 'reject') this.#proposal = Math.max(this.#proposal, outcome.proposal)
+      this.#host.log.info({ position, outcome: outcome.type }, 'the coordinator has been replaced')
+      this.demote()
+      return
+    }
+    await learnPhase(this.#host, chosen(position, proposal, value))
+    if (stopped()) return
+    flight.learned = true
+    this.#land()
+    this.#pump()
+  }
+
+  /** Reports writes in order: who is told that one succeeded knows that all before it did. */
+  #land(): void {
+    while (this.#inFlight[0]?.learned) {
+      const { writing, position } = this.#inFlight.shift()!
+      writing.done.resolve(position)
+    }
+    if (this.#inFlight.length === 0) this.#state = 'elected'
+  }
+}

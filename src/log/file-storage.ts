@@ -1,0 +1,411 @@
+// A replica's disk: append-only segments in one directory. One of the few files that may touch the world.
+// The layout is drawn in segment.ts, the bytes in record.ts.
+//
+// Group commit: while one batch is being written and synced, records gather; they are the next batch. So the
+// number of syncs does not grow with the number of records, and none waits longer than two syncs.
+
+import { randomBytes } from 'node:crypto'
+import { type FileHandle, mkdir, open, readdir, readFile, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { assert } from '../base/assert.ts'
+import { type Deferred, deferred } from '../base/deferred.ts'
+import { UserError } from '../base/errors.ts'
+import type { Position, Value } from '../messages/log.ts'
+import { type Lock, lockDirectory } from './lock-file.ts'
+import { decodeBatch, encodeBatch, encodeHeader, HEADER_BYTES, isWhole } from './record.ts'
+import type { StoredRecord } from './record.ts'
+import { SegmentSequence, scanSegment, segmentName, sequenceOf } from './segment.ts'
+import {
+  DamagedLogError,
+  type ReplicaRecord,
+  type Storage,
+  StorageFailedError,
+  type StorageWarning,
+} from './storage.ts'
+
+export interface FileStorageOptions {
+  /** `<work_dir>/replicated_log`. Created if it is missing; its parent must exist. */
+  readonly directory: string
+  /** A segment that has grown beyond this many bytes is closed. */
+  readonly segmentBytes?: number
+  /** How many bytes of truncated segments are kept for debugging, the newest; 0 for none, Infinity for all. */
+  readonly retainBytes?: number
+  /** How a file is synced; replaced in tests, to fail. */
+  readonly sync?: (handle: FileHandle) => Promise<void>
+}
+
+export const DEFAULT_SEGMENT_BYTES = 32 * 1024 * 1024
+
+interface Segment {
+  readonly sequence: number
+  sizeBytes: number
+  /** The highest position that any of its records is about; -1 if none. */
+  lastPosition: Position
+  /** Open for reading, or for the last segment also for writing; absent until needed. */
+  handle?: Promise<FileHandle>
+}
+
+/** Where a value is: not written yet, or in which batch, and as the how manyeth of its records. */
+type Place =
+  | { readonly value: Value }
+  | {
+      readonly segment: Segment
+      readonly offset: number
+      readonly length: number
+      readonly nth: number
+    }
+
+export class FileStorage implements Storage {
+  readonly #directory: string
+  readonly #segmentBytes: number
+  readonly #retainBytes: number
+  readonly #sync: (handle: FileHandle) => Promise<void>
+
+  #lock: Lock | undefined
+  #replicaId = ''
+  /** In order; the last one is written. */
+  readonly #segments: Segment[] = []
+  readonly #places = new Map<Position, Place>()
+  /** Directories whose entries changed since they were synced. */
+  readonly #unsyncedDirectories = new Set<string>()
+
+  /** Restated at the beginning of each segment, so that earlier ones can go. */
+  #metadata: ReplicaRecord | undefined
+  #begin: Position = 0
+  #released = 0
+
+  #gathered: StoredRecord[] = []
+  #waiting: Deferred<void>[] = []
+  #writing: Promise<void> | undefined
+  #failure: StorageFailedError | undefined
+  /** The batch last read, because neighbours are asked for one after the other. */
+  #lastRead: { readonly place: Place; readonly records: readonly StoredRecord[] } | undefined
+  readonly #reads = new Set<Promise<unknown>>()
+
+  constructor(options: FileStorageOptions) {
+    this.#directory = options.directory
+    this.#segmentBytes = options.segmentBytes ?? DEFAULT_SEGMENT_BYTES
+    this.#retainBytes = options.retainBytes ?? 0
+    this.#sync = options.sync ?? (handle => handle.datasync())
+  }
+
+  // Opening
+
+  async open(restore: (record: ReplicaRecord) => void): Promise<readonly StorageWarning[]> {
+    await this.#makeDirectory()
+    this.#lock = await lockDirectory(this.#directory)
+    try {
+      return await this.#load(restore)
+    } catch (error) {
+      this.#lock.release()
+      this.#lock = undefined
+      throw error
+    }
+  }
+
+  async #makeDirectory(): Promise<void> {
+    try {
+      await mkdir(this.#directory)
+      this.#unsyncedDirectories.add(dirname(this.#directory))
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException
+      if (code === 'EEXIST') return
+      const parent = dirname(this.#directory)
+      if (code === 'ENOENT') {
+        throw new UserError('path_missing', `The directory ${parent} does not exist.`, {
+          hint: `Make it with: mkdir -p ${parent}`,
+          cause: error,
+        })
+      }
+      throw new UserError('not_permitted', `${this.#directory} cannot be made: ${message}.`, {
+        hint: `Check owner and mode of ${parent} (ls -ld ${parent}).`,
+        cause: error,
+      })
+    }
+  }
+
+  async #load(restore: (record: ReplicaRecord) => void): Promise<StorageWarning[]> {
+    const names = await readdir(this.#directory)
+    const sequences = names.flatMap(name => sequenceOf(name) ?? []).sort((a, b) => a - b)
+    const order = new SegmentSequence()
+    const warnings: StorageWarning[] = []
+    for (const sequence of sequences) {
+      const last = sequence === sequences.at(-1)
+      const file = this.#file(sequence)
+      order.next(file, sequence)
+      const segment: Segment = { sequence, sizeBytes: 0, lastPosition: -1 }
+      this.#segments.push(segment)
+      const bytes = await readFile(file)
+      const scan = scanSegment(file, bytes, sequence, last, (records, offset, length) => {
+        for (const record of records) {
+          if (record.type === 'released') order.released(record.through)
+          else restore(record)
+        }
+        this.#wrote(segment, records, offset, length)
+      })
+      if (scan.header) order.header(file, scan.header)
+      segment.sizeBytes = scan.validBytes
+      if (scan.warning) {
+        warnings.push(scan.warning)
+        await this.#cut(segment)
+      }
+    }
+    order.check(this.#directory)
+    this.#replicaId = order.replicaId ?? randomBytes(16).toString('hex')
+    if (this.#segments.length === 0) this.#addSegment(1)
+    return warnings
+  }
+
+  /** Takes the torn tail away before anything is written behind it. */
+  async #cut(segment: Segment): Promise<void> {
+    const handle = await this.#handle(segment)
+    await handle.truncate(segment.sizeBytes)
+    await this.#sync(handle)
+  }
+
+  // Writing
+
+  persist(records: readonly ReplicaRecord[]): Promise<void> {
+    if (this.#failure) return Promise.reject(this.#failure)
+    return this.#persist(records)
+  }
+
+  note(records: readonly ReplicaRecord[]): void {
+    if (!this.#failure) this.#gather(records)
+  }
+
+  #persist(records: readonly StoredRecord[]): Promise<void> {
+    assert(this.#lock, 'the storage is open')
+    this.#gather(records)
+    const done = deferred()
+    this.#waiting.push(done)
+    this.#writing ??= this.#writeAll()
+    return done.promise
+  }
+
+  #gather(records: readonly StoredRecord[]): void {
+    for (const record of records) {
+      this.#gathered.push(record)
+      if (record.type === 'write') this.#places.set(record.position, { value: record.value })
+      else if (record.type === 'metadata') this.#metadata = record
+    }
+  }
+
+  async #writeAll(): Promise<void> {
+    let waiting: readonly Deferred<void>[] = []
+    // What else is asked for in this turn of the event loop goes into the same batch.
+    await undefined
+    try {
+      while (this.#waiting.length > 0) {
+        const records = this.#gathered
+        waiting = this.#waiting
+        this.#gathered = []
+        this.#waiting = []
+        if (records.length > 0) await this.#writeBatch(records)
+        for (const done of waiting) done.resolve()
+      }
+    } catch (error) {
+      this.#fail(error, waiting)
+    } finally {
+      this.#writing = undefined
+    }
+  }
+
+  async #writeBatch(gathered: readonly StoredRecord[]): Promise<void> {
+    let records = gathered
+    let segment = this.#segments.at(-1)!
+    if (segment.sizeBytes >= this.#segmentBytes) {
+      segment = this.#addSegment(segment.sequence + 1)
+      records = [...this.#restated(), ...gathered]
+    }
+    const isNew = segment.sizeBytes === 0
+    const offset = isNew ? HEADER_BYTES : segment.sizeBytes
+    const { sequence } = segment
+    const batch = encodeBatch(records, sequence, offset)
+    const header = isNew ? [encodeHeader({ sequence, replicaId: this.#replicaId })] : []
+    const handle = await this.#handle(segment)
+    await writeFully(handle, Buffer.concat([...header, batch]), segment.sizeBytes)
+    await Promise.all([this.#sync(handle), this.#syncDirectories()])
+    segment.sizeBytes = offset + batch.length
+    this.#wrote(segment, records, offset, batch.length)
+  }
+
+  #restated(): StoredRecord[] {
+    return [
+      ...(this.#metadata ? [this.#metadata] : []),
+      { type: 'truncated', begin: this.#begin },
+      { type: 'released', through: this.#released },
+    ]
+  }
+
+  /** Takes note of where the records of a batch are. */
+  #wrote(segment: Segment, records: readonly StoredRecord[], offset: number, length: number): void {
+    for (const [nth, record] of records.entries()) {
+      switch (record.type) {
+        case 'write': {
+          segment.lastPosition = Math.max(segment.lastPosition, record.position)
+          const place = this.#places.get(record.position)
+          // A later value for that position may be waiting to be written.
+          const newer = place && 'value' in place && place.value !== record.value
+          if (!newer && record.position >= this.#begin) {
+            this.#places.set(record.position, { segment, offset, length, nth })
+          }
+          break
+        }
+        case 'promise':
+        case 'learned':
+          segment.lastPosition = Math.max(segment.lastPosition, record.position)
+          break
+        case 'metadata':
+          this.#metadata = record
+          break
+        case 'truncated':
+          this.#forget(record.begin)
+          break
+        case 'released':
+          this.#released = Math.max(this.#released, record.through)
+          break
+      }
+    }
+  }
+
+  #addSegment(sequence: number): Segment {
+    const segment: Segment = { sequence, sizeBytes: 0, lastPosition: -1 }
+    this.#segments.push(segment)
+    this.#unsyncedDirectories.add(this.#directory)
+    return segment
+  }
+
+  async #syncDirectories(): Promise<void> {
+    const directories = [...this.#unsyncedDirectories]
+    this.#unsyncedDirectories.clear()
+    await Promise.all(directories.map(syncDirectory))
+  }
+
+  #fail(cause: unknown, waiting: readonly Deferred<void>[]): void {
+    this.#failure = new StorageFailedError(`Writing to ${this.#directory} failed`, cause)
+    for (const done of [...waiting, ...this.#waiting]) done.reject(this.#failure)
+    this.#waiting = []
+    this.#gathered = []
+  }
+
+  // Reading
+
+  read(position: Position): Promise<Value> {
+    const place = this.#places.get(position)
+    assert(place, `there is a value at ${position}`)
+    if ('value' in place) return Promise.resolve(place.value)
+    const reading = this.#readBatch(place).then(records => {
+      const record = records[place.nth]
+      assert(record?.type === 'write', 'places point at writes')
+      return record.value
+    })
+    this.#reads.add(reading)
+    const done = (): unknown => this.#reads.delete(reading)
+    reading.then(done, done)
+    return reading
+  }
+
+  async #readBatch(place: Exclude<Place, { value: Value }>): Promise<readonly StoredRecord[]> {
+    const { segment, offset, length } = place
+    const last = this.#lastRead
+    if (last && 'segment' in last.place) {
+      if (last.place.segment === segment && last.place.offset === offset) return last.records
+    }
+    const batch = Buffer.allocUnsafe(length)
+    const handle = await this.#handle(segment)
+    const { bytesRead } = await handle.read(batch, 0, length, offset)
+    if (bytesRead < length || !isWhole(batch, segment.sequence, offset)) {
+      throw new DamagedLogError(this.#file(segment.sequence), offset, 'what was whole when it was written is not now')
+    }
+    const records = decodeBatch(batch)
+    this.#lastRead = { place, records }
+    return records
+  }
+
+  // Truncating
+
+  async truncate(begin: Position): Promise<void> {
+    if (this.#failure) throw this.#failure
+    this.#forget(begin)
+    const spare = this.#spareSegments()
+    const through = spare.at(-1)?.sequence
+    if (through === undefined) return
+    // Only after this is on disk may they be missing. It also says where the log begins, since the TRUNCATE may be in them.
+    await this.#persist([
+      { type: 'truncated', begin },
+      { type: 'released', through },
+    ])
+    await Promise.allSettled(this.#reads)
+    for (const segment of spare) {
+      await (await segment.handle)?.close()
+      await rm(this.#file(segment.sequence))
+    }
+    await syncDirectory(this.#directory)
+  }
+
+  #forget(begin: Position): void {
+    if (begin <= this.#begin) return
+    if (begin - this.#begin <= this.#places.size) {
+      for (let p = this.#begin; p < begin; p++) this.#places.delete(p)
+    } else {
+      for (const p of this.#places.keys()) if (p < begin) this.#places.delete(p)
+    }
+    this.#begin = begin
+  }
+
+  /** Takes the segments that nobody needs off the list: the oldest, wholly below `begin`, but for those to be kept. */
+  #spareSegments(): Segment[] {
+    let count = 0
+    while (count < this.#segments.length - 1 && this.#segments[count]!.lastPosition < this.#begin) count++
+    let keptBytes = 0
+    while (count > 0) {
+      keptBytes += this.#segments[count - 1]!.sizeBytes
+      if (keptBytes > this.#retainBytes) break
+      count--
+    }
+    return this.#segments.splice(0, count)
+  }
+
+  // Closing
+
+  async close(): Promise<void> {
+    if (!this.#lock) return
+    try {
+      if (!this.#failure) await this.#persist([])
+    } finally {
+      await Promise.allSettled(this.#reads)
+      for (const { handle } of this.#segments) await (await handle)?.close()
+      this.#lock.release()
+      this.#lock = undefined
+    }
+  }
+
+  #file(sequence: number): string {
+    return join(this.#directory, segmentName(sequence))
+  }
+
+  #handle(segment: Segment): Promise<FileHandle> {
+    const isLast = segment === this.#segments.at(-1)
+    const flags = !isLast ? 'r' : segment.sizeBytes === 0 ? 'w+' : 'r+'
+    segment.handle ??= open(this.#file(segment.sequence), flags)
+    return segment.handle
+  }
+}
+
+async function writeFully(handle: FileHandle, bytes: Buffer, position: number): Promise<void> {
+  let written = 0
+  while (written < bytes.length) {
+    const { bytesWritten } = await handle.write(bytes, written, bytes.length - written, position + written)
+    written += bytesWritten
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}

@@ -1,0 +1,42 @@
+// What the log's own actors ask of the replica in their process. Never crosses a wire.
+
+import * as v from 'valibot'
+import { call, protocol } from '../actors/protocol.ts'
+import { Learned, Position, Proposal, ReplicaStatus } from '../messages/log.ts'
+
+const Nothing = v.object({})
+
+const State = v.object({
+  status: ReplicaStatus,
+  promised: Proposal,
+  /** The first position that is not truncated. */
+  begin: Position,
+  /** The last position known; 0 for a new log. */
+  end: Position,
+})
+
+/** One record of the log's user. */
+export const Entry = v.object({ position: Position, bytes: v.instance(Uint8Array) })
+export type Entry = v.InferOutput<typeof Entry>
+
+const Range = v.object({ from: Position, to: Position })
+
+/** The APPENDs in a range, or why the range cannot be read. */
+export const ReadResult = v.variant('type', [
+  v.object({ type: v.literal('entries'), entries: v.array(Entry) }),
+  v.object({ type: v.literal('bad range'), reason: v.string() }),
+])
+export type ReadResult = v.InferOutput<typeof ReadResult>
+
+/** Served by a replica beside `LogReplica`. */
+export const LocalReplica = protocol('log.replica.local', {
+  state: call(Nothing, State),
+  /** Positions in the range (both ends included) that are not learned here; those past the end are missing, too. */
+  missing: call(Range, v.array(Position)),
+  /** As the wire's `learned`, but answered when it is taken in. `begin` as it is then: the value may have truncated. */
+  learn: call(Learned, v.object({ begin: Position })),
+  /** Takes a new status, and raises the promise to `promised` if it was lower. Answered when that is on disk. */
+  become: call(v.object({ status: ReplicaStatus, promised: v.optional(Proposal) }), Nothing),
+  /** Both ends included. */
+  read: call(Range, ReadResult),
+})

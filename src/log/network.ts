@@ -1,0 +1,54 @@
+// The members of an ensemble: the set of replicas, this process' own among them, and how to speak to all of them.
+
+import type { Pid } from '../actors/pid.ts'
+import type { CastNames, Ref, RequestOf } from '../actors/protocol.ts'
+import type { LogReplica } from '../messages/log.ts'
+
+type Entries = typeof LogReplica.entries
+export type ReplicaRef = Ref<Entries>
+
+export class Network {
+  readonly #connect: (pid: Pid) => ReplicaRef
+  readonly #members = new Map<Pid, ReplicaRef>()
+  #watchers: { readonly size: number; readonly resolve: () => void }[] = []
+
+  /** `connect` makes the references of the actor that owns the network; answers then come as its turns. */
+  constructor(connect: (pid: Pid) => ReplicaRef, members: Iterable<Pid> = []) {
+    this.#connect = connect
+    for (const pid of members) this.add(pid)
+  }
+
+  get size(): number {
+    return this.#members.size
+  }
+
+  get members(): readonly ReplicaRef[] {
+    return [...this.#members.values()]
+  }
+
+  add(pid: Pid): void {
+    if (!this.#members.has(pid)) this.#members.set(pid, this.#connect(pid))
+    const reached = this.#watchers.filter(watcher => watcher.size <= this.size)
+    this.#watchers = this.#watchers.filter(watcher => watcher.size > this.size)
+    for (const watcher of reached) watcher.resolve()
+  }
+
+  remove(pid: Pid): void {
+    this.#members.delete(pid)
+  }
+
+  has(pid: Pid): boolean {
+    return this.#members.has(pid)
+  }
+
+  /** Resolves when there are at least `size` members. */
+  watch(size: number): Promise<void> {
+    if (this.size >= size) return Promise.resolve()
+    return new Promise(resolve => this.#watchers.push({ size, resolve }))
+  }
+
+  /** Tells all members, or all but one. */
+  broadcast<K extends CastNames<Entries>>(name: K, message: RequestOf<Entries[K]>, except?: Pid): void {
+    for (const [pid, member] of this.#members) if (pid !== except) member.tell(name, message)
+  }
+}

@@ -1,0 +1,119 @@
+// How a replica comes to vote. Until then it answers `ignored`, for it may have forgotten what it promised.
+//
+// A.  Ask every replica, itself included, for its status.
+// B1. A quorum votes: become RECOVERING, fence, catch up with all positions that they know, become VOTING.
+// B2. EMPTY, and all 2 · quorum - 1 replicas of the ensemble are EMPTY or STARTING: become STARTING.
+// B3. STARTING, and all of them are STARTING or VOTING: become VOTING.
+// C.  Otherwise, wait a while and go to A.
+//
+// B2 and B3 initialise a new ensemble by itself, and can be forbidden (`autoInitialize`). Two steps, because with one a
+// replica that is still EMPTY would have to start to vote beside others that vote already (having seen it EMPTY a moment
+// before them); and so would one that had voted and lost its disk. Two such of three have forgotten an entry that was
+// chosen with them. STARTING tells the two apart: beside a voter, EMPTY can only mean lost.
+//
+// The fence: this replica's votes may be lost, with entries that were chosen by them while the other voters have not
+// seen them yet. It asks a quorum of those who vote for an implicit promise. After that no write of an older proposal can
+// be chosen with them, so what they know then is all there is to catch up with; and having promised the same itself, this
+// replica is bound at least as it was before. (Mesos has no such step. It costs the present coordinator its election.)
+// A coordinator that holds an answer from before the loss is kept out only by the time this takes; see docs/log.md.
+
+import type { Position, Proposal, RecoverResponse, ReplicaStatus } from '../messages/log.ts'
+import { catchUp } from './catchup.ts'
+import { backOff, type Host, promisePhase, silenced } from './consensus.ts'
+import { ensembleOf } from './quorum.ts'
+
+export type RecoverStep =
+  | { readonly type: 'catch up'; readonly begin: Position }
+  | { readonly type: 'become'; readonly status: 'STARTING' | 'VOTING' }
+
+/** Counts the answers to A until one of B1, B2, B3 is due. Pure. */
+export class RecoverCollector {
+  readonly #status: ReplicaStatus
+  readonly #quorum: number
+  readonly #autoInitialize: boolean
+  readonly #heard = new Set<string>()
+  readonly #count: Record<ReplicaStatus, number> = { VOTING: 0, RECOVERING: 0, STARTING: 0, EMPTY: 0 }
+  #begin: Position | undefined
+
+  /** `status` of the replica that wants to recover. */
+  constructor(status: ReplicaStatus, quorum: number, autoInitialize: boolean) {
+    this.#status = status
+    this.#quorum = quorum
+    this.#autoInitialize = autoInitialize
+  }
+
+  /** One member's answer; `undefined` for one that is silent. Each member counts once. */
+  add(member: string, response: RecoverResponse | undefined): RecoverStep | undefined {
+    if (!response || this.#heard.has(member)) return undefined
+    this.#heard.add(member)
+    this.#count[response.status]++
+    if (response.status === 'VOTING') {
+      this.#begin = Math.min(this.#begin ?? response.begin, response.begin)
+    }
+    const { VOTING, STARTING, EMPTY } = this.#count
+    const all = ensembleOf(this.#quorum)
+    if (VOTING >= this.#quorum) return { type: 'catch up', begin: this.#begin! }
+    if (!this.#autoInitialize) return undefined
+    if (this.#status === 'EMPTY' && EMPTY + STARTING >= all) return { type: 'become', status: 'STARTING' }
+    if (this.#status === 'STARTING' && STARTING + VOTING >= all) return { type: 'become', status: 'VOTING' }
+    return undefined
+  }
+}
+
+/** Brings the local replica to VOTING, however long that takes. */
+export async function recover(host: Host, autoInitialize: boolean): Promise<void> {
+  let warned = false
+  for (;;) {
+    const { status } = await host.local.ask('state', {})
+    if (status === 'VOTING') return
+    const step = await askStatus(host, new RecoverCollector(status, host.quorum, autoInitialize))
+    if (step?.type === 'become') {
+      await host.local.ask('become', { status: step.status })
+      continue
+    }
+    if (step?.type === 'catch up') {
+      await catchUpAndVote(host, step.begin)
+      return
+    }
+    if (!warned) {
+      warned = true
+      host.log.warn(
+        { status, members: host.network.size, quorum: host.quorum },
+        status === 'EMPTY' && !autoInitialize
+          ? 'the replicated log has not been initialized: run "mesos-log initialize", or allow --log_auto_initialize'
+          : 'the replica waits for others, to start or to recover with them',
+      )
+    }
+    await backOff(host, host.timing.recoverRetryMs)
+  }
+}
+
+async function catchUpAndVote(host: Host, begin: Position): Promise<void> {
+  await host.local.ask('become', { status: 'RECOVERING' })
+  const fence = await raiseFence(host)
+  await catchUp(host, begin, fence.end, fence.proposal + 1)
+  await host.local.ask('become', { status: 'VOTING', promised: fence.proposal })
+}
+
+async function raiseFence(host: Host): Promise<{ proposal: Proposal; end: Position }> {
+  for (let proposal = 1; ; await backOff(host)) {
+    const outcome = await promisePhase(host, { proposal })
+    if (outcome.type === 'accept') return { proposal, end: outcome.position }
+    proposal = (outcome.type === 'reject' ? Math.max(outcome.proposal, proposal) : proposal) + 1
+  }
+}
+
+/** Step A. Resolves with what is due, or with undefined when all have answered, or been silent, and nothing is. */
+function askStatus(host: Host, collector: RecoverCollector): Promise<RecoverStep | undefined> {
+  return new Promise((resolve, reject) => {
+    const { members } = host.network
+    let open = members.length
+    for (const member of members) {
+      silenced(member.ask('recover', {}, { timeoutMs: host.timing.answerMs })).then(answer => {
+        const step = collector.add(member.pid, answer)
+        if (step) resolve(step)
+        else if (--open === 0) resolve(undefined)
+      }, reject)
+    }
+  })
+}

@@ -1,0 +1,180 @@
+// One replica: acceptor and learner, an actor around the decisions of acceptor.ts. Id: `log-replica(1)`.
+//
+// How a request can go wrong, in three ways: it is *rejected* when a higher proposal was promised, *ignored* when this
+// replica does not vote, and *not answered at all* when the disk fails: then the actor ends, and with it the replica's part
+// in the ensemble, until a restart reads what the disk really holds.
+
+import { Actor } from '../actors/actor.ts'
+import { serve } from '../actors/protocol.ts'
+import {
+  type LearnedAction,
+  LogReplica,
+  type Position,
+  type PromiseRequest,
+  type PromiseResponse,
+  type RecoverResponse,
+  type ReplicaStatus,
+  type Value,
+  type WriteRequest,
+  type WriteResponse,
+} from '../messages/log.ts'
+import { type Acceptor, actionOf, type PromiseDecision } from './acceptor.ts'
+import { type Entry, LocalReplica, type ReadResult } from './local.ts'
+import type { ReplicaRecord, Storage } from './storage.ts'
+
+/**
+ * What is noted goes to disk with the next promise or vote, or, if there is none, after this long. Only so that someone
+ * who looks at the files of an idle log sees what is learned.
+ */
+const FLUSH_NOTES_MS = 100
+
+export class Replica extends Actor {
+  override readonly idPrefix = 'log-replica'
+  readonly #acceptor: Acceptor
+  readonly #storage: Storage
+  #flushing = false
+
+  /** `acceptor` holds what `storage`, which is open, has on disk; both are the replica's from now on. */
+  constructor(acceptor: Acceptor, storage: Storage) {
+    super()
+    this.#acceptor = acceptor
+    this.#storage = storage
+  }
+
+  readonly serves = [
+    serve(LogReplica, {
+      promise: request => this.#promise(request),
+      write: request => this.#write(request),
+      learned: ({ action }) => this.#learned(action),
+      recover: () => this.#recover(),
+    }),
+    serve(LocalReplica, {
+      state: () => ({ ...this.#acceptor.metadata, begin: this.#acceptor.begin, end: this.#acceptor.end }),
+      missing: ({ from, to }) => this.#acceptor.missing(from, to),
+      learn: ({ action }) => {
+        this.#learned(action)
+        return { begin: this.#acceptor.begin }
+      },
+      become: ({ status, promised }) => this.#become(status, promised),
+      read: ({ from, to }) => this.#read(from, to),
+    }),
+  ]
+
+  protected override initialize(): void {
+    // Ends of truncated segments that a crash left.
+    this.#truncate()
+  }
+
+  protected override finalize(): void {
+    this.#storage.close().catch((error: unknown) => {
+      this.log.error({ error }, 'the log could not be closed')
+    })
+  }
+
+  // Persist BEFORE reply. The decision has changed the state in memory already; another that is made meanwhile builds on
+  // it, and is on disk not before this one, because a storage keeps the order.
+
+  async #promise(request: PromiseRequest): Promise<PromiseResponse> {
+    const { response, persist } = this.#acceptor.promise(request)
+    const value = this.#valueOf(response)
+    await this.#persist(persist)
+    return answer(response, await value)
+  }
+
+  async #write(request: WriteRequest): Promise<WriteResponse> {
+    const { response, persist } = this.#acceptor.write(request)
+    await this.#persist(persist)
+    return response
+  }
+
+  async #become(status: ReplicaStatus, promised = 0): Promise<object> {
+    const records = this.#acceptor.become(status, promised)
+    await this.#persist(records)
+    // Only now: a replica that votes before it is on disk that it may would be EMPTY again after a crash.
+    for (const record of records) this.#acceptor.apply(record)
+    this.log.info({ status }, 'the replica has a new status')
+    return {}
+  }
+
+  /** Not waited for: a value that is forgotten in a crash is still chosen, and is learned again. */
+  #learned(action: LearnedAction): void {
+    const begin = this.#acceptor.begin
+    const records = this.#acceptor.learned(action)
+    if (records.length === 0) return
+    this.#storage.note(records)
+    this.#flushSoon()
+    if (this.#acceptor.begin > begin) this.#truncate()
+  }
+
+  #recover(): RecoverResponse {
+    const { metadata, begin, end } = this.#acceptor
+    return metadata.status === 'VOTING'
+      ? { status: 'VOTING', begin, end }
+      : { status: metadata.status }
+  }
+
+  async #read(from: Position, to: Position): Promise<ReadResult> {
+    const reason = this.#badRange(from, to)
+    if (reason !== undefined) return { type: 'bad range', reason }
+    const positions: Position[] = []
+    for (let p = from; p <= to; p++) {
+      if (this.#acceptor.at(p)?.performed?.value.type === 'APPEND') positions.push(p)
+    }
+    const values = await this.#io(Promise.all(positions.map(p => this.#storage.read(p))))
+    const entries: Entry[] = []
+    for (const [i, value] of values.entries()) {
+      if (value.type === 'APPEND') entries.push({ position: positions[i]!, bytes: value.bytes })
+    }
+    return { type: 'entries', entries }
+  }
+
+  #badRange(from: Position, to: Position): string | undefined {
+    const { begin, end } = this.#acceptor
+    if (to < from) return `Bad read range (to < from): ${from} to ${to}`
+    if (from < begin) return `Bad read range (truncated position): ${from}, the log begins at ${begin}`
+    if (to > end) return `Bad read range (past end of log): ${to}, the log ends at ${end}`
+    const [missing] = this.#acceptor.missing(from, to)
+    return missing === undefined ? undefined : `The position ${missing} is not learned yet`
+  }
+
+  // Disk
+
+  /** The bytes that a promise answers with; asked for in the turn of the decision, since a write may follow. */
+  #valueOf(response: PromiseDecision): Promise<Value> | undefined {
+    if (response.type !== 'accept' || !response.held?.performed) return undefined
+    const { value } = response.held.performed
+    return value.type === 'APPEND' ? this.#io(this.#storage.read(response.position)) : Promise.resolve(value)
+  }
+
+  async #persist(records: readonly ReplicaRecord[]): Promise<void> {
+    if (records.length > 0) await this.#io(this.#storage.persist(records))
+  }
+
+  /** Waits for the disk. If it fails, the replica ends, and what waits for it never goes on. */
+  #io<T>(work: Promise<T>): Promise<T> {
+    return this.resume(work).catch((error: unknown) => {
+      this.log.error({ error }, 'the disk of the log failed; this replica stops voting')
+      this.terminate()
+      return new Promise<never>(() => {})
+    })
+  }
+
+  #flushSoon(): void {
+    if (this.#flushing) return
+    this.#flushing = true
+    this.delay(FLUSH_NOTES_MS, () => {
+      this.#flushing = false
+      return this.#io(this.#storage.persist([]))
+    })
+  }
+
+  #truncate(): void {
+    void this.#io(this.#storage.truncate(this.#acceptor.begin))
+  }
+}
+
+function answer(decision: PromiseDecision, value: Value | undefined): PromiseResponse {
+  if (decision.type !== 'accept' || !decision.held) return decision
+  const { proposal, position, held } = decision
+  return { type: 'accept', proposal, position, action: actionOf(position, held, value) }
+}

@@ -1,0 +1,24 @@
+// The flags as the master's decisions need them: typed, in base units, without a trace of the command line.
+
+import type { Alternatives } from './allocator/filters.ts'
+
+export interface MasterConfig {
+  readonly cluster: string | undefined
+  readonly agentPingTimeoutMs: number
+  readonly maxAgentPingTimeouts: number
+  readonly agentReregisterTimeoutMs: number
+  /** The shortest time for which refused resources are kept from the framework that refused them. */
+  readonly allocationIntervalMs: number
+  /** Unanswered offers are rescinded after this; undefined: never. */
+  readonly offerTimeoutMs: number | undefined
+  readonly minAllocatable: Alternatives
+  readonly filterGpuResources: boolean
+  readonly weights: ReadonlyMap<string, number>
+  /** Frameworks may run as root. */
+  readonly rootSubmissions: boolean
+  readonly maxCompletedFrameworks: number
+  readonly maxCompletedTasksPerFramework: number
+  readonly maxUnreachableTasksPerFramework: number
+  /** Flags as `/flags` and `/state` print them. */
+  readonly printable: Readonly<Record<string, string>>
+}

@@ -1,0 +1,187 @@
+// The master's flags, in Mesos' spelling. Each one that is listed here works.
+
+import { defineFlags, type FlagValues, flag, printableFlags } from '../base/flags.ts'
+import { minutes, seconds } from '../base/duration.ts'
+import { parseAlternatives } from '../resources/quantities.ts'
+import { validateRole } from '../resources/roles.ts'
+import type { MasterConfig } from './config.ts'
+import {
+  DEFAULT_AGENT_PING_TIMEOUT_MS,
+  DEFAULT_AGENT_REREGISTER_TIMEOUT_MS,
+  DEFAULT_MAX_AGENT_PING_TIMEOUTS,
+} from './constants.ts'
+
+const count = (fallback: number, help: string) => flag.integer({ default: fallback, min: 0, help })
+
+export const masterFlags = defineFlags({
+  work_dir: flag.path({
+    group: 'Where',
+    help: 'Directory of the replicated log. Required, unless --registry=in_memory.',
+    example: '/var/lib/mesos',
+  }),
+  ip: flag.string({
+    group: 'Where',
+    help: 'Address to listen on. 0.0.0.0 is all of them.',
+    defaultText: "the address that the machine's hostname resolves to",
+    example: '127.0.0.1',
+  }),
+  port: flag.integer({
+    group: 'Where',
+    default: 5050,
+    min: 0,
+    max: 65_535,
+    help: 'Port to listen on, for everything: agents, frameworks, HTTP, dashboard. 0: any free one.',
+  }),
+  advertise_ip: flag.string({
+    group: 'Where',
+    help: 'Address by which others reach this master, if it is not --ip.',
+    example: '203.0.113.5',
+  }),
+  advertise_port: flag.integer({
+    group: 'Where',
+    min: 1,
+    max: 65_535,
+    help: 'Port by which others reach this master, if it is not --port.',
+  }),
+  hostname: flag.string({
+    group: 'Where',
+    help: 'Name by which browsers and tools reach this master.',
+    defaultText: 'the address that is advertised',
+    example: 'master-1.example.org',
+  }),
+  cluster: flag.string({
+    group: 'Where',
+    help: 'Name of the cluster, shown in the dashboard.',
+    example: 'production',
+  }),
+  registry: flag.choice(['replicated_log', 'in_memory'], {
+    group: 'Registry',
+    default: 'replicated_log',
+    help: 'Where the registry is kept. in_memory forgets it at the end of the process; for trying things out.',
+  }),
+  agent_ping_timeout: flag.duration({
+    group: 'Agents',
+    default: DEFAULT_AGENT_PING_TIMEOUT_MS,
+    min: seconds(1),
+    max: minutes(15),
+    aliases: ['slave_ping_timeout'],
+    help: 'How long an agent has to answer a ping.',
+  }),
+  max_agent_ping_timeouts: flag.integer({
+    group: 'Agents',
+    default: DEFAULT_MAX_AGENT_PING_TIMEOUTS,
+    min: 1,
+    aliases: ['max_slave_ping_timeouts'],
+    help: 'Unanswered pings in a row after which an agent is unreachable.',
+  }),
+  agent_reregister_timeout: flag.duration({
+    group: 'Agents',
+    default: DEFAULT_AGENT_REREGISTER_TIMEOUT_MS,
+    min: minutes(10),
+    aliases: ['slave_reregister_timeout'],
+    help: 'How long agents have to come back after a failover of the master before they are unreachable.',
+  }),
+  allocation_interval: flag.duration({
+    group: 'Offers',
+    default: seconds(1),
+    min: 0,
+    help: 'Shortest time before what a framework did not use is offered to it again. There is no allocation cycle: what becomes free is offered at once.',
+  }),
+  offer_timeout: flag.duration({
+    group: 'Offers',
+    min: 1,
+    help: 'An offer that is not answered for so long is rescinded.',
+    defaultText: 'never',
+  }),
+  min_allocatable_resources: flag.string({
+    group: 'Offers',
+    default: 'cpus:0.01|mem:32',
+    help: 'Least resources of an offer: one of the alternatives between the bars. Empty: anything.',
+    validate: problemWith(parseAlternatives),
+  }),
+  filter_gpu_resources: flag.boolean({
+    group: 'Offers',
+    default: true,
+    help: 'Offer agents with GPUs to frameworks with the capability GPU_RESOURCES only.',
+  }),
+  weights: flag.string({
+    group: 'Offers',
+    help: "Roles' weights for fair sharing, as role=weight,role=weight. A role that is not named has 1.",
+    example: 'ads=2,batch=0.5',
+    validate: problemWith(parseWeights),
+  }),
+  root_submissions: flag.boolean({
+    group: 'Frameworks',
+    default: true,
+    help: 'Whether frameworks of the user root are accepted.',
+  }),
+  max_completed_frameworks: count(50, 'How many ended frameworks to remember.'),
+  max_completed_tasks_per_framework: count(
+    1000,
+    'How many ended tasks of a framework to remember.',
+  ),
+  max_unreachable_tasks_per_framework: count(
+    1000,
+    'How many unreachable tasks of a framework to remember.',
+  ),
+  logging_level: flag.choice(['debug', 'info', 'warn', 'error'], {
+    group: 'Log',
+    default: 'info',
+    help: 'Records below this level are not written.',
+  }),
+  log_format: flag.choice(['text', 'json'], {
+    group: 'Log',
+    default: 'text',
+    help: 'One readable line a record, or one JSON object.',
+  }),
+})
+
+export type MasterFlags = FlagValues<typeof masterFlags>
+
+/** The part of the flags that decisions depend on. */
+export function masterConfig(values: MasterFlags): MasterConfig {
+  return {
+    cluster: values.cluster,
+    agentPingTimeoutMs: values.agent_ping_timeout,
+    maxAgentPingTimeouts: values.max_agent_ping_timeouts,
+    agentReregisterTimeoutMs: values.agent_reregister_timeout,
+    allocationIntervalMs: values.allocation_interval,
+    offerTimeoutMs: values.offer_timeout,
+    minAllocatable: parseAlternatives(values.min_allocatable_resources),
+    filterGpuResources: values.filter_gpu_resources,
+    weights: parseWeights(values.weights ?? ''),
+    rootSubmissions: values.root_submissions,
+    maxCompletedFrameworks: values.max_completed_frameworks,
+    maxCompletedTasksPerFramework: values.max_completed_tasks_per_framework,
+    maxUnreachableTasksPerFramework: values.max_unreachable_tasks_per_framework,
+    printable: printableFlags(masterFlags, values),
+  }
+}
+
+/** `role=weight,role=weight`; throws an `Error` that says which part is wrong. */
+export function parseWeights(text: string): ReadonlyMap<string, number> {
+  const weights = new Map<string, number>()
+  for (const part of text.split(',').filter(p => p.trim() !== '')) {
+    const [role = '', value = ''] = part.split('=').map(s => s.trim())
+    const weight = Number(value)
+    const invalid = validateRole(role)
+    if (invalid !== undefined) throw new Error(`in '${part}': ${invalid}`)
+    if (value === '' || !Number.isFinite(weight) || weight <= 0) {
+      throw new Error(`in '${part}': the weight must be a number above 0`)
+    }
+    if (weights.has(role)) throw new Error(`role '${role}' has two weights`)
+    weights.set(role, weight)
+  }
+  return weights
+}
+
+function problemWith(parse: (text: string) => unknown): (text: string) => string | undefined {
+  return text => {
+    try {
+      parse(text)
+      return undefined
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error)
+    }
+  }
+}

@@ -1,0 +1,333 @@
+// The master: one actor that routes each message to its conversation, and waits for nothing but the registry.
+
+import { Actor } from '../actors/actor.ts'
+import { addressOf, type Pid } from '../actors/pid.ts'
+import { type Ref, serve } from '../actors/protocol.ts'
+import { BoundedRing } from '../base/bounded-ring.ts'
+import { AgentMaster, MasterAgent } from '../messages/agent-registration.ts'
+import type { MasterInfo } from '../messages/agent.ts'
+import { Files } from '../messages/files.ts'
+import { type Call, MasterScheduler, SchedulerEvents } from '../messages/scheduler-api.ts'
+import { accept } from './accept.ts'
+import {
+  disconnectAgent,
+  dropAgent,
+  giveUpRecovered,
+  pong,
+  registerAgent,
+  reregisterAgent,
+} from './agents.ts'
+import { Allocator } from './allocator/allocator.ts'
+import type { MasterConfig } from './config.ts'
+import { HEARTBEAT_INTERVAL_MS } from './constants.ts'
+import type { MasterContext, ToAgent } from './context.ts'
+import {
+  disconnectFramework,
+  removeFramework,
+  subscribe,
+  updateFrameworkCall,
+} from './frameworks.ts'
+import { decline, makeOffers } from './offers.ts'
+import { RegistrarProtocol } from './registrar.ts'
+import type { Operation } from './registry/operations.ts'
+import { Registry } from './registry/registry.ts'
+import { addRoutes } from './routes/routes.ts'
+import { type AgentRecord, type FrameworkRecord, MasterState } from './state.ts'
+import {
+  acknowledge,
+  executorMessage,
+  exitedExecutor,
+  frameworkMessage,
+  kill,
+  reconcile,
+  shutdownExecutor,
+  statusUpdate,
+} from './tasks.ts'
+
+export interface MasterOptions {
+  readonly config: MasterConfig
+  readonly info: MasterInfo
+  readonly registrar: Pid
+}
+
+/** What may wait for the registry to be read; beyond it senders repeat themselves anyway. */
+const MAX_WAITING = 10_000
+
+export class Master extends Actor {
+  override readonly idPrefix = 'master'
+  override readonly failureEnds = 'process'
+
+  readonly #o: MasterOptions
+  readonly #state: MasterState
+  #m!: MasterContext
+  #phase: 'recovering' | 'leading' = 'recovering'
+  /** Messages that came while the registry was being read; served in order afterwards. */
+  #waiting: (() => unknown)[] = []
+  readonly #schedulers = new Map<Pid, Ref<(typeof SchedulerEvents)['entries']>>()
+  readonly #agents = new Map<Pid, Ref<ToAgent>>()
+  readonly #registryView = new Registry()
+  #allocating = false
+  #expiry: { readonly atMs: number; cancel(): void } | undefined
+
+  readonly serves = [
+    serve(MasterScheduler, { call: (call, from) => this.#leading(() => this.#call(call, from)) }),
+    serve(MasterAgent, {
+      register_agent: (message, from) => this.#leading(() => registerAgent(this.#m, message, from)),
+      reregister_agent: (message, from) =>
+        this.#leading(() => reregisterAgent(this.#m, message, from)),
+      unregister_agent: ({ agent_id }, from) =>
+        this.#leading(async () => {
+          const agent = this.#agentOf(agent_id.value, from)
+          if (agent) await dropAgent(this.#m, agent, 'it unregistered')
+        }),
+      status_update: ({ update }, from) => this.#leading(() => statusUpdate(this.#m, update, from)),
+      exited_executor: ({ agent_id, framework_id, executor_id, status }, from) =>
+        this.#leading(() => {
+          const agent = this.#agentOf(agent_id.value, from)
+          if (agent) exitedExecutor(this.#m, agent, framework_id.value, executor_id.value, status)
+        }),
+      executor_message: (message, from) =>
+        this.#leading(() => {
+          if (this.#agentOf(message.agent_id.value, from)) executorMessage(this.#m, message)
+        }),
+      pong: ({ agent_id }, from) => {
+        const agent = this.#agentOf(agent_id.value, from)
+        if (agent) pong(agent)
+      },
+    }),
+  ]
+
+  constructor(options: MasterOptions) {
+    super()
+    this.#o = options
+    this.#state = new MasterState(new BoundedRing(options.config.maxCompletedFrameworks))
+  }
+
+  /** Reads the registry, then leads. */
+  protected override async initialize(): Promise<void> {
+    this.#m = this.#makeContext()
+    addRoutes(this.#m, {
+      route: (path, help, handler) => this.route(path, help, handler),
+      leading: () => this.#phase === 'leading',
+      startedAtMs: this.clock.now(),
+      files: of => this.ref(Files, of),
+    })
+    const registrar = this.ref(RegistrarProtocol, this.#o.registrar)
+    const snapshot = await registrar.ask('recover', { master: this.#o.info })
+    Object.assign(this.#registryView, Registry.of(snapshot))
+    for (const info of snapshot.agents) this.#state.recoveredAgents.set(info.id!.value, info)
+    this.#phase = 'leading'
+    const { recoveredAgents } = this.#state
+    if (recoveredAgents.size > 0) {
+      this.delay(this.#o.config.agentReregisterTimeoutMs, () => giveUpRecovered(this.#m))
+    }
+    this.delay(HEARTBEAT_INTERVAL_MS, () => this.#heartbeat())
+    this.log.info(
+      {
+        master_id: this.#o.info.id,
+        address: addressOf(this.self),
+        agents_expected: recoveredAgents.size,
+      },
+      'leading',
+    )
+    this.#m.changed()
+    for (const run of this.#waiting.splice(0)) this.dispatch(run)
+  }
+
+  protected override exited(pid: Pid): void {
+    this.#schedulers.delete(pid)
+    this.#agents.delete(pid)
+    const framework = this.#state.frameworksByPid.get(pid)
+    if (framework) disconnectFramework(this.#m, framework)
+    const agent = this.#state.agentsByPid.get(pid)
+    if (agent) disconnectAgent(this.#m, agent)
+  }
+
+  #leading(run: () => unknown): void | Promise<void> {
+    if (this.#phase === 'leading') return run() as void | Promise<void>
+    if (this.#waiting.length < MAX_WAITING) this.#waiting.push(run)
+  }
+
+  #agentOf(id: string, from: Pid): AgentRecord | undefined {
+    const agent = this.#state.agents.get(id)
+    return agent?.pid === from ? agent : undefined
+  }
+
+  #call(call: Call, from: Pid): void {
+    const m = this.#m
+    if (call.type === 'SUBSCRIBE') {
+      return subscribe(m, call.subscribe, call.framework_id?.value, from)
+    }
+    const framework = this.#state.frameworksByPid.get(from)
+    if (!framework || framework.id !== call.framework_id?.value) {
+      this.log.warn(
+        { from, call: call.type, framework_id: call.framework_id?.value },
+        'call of a scheduler that is not subscribed, dropped',
+      )
+      return
+    }
+    this.#subscribedCall(framework, call)
+  }
+
+  #subscribedCall(framework: FrameworkRecord, call: Exclude<Call, { type: 'SUBSCRIBE' }>): void {
+    const m = this.#m
+    switch (call.type) {
+      case 'ACCEPT':
+        return accept(m, framework, call.accept)
+      case 'DECLINE':
+        return decline(
+          m,
+          framework,
+          call.decline.offer_ids ?? [],
+          call.decline.filters?.refuse_seconds,
+        )
+      case 'ACKNOWLEDGE':
+        return acknowledge(m, framework, call.acknowledge)
+      case 'KILL':
+        return kill(m, framework, call.kill)
+      case 'RECONCILE':
+        return reconcile(m, framework, call.reconcile.tasks)
+      case 'REVIVE': {
+        const roles = this.#rolesOf(framework, call.revive?.roles)
+        if (roles) m.allocator.revive(framework.id, roles)
+        return m.allocateSoon()
+      }
+      case 'SUPPRESS': {
+        const roles = this.#rolesOf(framework, call.suppress?.roles)
+        if (roles) m.allocator.suppress(framework.id, roles)
+        return
+      }
+      case 'MESSAGE':
+        return frameworkMessage(m, framework, call.message)
+      case 'SHUTDOWN':
+        return shutdownExecutor(m, framework, call.shutdown)
+      case 'TEARDOWN':
+        return removeFramework(m, framework)
+      case 'UPDATE_FRAMEWORK':
+        return updateFrameworkCall(m, framework, call.update_framework)
+      case 'REQUEST':
+        // As in Mesos: the allocator does not listen to wishes.
+        return
+      case 'ACCEPT_INVERSE_OFFERS':
+      case 'DECLINE_INVERSE_OFFERS':
+      case 'ACKNOWLEDGE_OPERATION_STATUS':
+      case 'RECONCILE_OPERATIONS':
+        this.log.warn(
+          { call: call.type, framework_id: framework.id },
+          'call not supported by this master',
+        )
+        return
+    }
+  }
+
+  /** Roles of REVIVE and SUPPRESS; undefined (the whole call is dropped) if one is not the framework's. */
+  #rolesOf(
+    framework: FrameworkRecord,
+    roles: readonly string[] | undefined,
+  ): readonly string[] | undefined {
+    const foreign = roles?.find(role => !framework.roles.has(role))
+    if (foreign === undefined) return roles ?? []
+    this.log.warn(
+      { framework_id: framework.id, role: foreign },
+      'call names a role that is not its own, dropped',
+    )
+    return undefined
+  }
+
+  #makeContext(): MasterContext {
+    const { config, info } = this.#o
+    const allocator = new Allocator({
+      random: this.random,
+      minimum: config.minAllocatable,
+      filterGpus: config.filterGpuResources,
+      weights: config.weights,
+      shortestRefusalMs: config.allocationIntervalMs,
+    })
+    return {
+      state: this.#state,
+      config,
+      info,
+      allocator,
+      log: this.log,
+      registryView: this.#registryView,
+      now: () => this.clock.now(),
+      nowSeconds: () => this.clock.now() / 1000,
+      delay: (ms, run) => this.delay(ms, run),
+      tellFramework: (framework, event) => {
+        if (framework.connected && framework.pid !== undefined) {
+          this.#scheduler(framework.pid).tell('event', event)
+        }
+      },
+      tellScheduler: (pid, event) => this.#scheduler(pid).tell('event', event),
+      tellAgent: (agent, name, message) =>
+        this.#agent(typeof agent === 'string' ? agent : agent.pid).tell(name, message),
+      link: pid => this.link(pid),
+      unlink: pid => {
+        this.#schedulers.delete(pid)
+        this.#agents.delete(pid)
+        this.unlink(pid)
+      },
+      registry: operation => this.#applyToRegistry(operation),
+      changed: () => {
+        this.#state.version++
+      },
+      allocateSoon: () => this.#allocateSoon(),
+    }
+  }
+
+  #scheduler(pid: Pid): Ref<(typeof SchedulerEvents)['entries']> {
+    const known = this.#schedulers.get(pid)
+    if (known) return known
+    const ref = this.ref(SchedulerEvents, pid)
+    // Only those that are linked are kept: their end is heard of, so the map cannot grow for ever.
+    if (this.#state.frameworksByPid.has(pid)) this.#schedulers.set(pid, ref)
+    return ref
+  }
+
+  #agent(pid: Pid): Ref<ToAgent> {
+    const known = this.#agents.get(pid)
+    if (known) return known
+    const ref = this.ref(AgentMaster, pid)
+    if (this.#state.agentsByPid.has(pid)) this.#agents.set(pid, ref)
+    return ref
+  }
+
+  async #applyToRegistry(operation: Operation): Promise<boolean> {
+    const registrar = this.ref(RegistrarProtocol, this.#o.registrar)
+    const { changed, error } = await registrar.ask('apply', operation)
+    if (error !== undefined)
+      this.log.warn({ operation: operation.type, error }, 'registry operation refused')
+    if (changed) this.#registryView.apply(operation)
+    return changed
+  }
+
+  /** Offers what is free after the messages that are waiting now: their changes are then seen together. */
+  #allocateSoon(): void {
+    if (this.#allocating) return
+    this.#allocating = true
+    this.dispatch(() => {
+      this.#allocating = false
+      makeOffers(this.#m, this.#m.allocator.allocate(this.clock.now()))
+      this.#awaitExpiry()
+    })
+  }
+
+  /** One timer for the refusal that runs out first. */
+  #awaitExpiry(): void {
+    const nextMs = this.#m.allocator.nextExpiryMs
+    if (nextMs === undefined || (this.#expiry && this.#expiry.atMs <= nextMs)) return
+    this.#expiry?.cancel()
+    const timer = this.delay(nextMs - this.clock.now(), () => {
+      this.#expiry = undefined
+      this.#allocateSoon()
+    })
+    this.#expiry = { atMs: nextMs, cancel: () => timer.cancel() }
+  }
+
+  #heartbeat(): void {
+    for (const framework of this.#state.frameworks.values()) {
+      this.#m.tellFramework(framework, { type: 'HEARTBEAT' })
+    }
+    this.delay(HEARTBEAT_INTERVAL_MS, () => this.#heartbeat())
+  }
+}

@@ -1,0 +1,41 @@
+// Where the registrar keeps its entries: in the replicated log, or nowhere (for trying things out).
+
+import type { Ref } from '../actors/protocol.ts'
+import { type LogService, Reader, Writer } from '../log/log.ts'
+import type { RegistryLog } from './registrar.ts'
+
+/** This master is not the log's writer any more: another one leads, and this process has to end. */
+export class LostLeadershipError extends Error {
+  override readonly name = 'LostLeadershipError'
+}
+
+export function replicatedLog(log: Ref<(typeof LogService)['entries']>): RegistryLog {
+  const writer = new Writer(log)
+  const reader = new Reader(log)
+  const still = (position: number | undefined): number => {
+    if (position !== undefined) return position
+    throw new LostLeadershipError('another master has become the writer of the replicated log')
+  }
+  return {
+    recover: async () => {
+      const end = still(await writer.start())
+      const begin = await reader.beginning()
+      if (begin > end) return []
+      return (await reader.read(begin, end)).map(entry => entry.bytes)
+    },
+    append: async bytes => still(await writer.append(bytes)),
+    truncate: async position => {
+      still(await writer.truncate(position))
+    },
+  }
+}
+
+/** Forgets everything at the end of the process. */
+export function memoryLog(): RegistryLog {
+  let next = 1
+  return {
+    recover: () => Promise.resolve([]),
+    append: () => Promise.resolve(next++),
+    truncate: () => Promise.resolve(),
+  }
+}

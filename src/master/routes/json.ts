@@ -1,0 +1,177 @@
+// The master's records as the unversioned endpoints print them: names and shapes of Mesos' `/state`.
+
+import type { Task } from '../../messages/task.ts'
+import { stateAttributes, stateReservations, stateResources } from '../../resources/format.ts'
+import { Resources } from '../../resources/resources.ts'
+import type { MasterContext } from '../context.ts'
+import type { AgentRecord, FrameworkRecord, OfferRecord } from '../state.ts'
+import { roleOf } from '../status.ts'
+
+const seconds = (ms: number): number => ms / 1000
+
+export function agentJson(m: MasterContext, agent: AgentRecord): object {
+  const used: Resources[] = m.state
+    .tasksOf(agent)
+    .filter(record => record.holding)
+    .map(record => record.resources)
+  for (const framework of m.state.frameworks.values()) {
+    for (const executor of framework.executors.get(agent.id)?.values() ?? []) {
+      used.push(executor.resources)
+    }
+  }
+  return {
+    id: agent.id,
+    hostname: agent.info.hostname,
+    port: agent.info.port ?? 5051,
+    attributes: stateAttributes(agent.info.attributes ?? []),
+    pid: agent.pid,
+    registered_time: seconds(agent.registeredAtMs),
+    ...(agent.reregisteredAtMs !== undefined && {
+      reregistered_time: seconds(agent.reregisteredAtMs),
+    }),
+    resources: stateResources(agent.total),
+    used_resources: stateResources(Resources.sum(used)),
+    offered_resources: stateResources(sumOffers(agent.offers.values())),
+    reserved_resources: stateReservations(agent.total),
+    unreserved_resources: stateResources(agent.total.unreserved()),
+    active: agent.connected,
+    deactivated: false,
+    version: agent.version,
+    capabilities: agent.capabilities.map(c => c.type),
+  }
+}
+
+const sumOffers = (offers: Iterable<OfferRecord>): Resources =>
+  Resources.sum([...offers].map(offer => offer.resources))
+
+export function frameworkJson(framework: FrameworkRecord): object {
+  const { info } = framework
+  const held = [...framework.tasks.values()].filter(r => r.holding).map(r => r.resources)
+  const executors = [...framework.executors].flatMap(([agentId, byId]) =>
+    [...byId.values()].map(executor => ({ agentId, ...executor })),
+  )
+  const used = Resources.sum([...held, ...executors.map(e => e.resources)])
+  const offered = sumOffers(framework.offers.values())
+  const multiRole = framework.capabilities.has('MULTI_ROLE')
+  return {
+    id: framework.id,
+    name: info.name,
+    ...(framework.pid !== undefined && { pid: framework.pid }),
+    used_resources: stateResources(used),
+    offered_resources: stateResources(offered),
+    capabilities: [...framework.capabilities],
+    hostname: info.hostname ?? '',
+    webui_url: info.webui_url ?? '',
+    active: framework.active,
+    connected: framework.connected,
+    recovered: framework.recovered,
+    user: info.user,
+    failover_timeout: info.failover_timeout ?? 0,
+    checkpoint: info.checkpoint ?? false,
+    registered_time: seconds(framework.registeredAtMs),
+    unregistered_time: seconds(framework.unregisteredAtMs ?? 0),
+    ...(framework.reregisteredAtMs !== undefined && {
+      reregistered_time: seconds(framework.reregisteredAtMs),
+    }),
+    ...(info.principal !== undefined && { principal: info.principal }),
+    resources: stateResources(used.add(offered)),
+    ...(multiRole ? { roles: [...framework.roles] } : { role: info.role ?? '*' }),
+    tasks: [...framework.tasks.values()].map(({ task }) => taskJson(task)),
+    unreachable_tasks: [...framework.unreachableTasks.values()].map(taskJson),
+    completed_tasks: [...framework.completedTasks].map(taskJson),
+    offers: [...framework.offers.values()].map(offerJson),
+    executors: executors.map(({ agentId, info: executor, resources, role }) => ({
+      executor_id: executor.executor_id.value,
+      name: executor.name ?? '',
+      framework_id: framework.id,
+      source: executor.source ?? '',
+      slave_id: agentId,
+      role,
+      resources: stateResources(resources),
+    })),
+    ...(info.labels && { labels: info.labels.labels ?? [] }),
+  }
+}
+
+export function taskJson(task: Task): object {
+  return {
+    id: task.task_id.value,
+    name: task.name,
+    framework_id: task.framework_id.value,
+    executor_id: task.executor_id?.value ?? '',
+    slave_id: task.agent_id.value,
+    state: task.state,
+    resources: stateResources(Resources.of(task.resources)),
+    role: roleOf(task),
+    statuses: (task.statuses ?? []).map(status => ({
+      state: status.state,
+      timestamp: status.timestamp,
+      ...(status.message !== undefined && { message: status.message }),
+      ...(status.reason && { reason: status.reason }),
+      ...(status.labels && { labels: status.labels.labels }),
+      ...(status.container_status && { container_status: status.container_status }),
+      ...(status.healthy !== undefined && { healthy: status.healthy }),
+    })),
+    ...(task.user !== undefined && { user: task.user }),
+    ...(task.limits && { limits: task.limits }),
+    ...(task.labels && { labels: task.labels.labels ?? [] }),
+    ...(task.discovery && { discovery: task.discovery }),
+    ...(task.container && { container: task.container }),
+    ...(task.health_check && { health_check: task.health_check }),
+  }
+}
+
+function offerJson(offer: OfferRecord): object {
+  return {
+    id: offer.id,
+    framework_id: offer.frameworkId,
+    allocation_info: { role: offer.role },
+    slave_id: offer.agentId,
+    resources: stateResources(offer.resources),
+  }
+}
+
+/** The whole of `/state`. */
+export function stateJson(m: MasterContext, startedAtMs: number, version: string): object {
+  const { state, info } = m
+  const agents = [...state.agents.values()]
+  const connected = agents.filter(agent => agent.connected).length
+  return {
+    version,
+    start_time: seconds(startedAtMs),
+    elected_time: seconds(startedAtMs),
+    id: info.id,
+    pid: info.pid,
+    hostname: info.hostname,
+    capabilities: (info.capabilities ?? []).map(c => c.type),
+    activated_slaves: connected,
+    deactivated_slaves: agents.length - connected,
+    unreachable_slaves: m.registryView.unreachable.size,
+    leader: info.pid,
+    leader_info: { id: info.id, pid: info.pid, port: info.port, hostname: info.hostname },
+    ...(m.config.cluster !== undefined && { cluster: m.config.cluster }),
+    flags: m.config.printable,
+    slaves: agents.map(agent => agentJson(m, agent)),
+    recovered_slaves: [...state.recoveredAgents.values()].map(agent => ({
+      id: agent.id!.value,
+      hostname: agent.hostname,
+      port: agent.port ?? 5051,
+      attributes: stateAttributes(agent.attributes ?? []),
+      resources: stateResources(Resources.of(agent.resources)),
+    })),
+    frameworks: [...state.frameworks.values()].map(frameworkJson),
+    completed_frameworks: [...state.completedFrameworks].map(frameworkJson),
+    orphan_tasks: [],
+    unregistered_frameworks: [],
+  }
+}
+
+/** All tasks that the master remembers, newest first within each framework. */
+export function allTasks(m: MasterContext): Task[] {
+  const of = (framework: FrameworkRecord): Task[] => [
+    ...[...framework.tasks.values()].map(record => record.task),
+    ...framework.unreachableTasks.values(),
+    ...framework.completedTasks,
+  ]
+  return [...m.state.frameworks.values(), ...m.state.completedFrameworks].flatMap(of)
+}

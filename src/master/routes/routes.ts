@@ -1,0 +1,108 @@
+// What the master serves over HTTP. Every handler sees the state between two messages, so it needs no lock.
+
+import {
+  type HttpHandler,
+  type HttpRequest,
+  type HttpResponse,
+  json,
+  methodNotAllowed,
+  text,
+} from '../../actors/http.ts'
+import { type Pid, pid, addressOf } from '../../actors/pid.ts'
+import { VERSION } from '../../base/version.ts'
+import type { MasterContext } from '../context.ts'
+import { agentFilesRoutes, type FilesRef } from './agent-files.ts'
+import { agentJson, allTasks, frameworkJson, stateJson, taskJson } from './json.ts'
+
+export interface Routing {
+  route(path: string, help: string, handler: HttpHandler): void
+  leading(): boolean
+  readonly startedAtMs: number
+  files(of: Pid): FilesRef
+}
+
+export function addRoutes(m: MasterContext, routing: Routing): void {
+  const get = (path: string, help: string, handler: HttpHandler): void => {
+    routing.route(path, help, request => {
+      if (request.method !== 'GET' && request.method !== 'HEAD') return methodNotAllowed(['GET'])
+      if (!routing.leading()) return text(503, 'Master has not finished recovery\n')
+      return handler(request)
+    })
+  }
+  routing.route('/health', '200 while the master serves.', () => ({ status: 200 }))
+  routing.route('/version', 'The version of the program.', () => json({ version: VERSION }))
+  get('/flags', 'The flags in force.', () => json({ flags: m.config.printable }))
+  get('/state', 'Everything: agents, frameworks, tasks, offers.', stateHandler(m, routing))
+  get('/slaves', 'The agents. ?slave_id= for one of them.', ({ query }) => {
+    const id = query.get('slave_id')
+    const agents = [...m.state.agents.values()].filter(agent => id === null || agent.id === id)
+    return json({ slaves: agents.map(agent => agentJson(m, agent)), recovered_slaves: [] })
+  })
+  get('/frameworks', 'The frameworks. ?framework_id= for one of them.', ({ query }) => {
+    const id = query.get('framework_id')
+    const wanted = (framework: { readonly id: string }) => id === null || framework.id === id
+    return json({
+      frameworks: [...m.state.frameworks.values()].filter(wanted).map(frameworkJson),
+      completed_frameworks: [...m.state.completedFrameworks].filter(wanted).map(frameworkJson),
+      unregistered_frameworks: [],
+    })
+  })
+  get('/tasks', 'The tasks. ?limit=100&offset=0&order=desc&framework_id=&task_id=', ({ query }) =>
+    tasks(m, query),
+  )
+  get(
+    '/offers/why',
+    'Why each framework is, or is not, offered an agent. ?agent_id=',
+    ({ query }) => {
+      const id = query.get('agent_id') ?? ''
+      if (!m.state.agents.has(id)) return text(404, `There is no agent '${id}'.\n`)
+      const rows = m.allocator.explain(id, m.now())
+      return json({
+        agent_id: id,
+        frameworks: rows.map(({ frameworkId, role, reason }) => ({
+          framework_id: frameworkId,
+          role,
+          reason: reason ?? 'nothing is against it; what is free goes to it when its turn comes',
+        })),
+      })
+    },
+  )
+  agentFilesRoutes(get, id => {
+    const agent = m.state.agents.get(id)
+    return agent && routing.files(pid('files', addressOf(agent.pid)))
+  })
+}
+
+/** `/state` is asked for by everyone, again and again: who has it already is told so in a few bytes. */
+function stateHandler(m: MasterContext, routing: Routing): HttpHandler {
+  let cached: { readonly version: number; readonly response: HttpResponse } | undefined
+  return (request: HttpRequest) => {
+    const { version } = m.state
+    const etag = `"${m.info.id}-${version}"`
+    if (request.headers['if-none-match'] === etag) return { status: 304, headers: { etag } }
+    if (cached?.version !== version) {
+      const state = stateJson(m, routing.startedAtMs, VERSION)
+      cached = { version, response: json(state, { etag, 'cache-control': 'no-cache' }) }
+    }
+    return cached.response
+  }
+}
+
+function tasks(m: MasterContext, query: URLSearchParams): HttpResponse {
+  const number = (name: string, fallback: number): number => {
+    const value = Number.parseInt(query.get(name) ?? '', 10)
+    return value >= 0 ? value : fallback
+  }
+  const frameworkId = query.get('framework_id')
+  const taskId = query.get('task_id')
+  const started = (task: {
+    readonly statuses?: readonly { timestamp?: number | undefined }[] | undefined
+  }) => task.statuses?.[0]?.timestamp ?? 0
+  const order = query.get('order') === 'asc' ? 1 : -1
+  const found = allTasks(m)
+    .filter(task => frameworkId === null || task.framework_id.value === frameworkId)
+    .filter(task => taskId === null || task.task_id.value === taskId)
+    .sort((a, b) => order * (started(a) - started(b)))
+  const offset = number('offset', 0)
+  return json({ tasks: found.slice(offset, offset + number('limit', 100)).map(taskJson) })
+}

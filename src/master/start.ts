@@ -1,0 +1,53 @@
+// Puts a master together. The order is the list below, and nothing else happens here.
+
+import { type Pid, parseAddress, pid } from '../actors/pid.ts'
+import type { Runtime } from '../actors/runtime.ts'
+import { VERSION } from '../base/version.ts'
+import { type Log, LogService } from '../log/log.ts'
+import type { MasterInfo } from '../messages/agent.ts'
+import type { MasterConfig } from './config.ts'
+import { Master } from './master.ts'
+import { Registrar } from './registrar.ts'
+import { memoryLog, replicatedLog } from './registry-log.ts'
+
+export interface StartMasterOptions {
+  readonly config: MasterConfig
+  /** Name by which browsers and tools reach it. */
+  readonly hostname: string
+  /** Opened; undefined keeps the registry in memory only. */
+  readonly log: Log | undefined
+}
+
+/** Spawns the log, the registrar and the master; the master leads as soon as it has read the registry. */
+export function startMaster(runtime: Runtime, options: StartMasterOptions): Pid {
+  const { log, config, hostname } = options
+  const logPid = log && runtime.spawn(log, 'log(1)')
+  const registrar = runtime.spawn(
+    new Registrar(ref => (logPid ? replicatedLog(ref(LogService, logPid)) : memoryLog())),
+  )
+  runtime.delegate = 'master'
+  const info = masterInfo(runtime, hostname)
+  return runtime.spawn(new Master({ config, info, registrar }), 'master')
+}
+
+function masterInfo(runtime: Runtime, hostname: string): MasterInfo {
+  const { host, port } = parseAddress(runtime.address)!
+  return {
+    id: runtime.random.uuid(),
+    ip: ipNumber(host),
+    port,
+    pid: pid('master', runtime.address),
+    hostname,
+    version: VERSION,
+    address: { hostname, ip: host, port },
+    capabilities: [{ type: 'AGENT_UPDATE' }],
+  }
+}
+
+/** An IPv4 address as an integer in network byte order read little-endian, which is what old tools expect. */
+function ipNumber(host: string): number {
+  const parts = host.split('.').map(Number)
+  if (parts.length !== 4 || parts.some(p => !(p >= 0 && p <= 255))) return 0
+  const [a = 0, b = 0, c = 0, d = 0] = parts
+  return a + b * 0x100 + c * 0x1_0000 + d * 0x100_0000
+}

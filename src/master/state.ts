@@ -1,0 +1,110 @@
+// What the master knows, as plain records. Each conversation (agents, frameworks, offers, tasks) is a module of
+// functions over this state; nothing else holds any.
+
+import type { Timer } from '../actors/clock.ts'
+import type { Pid } from '../actors/pid.ts'
+import type { AgentInfo } from '../messages/agent.ts'
+import type { Capability, FrameworkInfo } from '../messages/framework.ts'
+import type { Offer } from '../messages/offer.ts'
+import type { TaskStatus } from '../messages/status.ts'
+import type { ExecutorInfo, KillPolicy, Task } from '../messages/task.ts'
+import type { Resources } from '../resources/resources.ts'
+import type { BoundedRing } from '../base/bounded-ring.ts'
+
+/** The master's own copy of a task's record: it alone changes it, so its fields are writable here. */
+export interface TaskRecord {
+  readonly task: Task
+  readonly role: string
+  readonly resources: Resources
+  readonly statuses: TaskStatus[]
+  /** Whether it still holds its resources; a terminal task does not, though it awaits its acknowledgement. */
+  holding: boolean
+}
+
+/** A custom executor that the master knows to run on an agent, and what it holds beside its tasks. */
+export interface ExecutorRecord {
+  readonly info: ExecutorInfo
+  readonly role: string
+  readonly resources: Resources
+}
+
+export interface OfferRecord {
+  readonly id: string
+  readonly frameworkId: string
+  readonly agentId: string
+  readonly role: string
+  readonly resources: Resources
+  readonly offer: Offer
+  timer: Timer | undefined
+}
+
+export interface FrameworkRecord {
+  readonly id: string
+  info: FrameworkInfo
+  roles: ReadonlySet<string>
+  capabilities: ReadonlySet<string>
+  pid: Pid | undefined
+  /** Its scheduler is there. */
+  connected: boolean
+  /** Its scheduler is there and may be offered resources. */
+  active: boolean
+  /** Known only from agents so far: its scheduler has not come back since this master was elected. */
+  recovered: boolean
+  registeredAtMs: number
+  reregisteredAtMs: number | undefined
+  unregisteredAtMs: number | undefined
+  failoverTimer: Timer | undefined
+  readonly tasks: Map<string, TaskRecord>
+  readonly unreachableTasks: Map<string, Task>
+  readonly completedTasks: BoundedRing<Task>
+  readonly offers: Map<string, OfferRecord>
+  /** Custom executors by agent, then by executor id. */
+  readonly executors: Map<string, Map<string, ExecutorRecord>>
+}
+
+export interface AgentRecord {
+  readonly id: string
+  info: AgentInfo
+  pid: Pid
+  version: string
+  capabilities: readonly Capability[]
+  total: Resources
+  connected: boolean
+  readonly registeredAtMs: number
+  reregisteredAtMs: number | undefined
+  readonly offers: Map<string, OfferRecord>
+  /** Tasks by framework, then by task id. */
+  readonly tasks: Map<string, Map<string, TaskRecord>>
+  /** Kills asked for while it was away, by framework and task. */
+  readonly pendingKills: { frameworkId: string; taskId: string; policy: KillPolicy | undefined }[]
+  missedPongs: number
+  pingTimer: Timer | undefined
+}
+
+export class MasterState {
+  readonly frameworks = new Map<string, FrameworkRecord>()
+  readonly completedFrameworks: BoundedRing<FrameworkRecord>
+  /** Ids of removed frameworks that `completedFrameworks` may have forgotten; they cannot come back. */
+  readonly removedFrameworks = new Set<string>()
+  readonly frameworksByPid = new Map<Pid, FrameworkRecord>()
+  readonly agents = new Map<string, AgentRecord>()
+  readonly agentsByPid = new Map<Pid, AgentRecord>()
+  /** Admitted according to the registry, but not back since this master was elected. */
+  readonly recoveredAgents = new Map<string, AgentInfo>()
+  readonly offers = new Map<string, OfferRecord>()
+  /** Agents whose registration waits for the registry: by pid (new ones) and by id (returning ones). */
+  readonly registering = new Set<string>()
+  nextFramework = 0
+  nextAgent = 0
+  nextOffer = 0
+  /** Counts changes that `/state` shows, for its ETag. */
+  version = 0
+
+  constructor(completed: BoundedRing<FrameworkRecord>) {
+    this.completedFrameworks = completed
+  }
+
+  tasksOf(agent: AgentRecord): TaskRecord[] {
+    return [...agent.tasks.values()].flatMap(tasks => [...tasks.values()])
+  }
+}

@@ -1,0 +1,135 @@
+import { spawnSync } from 'node:child_process'
+import t from 'tap'
+import { UserError } from '../../src/base/errors.ts'
+import { createLogger, type LoggerOptions } from '../../src/base/logger.ts'
+
+// Text is in local time; 2024-11-23T05:53:02.123456Z.
+process.env['TZ'] = 'UTC'
+const NOW = 1_732_341_182_123.456
+
+function make(options: Partial<LoggerOptions> = {}) {
+  const lines: string[] = []
+  const destination = { write: (line: string) => void lines.push(line) }
+  const log = createLogger({
+    level: 'info',
+    format: 'text',
+    name: 'mesos-master',
+    destination,
+    now: () => NOW,
+    ...options,
+  })
+  return { log, lines }
+}
+
+t.test('text is one line in the form of glog', async t => {
+  const { log, lines } = make()
+  log
+    .child({ actor: 'master' })
+    .info({ agent_id: 'S1', pid: 'slave(1)@1.2.3.4:5051' }, 'registered')
+  log.warn('disk is filling up')
+  log.debug('below the level')
+  log.child({ actor: 'a' }).child({ n: 1 }).error({ m: 2 }, 'both bindings')
+  t.same(lines, [
+    'I1123 05:53:02.123456 master: registered agent_id=S1 pid=slave(1)@1.2.3.4:5051\n',
+    'W1123 05:53:02.123456 mesos-master: disk is filling up\n',
+    'E1123 05:53:02.123456 a: both bindings n=1 m=2\n',
+  ])
+})
+
+t.test('values of every kind', async t => {
+  const { log, lines } = make()
+  const circle: Record<string, unknown> = {}
+  circle['self'] = circle
+  log.info(
+    {
+      number: 1.5,
+      yes: true,
+      nothing: null,
+      absent: undefined,
+      big: 3n,
+      blank: 'two words',
+      empty: '',
+      quote: 'a"b',
+      id: { value: 'F-0000' },
+      object: { a: [1] },
+      bytes: new Uint8Array(3),
+      circle,
+      long: 'x'.repeat(3_000),
+    },
+    'all',
+  )
+  t.equal(
+    lines
+      .join('')
+      .replace(/^.*?: /, '')
+      .replace(/x{2000}…/, '<cut>'),
+    'all number=1.5 yes=true nothing=null big=3 blank="two words" empty="" quote="a\\"b" ' +
+      'id=F-0000 object={"a":[1]} bytes=<3 bytes> circle=<object> long=<cut>\n',
+  )
+})
+
+t.test('nobody can forge a line', async t => {
+  const { log, lines } = make()
+  log.info({ name: 'x\nE1123 forged', esc: '\u001b[2J\u009b' }, 'hello\nI1123 forged')
+  t.equal(lines.join('').split('\n').length, 2)
+  t.notMatch(lines[0], /\p{Cc}(?!$)/u)
+  t.match(lines[0], 'hello\\nI1123 forged name="x\\nE1123 forged" esc="\\u001b[2J\\u009b"')
+})
+
+t.test('errors bring their stack, operating errors their hint', async t => {
+  const { log, lines } = make()
+  const bug = new Error('boom', { cause: new TypeError('because') })
+  const user = new UserError('path_missing', 'no /x', { hint: 'Create it.' })
+  log.error({ err: bug }, 'failed')
+  log.error(bug, 'the error alone')
+  log.error({ error: user }, 'refused')
+  t.match(lines[0], /: failed err=boom\n {4}Error: boom\n {8}at /)
+  t.match(lines[0], /\n {4}caused by\n {4}TypeError: because\n {8}at /)
+  t.match(lines[1], /: the error alone err=boom\n {4}Error: boom\n/)
+  t.equal(lines[2]?.replace(/^.*?: /, ''), 'refused error="no /x"\n    Create it.\n')
+})
+
+t.test("json is pino's", async t => {
+  const { log, lines } = make({ format: 'json' })
+  const child = log.child({ actor: 'master' })
+  child.info({ agent_id: { value: 'S1' } }, 'registered')
+  child.debug('below the level')
+  child.error({ err: new Error('boom'), other: new TypeError('odd') }, 'failed')
+  log.warn('plain')
+  const [first, second, third, ...rest] = lines.map(line => JSON.parse(line) as object)
+  t.same(rest, [])
+  t.same(first, {
+    level: 30,
+    time: Math.floor(NOW),
+    name: 'mesos-master',
+    actor: 'master',
+    agent_id: { value: 'S1' },
+    msg: 'registered',
+  })
+  t.match(second, {
+    level: 50,
+    err: { type: 'Error', message: 'boom', stack: /at / },
+    other: { type: 'TypeError', message: 'odd' },
+  })
+  t.match(third, { level: 40, msg: 'plain' })
+  t.equal(child.level, 'info')
+})
+
+t.test('silence', async t => {
+  for (const format of ['text', 'json'] as const) {
+    const { log, lines } = make({ format, level: 'silent' })
+    log.error({ a: 1 }, 'nobody hears')
+    t.same(lines, [])
+  }
+})
+
+t.test('lines reach standard error before a sudden end', async t => {
+  if (process.argv[2] === 'die') {
+    const log = createLogger({ level: 'info', format: 'text', name: 'dying' })
+    for (let i = 0; i < 1_000; i++) log.info({ i, filler: 'x'.repeat(100) }, 'last words')
+    process.kill(process.pid, 'SIGKILL')
+  }
+  const child = spawnSync(process.execPath, [...process.execArgv, process.argv[1]!, 'die'])
+  t.equal(child.signal, 'SIGKILL')
+  t.equal(String(child.stderr).match(/dying: last words i=\d+/g)?.length, 1_000)
+})
