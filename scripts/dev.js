@@ -112,7 +112,7 @@ async function become(file, args) {
  */
 async function test(args) {
   try {
-    await setup()
+    await setup({ build: false })
   } catch (error) {
     if (!(error instanceof Failure)) throw error
     process.stdout.write(`${error.message}\n\nFailed: setup\n0 passed, 1 failed\n`)

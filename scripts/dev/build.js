@@ -162,7 +162,7 @@ async function bundle(options) {
     return Object.keys(metafile?.outputs ?? {})
   } catch (error) {
     if (error instanceof Error && 'errors' in error)
-      throw new Failure('The build failed: see above.')
+      throw new Failure('esbuild found errors, see above')
     throw error
   } finally {
     await esbuild.stop() // its service would keep this process' children alive

@@ -20,7 +20,7 @@ const CHECKS = [
   {
     name: 'lint',
     mend: 'npx oxlint --type-aware',
-    command: ['oxlint', '--type-aware', '--deny-warnings'],
+    command: ['oxlint', '--type-aware', '--deny-warnings', '--format=unix'],
   },
   { name: 'format', mend: 'npm run format', command: ['biome', 'format', '--max-diagnostics=5'] },
 ]

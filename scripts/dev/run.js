@@ -35,7 +35,7 @@ export function filesBelow(folder) {
  * Runs a program at the top folder with this process' input and output.
  * @param {string} program
  * @param {string[]} args
- * @returns {Promise<number>} its exit status; 128 + the signal's number is not told apart from 1
+ * @returns {Promise<number>} its exit status; 1 when a signal ended it
  */
 export function run(program, args) {
   return new Promise((resolve, reject) => {
@@ -46,14 +46,19 @@ export function run(program, args) {
 }
 
 /**
- * Runs a program at the top folder and keeps what it prints, both streams in the order they came.
+ * Runs a program at the top folder and keeps what it prints, both streams in the order they came. Without colours,
+ * unless this process writes to a terminal.
  * @param {string} program
  * @param {string[]} args
  * @returns {Promise<{ status: number, output: string }>}
  */
 export function capture(program, args) {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(program, args, {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...(process.stdout.isTTY ? {} : { NO_COLOR: '1' }) },
+    })
     let output = ''
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', text => (output += text))

@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os'
 import { prebuild } from './build.js'
 import { runChecks } from './check.js'
 import { Failure, filesBelow } from './run.js'
+import { setup } from './setup.js'
 import { runFile } from './test-file.js'
 
 /** @typedef {import('./test-file.js').FileResult} FileResult */
@@ -22,15 +23,21 @@ export async function test(args) {
   /** @type {FileResult[]} */
   let results = []
   try {
+    // Commands that do not build are a failure; but tests of modules say where the fault is, so they run all the same.
+    await setup().catch(error => broken.push(`build of dist/: ${messageOf(error)}`))
     await prebuild()
     if (wanted.length === 0) broken.push(...(await runChecks()).failed)
     results = await runFiles(select(wanted), snapshot)
   } catch (error) {
-    if (!(error instanceof Failure)) throw error
-    process.stdout.write(`\n${error.message}\n`)
-    broken.push('build')
+    broken.push(messageOf(error))
   }
   return summarize(results, broken)
+}
+
+/** @param {unknown} error */
+function messageOf(error) {
+  if (error instanceof Failure) return error.message
+  throw error
 }
 
 /** @param {string[]} wanted */

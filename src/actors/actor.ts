@@ -87,7 +87,7 @@ export abstract class Actor {
   /** The last turn: synchronous, nothing awaited in it comes back. */
   protected finalize(): void {}
 
-  /** A linked actor ended, was never there, or cannot be reached any more (it may still live). Once for each `link`. */
+  /** A linked actor ended, was never there, or cannot be reached any more (it may still live). Once, however often it was linked. */
   protected exited(_pid: Pid): void | Promise<void> {}
 
   /** A typed address, for telling and asking. */

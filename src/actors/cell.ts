@@ -1,10 +1,10 @@
 // The runtime's side of one actor: its mailbox, its turn, and all that dies with it.
 
+import { assert } from '../base/assert.ts'
 import type { Logger } from '../base/log.ts'
 import type { Actor, Hooks } from './actor.ts'
 import type { Timer } from './clock.ts'
-import type { Route } from './http.ts'
-import { text } from './http.ts'
+import { type HttpResponse, type Route, text } from './http.ts'
 import { type ActorEvent, type Handler, Mailbox, type Reply } from './mailbox.ts'
 import type { Peer } from './peer.ts'
 import type { Pid } from './pid.ts'
@@ -24,6 +24,8 @@ export interface Served {
   readonly entry: Entry
   readonly handler: Handler
 }
+
+type Respond = (response: HttpResponse) => void
 
 export class Cell {
   readonly id: string
@@ -47,8 +49,9 @@ export class Cell {
 
   readonly #host: CellHost
   readonly #timers = new Set<Timer>()
-  /** Questions taken whose answer is still being worked on. */
+  /** Questions and requests taken whose answer is still being worked on. */
   readonly #unanswered = new Set<Reply>()
+  readonly #unresponded = new Set<Respond>()
 
   constructor(id: string, pid: Pid, actor: Actor, log: Logger, host: CellHost) {
     this.id = id
@@ -58,7 +61,9 @@ export class Cell {
     this.#host = host
     for (const { protocol, handlers } of actor.serves) {
       for (const [name, entry] of Object.entries(protocol.entries)) {
-        this.handlers.set(`${protocol.name}/${name}`, { entry, handler: handlers[name]! })
+        const wire = protocol.wire[name]!
+        assert(!this.handlers.has(wire), `${pid} serves ${wire} twice`)
+        this.handlers.set(wire, { entry, handler: handlers[name]! })
       }
     }
   }
@@ -76,8 +81,9 @@ export class Cell {
     this.enqueue({ type: 'terminate' })
   }
 
-  /** Remembers a timer until it fires or the actor ends. */
+  /** Remembers a timer until it fires or the actor ends. An actor that has ended gets none. */
   addTimer(start: (fired: () => void) => Timer): Timer {
+    if (this.ended) return NO_TIMER
     const timer: Timer = start(() => this.#timers.delete(timer))
     this.#timers.add(timer)
     return {
@@ -135,21 +141,33 @@ export class Cell {
   }
 
   #answer(reply: Reply, value: unknown): void {
-    if (this.#unanswered.delete(reply)) reply.answer(value)
+    if (!this.#unanswered.has(reply)) return
+    try {
+      reply.answer(value)
+      this.#unanswered.delete(reply)
+    } catch (error) {
+      // An answer that cannot be encoded. The asker still hears of it, since the question is unanswered.
+      this.fail(error)
+    }
   }
 
   #http(event: ActorEvent & { type: 'http' }): boolean {
+    const { respond } = event
+    this.#unresponded.add(respond)
+    const done = (response: HttpResponse): void => {
+      if (this.#unresponded.delete(respond)) respond(response)
+    }
     const failed = (error: unknown): void => {
-      event.respond(text(500, 'The request failed inside the server; its log says why.\n'))
+      done(text(500, 'The request failed inside the server; its log says why.\n'))
       this.fail(error)
     }
     try {
       const result = event.handler(event.request)
       if (!isPromise(result)) {
-        event.respond(result)
+        done(result)
         return false
       }
-      result.then(event.respond, failed)
+      result.then(done, failed)
       return true
     } catch (error) {
       failed(error)
@@ -186,12 +204,16 @@ export class Cell {
     for (const event of this.mailbox.drain()) refuse(event)
     for (const reply of this.#unanswered) reply.fail('FAILED', `${this.pid} ended before it answered`)
     this.#unanswered.clear()
+    for (const respond of this.#unresponded) respond(text(503, `${this.id} ended before it answered.\n`))
+    this.#unresponded.clear()
     for (const timer of this.#timers) timer.cancel()
     this.#timers.clear()
     this.#host.ended(this)
     for (const done of this.waiters) done()
   }
 }
+
+const NO_TIMER: Timer = { cancel: () => {} }
 
 /** Tells whoever waits for an event's outcome that it will not be served. */
 function refuse(event: ActorEvent): void {

@@ -18,6 +18,27 @@ export function encode(value: unknown): Uint8Array {
   return packr.pack(value)
 }
 
+/** The msgpack array of members that are encoded already; `sizeBytes` is their sum. */
+export function joinArray(members: readonly Uint8Array[], sizeBytes: number): Uint8Array {
+  const count = members.length
+  const headerBytes = count < 16 ? 1 : count < 0x1_0000 ? 3 : 5
+  const out = Buffer.allocUnsafe(headerBytes + sizeBytes)
+  if (headerBytes === 1) out[0] = 0x90 | count
+  else if (headerBytes === 3) {
+    out[0] = 0xdc
+    out.writeUInt16BE(count, 1)
+  } else {
+    out[0] = 0xdd
+    out.writeUInt32BE(count, 1)
+  }
+  let at = headerBytes
+  for (const member of members) {
+    out.set(member, at)
+    at += member.length
+  }
+  return out
+}
+
 /** Decodes msgpack from outside, or throws `MalformedError`. */
 export function decode(bytes: Uint8Array): unknown {
   checkStructure(bytes)

@@ -5,6 +5,7 @@ import type { Logger } from '../base/log.ts'
 import type { Cell } from './cell.ts'
 import type { Clock, Timer } from './clock.ts'
 import { decode, encode } from './codec.ts'
+import type { Complaints } from './complaints.ts'
 import { FRAME, type Frame } from './frames.ts'
 import type { Links, LinksOptions } from './links.ts'
 import type { Reply } from './mailbox.ts'
@@ -15,6 +16,7 @@ import { AskError, type AskFailure, type Entries, type Protocol, type Ref } from
 export interface DeliveryOptions extends LinksOptions {
   readonly clock: Clock
   readonly log: Logger
+  readonly complaints: Complaints
   readonly isolate: boolean
   readonly links: Links
 }
@@ -55,18 +57,26 @@ export class Delivery {
         }
       },
       ask: (name, request, options) => {
-        const { promise, reply } = this.#pending(from, options?.timeoutMs, `${String(name)} to ${to}`)
-        if (local) this.#local(id, wire[name], request, sender, reply)
+        const pending = new Pending(from)
+        if (from?.ended) return pending.promise as never
+        let forget: (() => void) | undefined
+        if (local) this.#local(id, wire[name], request, sender, pending)
         else {
-          const number = this.#nextAsk++
           const entry = entries[name]!
-          const response = entry.kind === 'call' ? entry.response : v.never()
-          const peer = this.#o.peers.at(addressOf(to))
-          this.#asked.set(number, { reply, response })
-          peer.asks.add(number)
+          const number = this.#nextAsk++
           this.#remote(to, [FRAME.ask, id, from?.id ?? '', wire[name], request, number])
+          const response = entry.kind === 'call' ? entry.response : v.never()
+          this.#asked.set(number, { reply: pending, response })
+          this.#o.peers.at(addressOf(to)).asks.add(number)
+          forget = () => {
+            this.#asked.delete(number)
+            this.#o.peers.find(addressOf(to))?.asks.delete(number)
+          }
         }
-        return promise as never
+        if (options?.timeoutMs !== undefined) {
+          this.#limit(pending, from, options.timeoutMs, `${String(name)} to ${to}`, forget)
+        }
+        return pending.promise as never
       },
     }
   }
@@ -96,7 +106,7 @@ export class Delivery {
         return this.#answered(peer, frame[1], frame[2])
       case FRAME.fail: {
         const asked = this.#take(peer, frame[1])
-        asked?.reply.fail(frame[2], frame[3])
+        asked?.reply.fail(failureOf(frame[2]), frame[3])
         return
       }
       case FRAME.link:
@@ -118,6 +128,27 @@ export class Delivery {
     peer.asks.clear()
   }
 
+  #limit(
+    pending: Pending,
+    asker: Cell | undefined,
+    timeoutMs: number,
+    what: string,
+    forget: (() => void) | undefined,
+  ): void {
+    const expire = (): void => {
+      forget?.()
+      pending.fail('TIMEOUT', `no answer within ${timeoutMs} ms: ${what}`)
+    }
+    const { clock } = this.#o
+    const fired = (done: () => void) => () => {
+      done()
+      expire()
+    }
+    pending.timer = asker
+      ? asker.addTimer(done => clock.delay(timeoutMs, fired(done)))
+      : clock.delay(timeoutMs, expire)
+  }
+
   #remote(to: Pid, frame: Frame): void {
     this.#o.peers.send(this.#o.peers.at(addressOf(to)), frame)
     this.#o.wake()
@@ -133,9 +164,19 @@ export class Delivery {
     if (!cell) return this.#nobody(id, name, reply, from)
     const served = cell.handlers.get(name)
     if (!served) return this.#refused(id, name, reply, from)
-    let given = body
-    if (this.#o.isolate) given = v.parse(served.entry.request, decode(encode(body)))
-    cell.enqueue({ type: 'message', name, handler: served.handler, body: given, from, reply })
+    const { entry, handler } = served
+    if (!this.#o.isolate) return cell.enqueue({ type: 'message', name, handler, body, from, reply })
+    cell.enqueue({
+      type: 'message',
+      name,
+      handler,
+      body: copy(entry.request, body),
+      from,
+      reply: reply && {
+        answer: value => reply.answer(entry.kind === 'call' ? copy(entry.response, value) : value),
+        fail: (code, text) => reply.fail(code, text),
+      },
+    })
   }
 
   #incoming(
@@ -154,10 +195,7 @@ export class Delivery {
     if (!checked.success) {
       this.malformed++
       const issue = describe(checked.issues)
-      if (!peer.complained) {
-        peer.complained = true
-        this.#o.log.warn({ peer: peer.label, to: id, message: name, issue }, 'malformed message dropped')
-      }
+      this.#complain(peer, { to: id, message: name, issue }, 'malformed message dropped')
       reply?.fail('REFUSED', `${name}: ${issue}`)
       return
     }
@@ -178,12 +216,10 @@ export class Delivery {
     reply?.fail('REFUSED', `${id} does not know the message ${name}`)
   }
 
-  /** Loud once for each peer; after that only counted, so that nobody fills the log from outside. */
+  /** Loud about other processes, as far as `Complaints` lets it be. */
   #complain(from: Peer | Pid, fields: object, text: string): void {
-    if (typeof from === 'string') return this.#o.log.debug({ from, ...fields }, text)
-    if (from.complained) return
-    from.complained = true
-    this.#o.log.warn({ peer: from.label, ...fields }, text)
+    if (typeof from === 'string') this.#o.log.debug({ from, ...fields }, text)
+    else this.#o.complaints.warn(from.label, fields, text)
   }
 
   #answered(peer: Peer, number: number, body: unknown): void {
@@ -201,46 +237,52 @@ export class Delivery {
     this.#asked.delete(number)
     return asked
   }
+}
 
-  /** A promise for an answer that settles inside a turn of the asker, at most once. */
-  #pending(
-    asker: Cell | undefined,
-    timeoutMs: number | undefined,
-    what: string,
-  ): { promise: Promise<unknown>; reply: Reply } {
-    let settle: Reply | undefined
-    const promise = new Promise<unknown>((resolve, reject) => {
-      const later = (run: () => void): void => {
-        if (asker) asker.enqueue({ type: 'resume', run })
-        else run()
-      }
-      settle = {
-        answer: value => later(() => resolve(value)),
-        fail: (code, text) => later(() => reject(new AskError(code, text))),
-      }
+/** An answer that is waited for: it settles at most once, and for an actor only inside one of its turns. */
+class Pending implements Reply {
+  readonly promise: Promise<unknown>
+  timer: Timer | undefined
+  #resolve!: (value: unknown) => void
+  #reject!: (error: AskError) => void
+  readonly #asker: Cell | undefined
+  #done = false
+
+  constructor(asker: Cell | undefined) {
+    this.#asker = asker
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
     })
-    let done = false
-    let timer: Timer | undefined
-    const once = (run: () => void): void => {
-      if (done) return
-      done = true
-      timer?.cancel()
-      run()
-    }
-    const reply: Reply = {
-      answer: value => once(() => settle!.answer(value)),
-      fail: (code: AskFailure, text) => once(() => settle!.fail(code, text)),
-    }
-    if (timeoutMs !== undefined) {
-      const expire = (fired?: () => void) =>
-        this.#o.clock.delay(timeoutMs, () => {
-          fired?.()
-          reply.fail('TIMEOUT', `no answer within ${timeoutMs} ms: ${what}`)
-        })
-      timer = asker ? asker.addTimer(expire) : expire()
-    }
-    return { promise, reply }
+    // Of two questions asked at once the second may fail while the first is awaited; that is no unhandled rejection.
+    this.promise.catch(() => {})
   }
+
+  answer(value: unknown): void {
+    this.#settle(() => this.#resolve(value))
+  }
+
+  fail(code: AskFailure, text: string): void {
+    this.#settle(() => this.#reject(new AskError(code, text)))
+  }
+
+  #settle(run: () => void): void {
+    if (this.#done) return
+    this.#done = true
+    this.timer?.cancel()
+    if (this.#asker) this.#asker.enqueue({ type: 'resume', run })
+    else run()
+  }
+}
+
+/** What another process may say of a question; anything else it claims is no more than a failure. */
+function failureOf(code: string): AskFailure {
+  return code === 'NO_SUCH_ACTOR' || code === 'REFUSED' ? code : 'FAILED'
+}
+
+/** What arrives if it travels: nothing of the original, and only what its schema lets through. */
+function copy(schema: v.GenericSchema, value: unknown): unknown {
+  return v.parse(schema, decode(encode(value)))
 }
 
 function describe(issues: readonly v.BaseIssue<unknown>[]): string {

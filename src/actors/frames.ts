@@ -63,18 +63,27 @@ export type Frame =
 const isId = (x: unknown): boolean => typeof x === 'string' && x.length <= 1024
 const isNumber = (x: unknown): boolean => Number.isSafeInteger(x)
 
-/** Checks the outline of one decoded message from a peer; bodies are checked by their protocol's schemas. */
-export function checkFrames(message: unknown): readonly Frame[] {
-  if (!Array.isArray(message)) throw new MalformedError('a message must be a list of frames')
-  for (const frame of message as unknown[]) {
-    if (!Array.isArray(frame) || !hasOutline(frame)) {
-      throw new MalformedError(`no such frame: ${describe(frame)}`)
-    }
-  }
-  return message as Frame[]
+/** What a decoded message consists of: its frames, and what was in the place of others. */
+export interface Checked {
+  readonly valid: readonly Frame[]
+  readonly malformed: readonly string[]
 }
 
-function hasOutline(f: readonly unknown[]): boolean {
+const NONE: readonly string[] = []
+
+/**
+ * Checks the outline of one decoded message from a peer; bodies are checked by their protocol's schemas. One frame
+ * that is wrong does not spoil the others. Throws `MalformedError` for what is no list at all.
+ */
+export function checkMessage(message: unknown): Checked {
+  if (!Array.isArray(message)) throw new MalformedError('a message must be a list of frames')
+  if (message.every(hasOutline)) return { valid: message as Frame[], malformed: NONE }
+  const wrong = message.filter(frame => !hasOutline(frame))
+  return { valid: message.filter(hasOutline) as Frame[], malformed: wrong.map(describe) }
+}
+
+function hasOutline(f: unknown): boolean {
+  if (!Array.isArray(f)) return false
   switch (f[0]) {
     case FRAME.hello:
       return f.length === 2 && v.is(HelloSchema, f[1])
@@ -99,6 +108,7 @@ function hasOutline(f: readonly unknown[]): boolean {
 }
 
 function describe(frame: unknown): string {
-  const text = JSON.stringify(frame) ?? String(frame)
-  return text.length <= 100 ? text : `${text.slice(0, 100)}…`
+  if (!Array.isArray(frame)) return `a frame must be a list, not ${frame === null ? 'null' : typeof frame}`
+  const kind = typeof frame[0] === 'number' ? `kind ${frame[0]}` : `a kind of type ${typeof frame[0]}`
+  return `no frame of ${kind} has these ${frame.length} members`
 }

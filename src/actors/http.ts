@@ -49,15 +49,19 @@ export interface Route {
   readonly handler: HttpHandler
 }
 
-/** Finds the route with the longest prefix of whole path segments, as libprocess does: `/a/b/c`, `/a/b`, `/a`. */
+/**
+ * Finds the route with the longest prefix of whole path segments, as libprocess does: `/a/b/c`, `/a/b`, `/a`. The
+ * route `/` serves only the actor's own path, not all that nobody else serves.
+ */
 export function findRoute(routes: ReadonlyMap<string, Route>, path: string): Route | undefined {
   let prefix = path.replace(/\/+$/, '')
+  if (prefix === '') return routes.get('/')
   while (prefix !== '') {
     const route = routes.get(prefix)
     if (route) return route
     prefix = prefix.slice(0, prefix.lastIndexOf('/'))
   }
-  return routes.get('/')
+  return undefined
 }
 
 /**

@@ -25,7 +25,7 @@ export class Links {
   }
 
   link(cell: Cell, to: Pid): void {
-    if (cell.links.has(to)) return
+    if (cell.ended || cell.links.has(to)) return
     const address = addressOf(to)
     if (address === this.#o.address) {
       const target = this.#o.cell(idOf(to))
@@ -37,13 +37,14 @@ export class Links {
     cell.links.add(to)
     let pids = this.#remote.get(address)
     if (!pids) this.#remote.set(address, (pids = new Map()))
-    let cells = pids.get(to)
-    if (!cells) {
-      pids.set(to, (cells = new Set()))
-      this.#o.peers.send(this.#o.peers.at(address), [FRAME.link, idOf(to)])
-      this.#o.wake()
+    const cells = pids.get(to)
+    if (cells) {
+      cells.add(cell)
+      return
     }
-    cells.add(cell)
+    pids.set(to, new Set([cell]))
+    this.#o.peers.send(this.#o.peers.at(address), [FRAME.link, idOf(to)])
+    this.#o.wake()
   }
 
   unlink(cell: Cell, to: Pid): void {
@@ -60,8 +61,18 @@ export class Links {
     if (cells.size > 0) return
     pids.delete(to)
     if (pids.size === 0) this.#remote.delete(address)
-    this.#o.peers.send(this.#o.peers.at(address), [FRAME.unlink, idOf(to)])
+    const peer = this.#o.peers.find(address)
+    if (!peer || this.#linkedByOtherName(peer, idOf(to))) return
+    this.#o.peers.send(peer, [FRAME.unlink, idOf(to)])
     this.#o.wake()
+  }
+
+  /** To the peer all its names are one: it must not forget us while another name of the same actor is linked. */
+  #linkedByOtherName(peer: Peer, id: string): boolean {
+    for (const address of peer.addresses) {
+      if (this.#remote.get(address)?.has(pid(id, address))) return true
+    }
+    return false
   }
 
   /** A peer asks to be told when an actor of ours ends. */
@@ -103,6 +114,7 @@ export class Links {
   /** The connection to a peer is gone: with it all that was linked over it, both ways. */
   lost(peer: Peer): void {
     for (const id of peer.watches) this.#o.cell(id)?.remoteWatchers.delete(peer)
+    peer.watches.clear()
     for (const address of peer.addresses) {
       for (const to of [...(this.#remote.get(address)?.keys() ?? [])]) this.#break(address, to)
     }

@@ -1,8 +1,8 @@
 // One other process, as this one sees it: its names, its connection, and what waits to be sent.
 
 import type { Timer } from './clock.ts'
-import { encode } from './codec.ts'
-import { FRAME, type Frame, type Hello } from './frames.ts'
+import { encode, joinArray } from './codec.ts'
+import type { Frame, Hello } from './frames.ts'
 import type { Address } from './pid.ts'
 import type { Channel } from './transport.ts'
 
@@ -13,7 +13,7 @@ export interface Limits {
   readonly maxQueuedBytes: number
   /** A connection on which nothing was heard for this long is pinged … */
   readonly pingIntervalMs: number
-  /** … and given up when it stays silent this long. */
+  /** … and given up when it stays silent this long, rounded up to whole intervals. */
   readonly silenceLimitMs: number
   /** From dialling to the other side's greeting. */
   readonly greetingLimitMs: number
@@ -29,15 +29,15 @@ export const DEFAULT_LIMITS: Limits = {
 
 /**
  * - `dialling`: no socket yet; frames are held.
- * - `greeting`: a socket, but the other side has not said who it is; frames are held.
- * - `awaited`: our dial crossed theirs and gave way; frames are held for theirs.
+ * - `greeting`: a socket, but the other side has not said who it is, or its greeting waits for our dial's outcome.
+ * - `awaited`: nothing to be dialled any more, but the other side's dial is on its way; frames are held for it.
  * - `open`: frames are sent.
  * - `ended`: nothing more comes of it; a new connection is a new peer.
  */
 export type PeerState = 'dialling' | 'greeting' | 'awaited' | 'open' | 'ended'
 
-/** Why frames could not be taken. */
-export type Overflow = 'message too large' | 'queue full'
+/** An array's header in msgpack takes this much at most. */
+const HEADER_BYTES = 5
 
 export class Peer {
   state: PeerState
@@ -47,24 +47,27 @@ export class Peer {
   hello: Hello | undefined
   /** Connections established with this incarnation, this one included; see `peers.ts`. */
   generation = 0
-  heardAtMs: number
+  /** The other side's dial, which crossed this one and waits for its outcome. */
+  crossing: Peer | undefined
   /** Questions of ours that it has not answered. */
   readonly asks = new Set<number>()
   /** Ids of our actors whose end it wants to hear of. */
   readonly watches = new Set<string>()
-  /** Whether a malformed message of its was logged already; further ones are only counted. */
-  complained = false
+  /** Whether anything came since the last round of pings, and for how many rounds nothing did. */
+  heard = true
+  silentRounds = 0
   greetingLimit: Timer | undefined
+  /** Whether it stands in the list of those to be flushed. */
+  dirty = false
   readonly outgoing: boolean
 
-  #gathered: Frame[] = []
-  #held: Uint8Array[] = []
-  #heldBytes = 0
+  #frames: Uint8Array[] = []
+  #frameBytes = 0
+  #overflow: string | undefined
 
-  constructor(outgoing: boolean, nowMs: number) {
+  constructor(outgoing: boolean) {
     this.outgoing = outgoing
     this.state = outgoing ? 'dialling' : 'greeting'
-    this.heardAtMs = nowMs
   }
 
   /** What it is called in log lines. */
@@ -77,66 +80,68 @@ export class Peer {
     return this.hello!.address
   }
 
-  /** Adds a frame to this turn's message; true if it is the first one, so that a flush is due. */
-  gather(frame: Frame): boolean {
-    return this.#gathered.push(frame) === 1
+  /**
+   * Adds a frame to this turn's message. It is encoded here and now: what the sender does to its objects later in the
+   * turn does not change what it said, and what cannot be encoded throws in the turn that said it.
+   */
+  gather(frame: Frame, limits: Limits): void {
+    if (this.#overflow !== undefined) return
+    const bytes = encode(frame)
+    if (bytes.length + HEADER_BYTES > limits.maxMessageBytes) this.#overflow = 'message too large'
+    else if (this.#frameBytes + bytes.length > limits.maxQueuedBytes) this.#overflow = 'queue full'
+    else {
+      this.#frames.push(bytes)
+      this.#frameBytes += bytes.length
+    }
   }
 
-  /** Sends, or holds, what was gathered. */
-  flush(limits: Limits): Overflow | undefined {
-    if (this.#gathered.length === 0 || this.state === 'ended') return undefined
-    const frames = this.#gathered
-    this.#gathered = []
-    return this.#encodeAndSend(frames, limits)
-  }
-
-  #encodeAndSend(frames: readonly Frame[], limits: Limits): Overflow | undefined {
-    const bytes = encode(frames)
-    if (bytes.length > limits.maxMessageBytes) {
-      if (frames.length === 1) return 'message too large'
-      const half = frames.length >> 1
-      return (
-        this.#encodeAndSend(frames.slice(0, half), limits) ??
-        this.#encodeAndSend(frames.slice(half), limits)
-      )
+  /** Sends what was gathered, if the connection is open. Returns why the peer must be given up, if so. */
+  flush(limits: Limits): string | undefined {
+    if (this.#overflow !== undefined) return this.#overflow
+    if (this.state !== 'open' || this.#frames.length === 0) return undefined
+    const frames = this.#frames
+    const sizeBytes = this.#frameBytes
+    this.#frames = []
+    this.#frameBytes = 0
+    const channel = this.channel!
+    if (channel.bufferedBytes + sizeBytes > limits.maxQueuedBytes) return 'queue full'
+    if (sizeBytes + HEADER_BYTES <= limits.maxMessageBytes) channel.send(joinArray(frames, sizeBytes))
+    else {
+      for (const { group, groupBytes } of groups(frames, limits.maxMessageBytes - HEADER_BYTES)) {
+        channel.send(joinArray(group, groupBytes))
+      }
     }
-    if (this.state === 'open' && this.channel) {
-      if (this.channel.bufferedBytes + bytes.length > limits.maxQueuedBytes) return 'queue full'
-      this.channel.send(bytes)
-      return undefined
-    }
-    if (this.#heldBytes + bytes.length > limits.maxQueuedBytes) return 'queue full'
-    this.#held.push(bytes)
-    this.#heldBytes += bytes.length
     return undefined
-  }
-
-  /** Sends what was held, in order. Called once, on opening. */
-  release(): void {
-    for (const bytes of this.#held) this.channel!.send(bytes)
-    this.#held = []
-    this.#heldBytes = 0
   }
 
   /** Takes over what another peer object of the same process still held: names, frames and open questions. */
   inherit(from: Peer): void {
     for (const address of from.addresses) this.addresses.add(address)
-    for (const bytes of from.#held) {
-      if (this.state === 'open') this.channel!.send(bytes)
-      else {
-        this.#held.push(bytes)
-        this.#heldBytes += bytes.length
-      }
-    }
-    this.#gathered.push(...from.#gathered)
+    for (const bytes of from.#frames) this.#frames.push(bytes)
+    this.#frameBytes += from.#frameBytes
+    this.#overflow ??= from.#overflow
     for (const ask of from.asks) this.asks.add(ask)
-    from.#held = []
-    from.#gathered = []
+    from.#frames = []
+    from.#frameBytes = 0
     from.asks.clear()
   }
+}
 
-  /** Greets; the only message that is sent before `open`. */
-  greet(hello: Hello): void {
-    this.channel!.send(encode([[FRAME.hello, hello]]))
+/** Cuts a list of frames, in order, into the fewest messages that keep to the limit. */
+function* groups(
+  frames: readonly Uint8Array[],
+  maxBytes: number,
+): IterableIterator<{ group: readonly Uint8Array[]; groupBytes: number }> {
+  let group: Uint8Array[] = []
+  let groupBytes = 0
+  for (const frame of frames) {
+    if (groupBytes + frame.length > maxBytes) {
+      yield { group, groupBytes }
+      group = []
+      groupBytes = 0
+    }
+    group.push(frame)
+    groupBytes += frame.length
   }
+  yield { group, groupBytes }
 }

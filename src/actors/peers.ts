@@ -4,16 +4,21 @@
 // send over that socket, so that a process which cannot be dialled (behind NAT, or without a port) is reached
 // by the connection it made. Two rules keep it at one connection:
 //
-// - Crossing: both dialled at once. The side with the smaller address keeps its dial, the other's gives way.
-//   Both sides compare the same two addresses, so they agree without a further message.
+// - Crossing: both dialled at once. The side with the smaller address decides, by what it has done when the other's
+//   greeting comes: if it has greeted itself it refuses, otherwise it accepts. The side with the greater address lets
+//   the other's greeting wait until it has that answer. One side decides alone, so they cannot disagree, not even
+//   when one has dialled the other by another name.
 // - Redialling: a greeting arrives although the connection looks open here. Each greeting carries the number of
 //   connections its sender has seen established (`generation`). If that counts ours in, the sender has seen it
 //   end and we have not: the new one replaces it. If not, the two crossed and the new one is refused.
+//
+// Whoever is refused finds the connection that serves instead, and moves to it what it still held.
 
 import type { Logger } from '../base/log.ts'
 import type { Clock, Timer } from './clock.ts'
-import { decode, MalformedError } from './codec.ts'
-import { checkFrames, FRAME, type Frame, type Hello, WIRE_VERSION } from './frames.ts'
+import { decode, encode, joinArray, MalformedError } from './codec.ts'
+import type { Complaints } from './complaints.ts'
+import { checkMessage, FRAME, type Frame, type Hello, WIRE_VERSION } from './frames.ts'
 import { type Limits, Peer } from './peer.ts'
 import { type Address, parseAddress } from './pid.ts'
 import type { Channel, ChannelEvents, Transport } from './transport.ts'
@@ -31,21 +36,26 @@ export interface PeersOptions {
   readonly transport: Transport
   readonly clock: Clock
   readonly log: Logger
+  readonly complaints: Complaints
   readonly limits: Limits
   readonly host: PeersHost
 }
 
+/** Begins the reason of a refusal; the address by which the refuser is known follows. */
 const DUPLICATE = 'duplicate of '
+/** Addresses whose count is kept. Forgetting one costs no more than a silence limit at its next half-open connection. */
+const MAX_GENERATIONS = 100_000
 
 export class Peers {
   readonly #o: PeersOptions
   readonly #byAddress = new Map<Address, Peer>()
   readonly #all = new Set<Peer>()
-  readonly #generations = new Map<Address, { incarnation: string; count: number }>()
+  readonly #generations = new Map<Address, number>()
   #dirty: Peer[] = []
   #closed = false
+  #paused = false
   #pinging: Timer | undefined
-  /** Messages that were dropped because they were malformed, over all peers. */
+  /** Messages and frames that were dropped because they were malformed, over all peers. */
   malformed = 0
 
   constructor(options: PeersOptions) {
@@ -63,14 +73,16 @@ export class Peers {
     return this.#byAddress.get(address) ?? this.#dial(address)
   }
 
-  /** Adds a frame to the message that goes to `peer` at the next `flush`. */
-  send(peer: Peer, frame: Frame): void {
-    if (peer.state !== 'ended' && peer.gather(frame)) this.#dirty.push(peer)
+  /** The peer behind an address, if there is one. */
+  find(address: Address): Peer | undefined {
+    return this.#byAddress.get(address)
   }
 
-  /** Whether a flush would send anything. */
-  get pending(): boolean {
-    return this.#dirty.length > 0
+  /** Adds a frame to the message that goes to `peer` at the next `flush`. Throws if it cannot be encoded. */
+  send(peer: Peer, frame: Frame): void {
+    if (peer.state === 'ended') return
+    peer.gather(frame, this.#o.limits)
+    this.#markDirty(peer)
   }
 
   /** Sends what was gathered for each peer, one message each. */
@@ -79,9 +91,16 @@ export class Peers {
     if (dirty.length === 0) return
     this.#dirty = []
     for (const peer of dirty) {
-      const overflow = peer.flush(this.#o.limits)
-      if (overflow) this.#end(peer, overflow)
+      peer.dirty = false
+      this.#flushOne(peer)
     }
+  }
+
+  /** Stops and resumes reading from all peers, for as long as what they sent waits here unserved. */
+  pause(paused: boolean): void {
+    if (paused === this.#paused) return
+    this.#paused = paused
+    for (const peer of this.#all) peer.channel?.pause(paused)
   }
 
   /** Ends all connections. */
@@ -92,24 +111,37 @@ export class Peers {
     for (const peer of [...this.#all]) this.#end(peer, 'shutting down')
   }
 
+  #markDirty(peer: Peer): void {
+    if (peer.dirty) return
+    peer.dirty = true
+    this.#dirty.push(peer)
+  }
+
+  #flushOne(peer: Peer): void {
+    const overflow = peer.flush(this.#o.limits)
+    if (overflow !== undefined) this.#giveUp(peer, overflow)
+  }
+
   #dial(address: Address): Peer {
-    const peer = new Peer(true, this.#o.clock.now())
+    const peer = new Peer(true)
     this.#add(peer)
     this.#name(peer, address)
     const parsed = parseAddress(address)
     if (this.#closed || !parsed || parsed.port === 0) {
-      const reason = this.#closed ? 'shutting down' : 'it has no port to dial and no open connection'
+      // It may be greeting us at this moment; that connection then takes what is held here.
+      peer.state = 'awaited'
+      const reason = this.#closed ? 'shutting down' : 'it has no port to dial and no connection'
       this.#o.clock.soon(() => this.#end(peer, reason))
       return peer
     }
     this.#o.transport.dial(address, {
       opened: channel => {
         if (peer.state !== 'dialling') return channel.close('given up')
-        peer.channel = channel
+        this.#attach(peer, channel)
         peer.state = 'greeting'
-        const known = this.#generations.get(address)
-        peer.generation = (known?.count ?? 0) + 1
-        peer.greet(this.#hello(peer.generation - 1))
+        const seen = this.#generations.get(address) ?? 0
+        peer.generation = seen + 1
+        this.#greet(peer, seen)
       },
       message: bytes => this.#message(peer, bytes),
       closed: reason => this.#channelClosed(peer, reason),
@@ -119,8 +151,8 @@ export class Peers {
   }
 
   #accepted(channel: Channel): Omit<ChannelEvents, 'opened'> {
-    const peer = new Peer(false, this.#o.clock.now())
-    peer.channel = channel
+    const peer = new Peer(false)
+    this.#attach(peer, channel)
     this.#add(peer)
     this.#limitGreeting(peer)
     return {
@@ -129,14 +161,21 @@ export class Peers {
     }
   }
 
+  #attach(peer: Peer, channel: Channel): void {
+    peer.channel = channel
+    if (this.#paused) channel.pause(true)
+  }
+
   #add(peer: Peer): void {
     this.#all.add(peer)
+    if (this.#closed) return
     this.#pinging ??= this.#o.clock.delay(this.#o.limits.pingIntervalMs, () => this.#ping())
   }
 
   #limitGreeting(peer: Peer): void {
     peer.greetingLimit = this.#o.clock.delay(this.#o.limits.greetingLimitMs, () => {
-      if (peer.state !== 'open') this.#end(peer, 'no greeting in time')
+      if (peer.outgoing) this.#end(peer, 'no greeting in time')
+      else this.#giveUp(peer, 'no greeting in time')
     })
   }
 
@@ -145,151 +184,208 @@ export class Peers {
     this.#byAddress.set(address, peer)
   }
 
-  #hello(generation: number): Hello {
+  #greet(peer: Peer, generation: number): void {
     const { address, incarnation } = this.#o
-    return { address, incarnation, generation, version: WIRE_VERSION, features: [] }
+    const hello = { address, incarnation, generation, version: WIRE_VERSION, features: [] }
+    const frame = encode([FRAME.hello, hello])
+    peer.channel!.send(joinArray([frame], frame.length))
   }
 
   #message(peer: Peer, bytes: Uint8Array): void {
     if (peer.state === 'ended' || peer.state === 'awaited') return
-    peer.heardAtMs = this.#o.clock.now()
+    peer.heard = true
     let frames: readonly Frame[]
     try {
-      frames = checkFrames(decode(bytes))
+      const { valid, malformed } = checkMessage(decode(bytes))
+      frames = valid
+      if (malformed.length > 0) this.#malformedFrom(peer, malformed[0]!, malformed.length)
     } catch (error) {
       if (!(error instanceof MalformedError)) throw error
-      return this.#malformedFrom(peer, error)
+      this.#malformedFrom(peer, error.message, 1)
+      // Nobody knows what was in it. An answer, or the end of a link, would be waited for in vain.
+      return this.#end(peer, 'malformed message')
     }
     for (const frame of frames) {
       if (peer.state === 'open') this.#frame(peer, frame)
-      else if (peer.state === 'greeting' && frame[0] === FRAME.hello) this.#greeted(peer, frame[1])
-      else return this.#end(peer, 'it did not greet first')
+      else if (peer.state === 'greeting' && !peer.hello && frame[0] === FRAME.hello) {
+        this.#greeted(peer, frame[1])
+      } else return this.#giveUp(peer, 'it did not greet first')
     }
   }
 
   #frame(peer: Peer, frame: Frame): void {
-    if (frame[0] === FRAME.ping) this.#sendNow(peer, [FRAME.pong])
-    else if (frame[0] !== FRAME.pong && frame[0] !== FRAME.hello) this.#o.host.received(peer, frame)
+    if (frame[0] === FRAME.ping) {
+      this.send(peer, [FRAME.pong])
+      this.#o.clock.soon(() => this.flush())
+    } else if (frame[0] !== FRAME.pong && frame[0] !== FRAME.hello) this.#o.host.received(peer, frame)
   }
 
-  #sendNow(peer: Peer, frame: Frame): void {
-    this.send(peer, frame)
-    this.#o.clock.soon(() => this.flush())
-  }
-
-  /** A stranger that talks nonsense is cut off; a known peer's bad message is dropped, counted, logged once. */
-  #malformedFrom(peer: Peer, error: MalformedError): void {
-    this.malformed++
-    if (!peer.complained) {
-      peer.complained = true
-      this.#o.log.warn({ peer: peer.label, error: error.message }, 'malformed message dropped')
-    }
-    if (peer.state !== 'open') this.#end(peer, 'malformed greeting')
+  #malformedFrom(peer: Peer, error: string, count: number): void {
+    this.malformed += count
+    this.#o.complaints.warn(culprit(peer), { error }, 'malformed message dropped')
   }
 
   #greeted(peer: Peer, hello: Hello): void {
-    if (hello.version !== WIRE_VERSION) {
-      return this.#end(peer, `wire version ${hello.version} is not ours, ${WIRE_VERSION}`)
-    }
-    if (hello.incarnation === this.#o.incarnation) return this.#end(peer, 'it is this process itself')
     peer.hello = hello
+    if (hello.version !== WIRE_VERSION) {
+      return this.#giveUp(peer, `wire version ${hello.version} is not ours, ${WIRE_VERSION}`)
+    }
+    // We dialled ourselves by another name. It works, as a connection of which we are both ends.
+    if (hello.incarnation === this.#o.incarnation) return this.#open(peer)
+    if (hello.address === this.#o.address) {
+      return this.#giveUp(peer, `its address, ${hello.address}, is ours as well`)
+    }
     const existing = this.#byAddress.get(hello.address)
     if (existing && existing !== peer && !this.#settle(peer, existing, hello)) return
-    if (!peer.outgoing) {
-      peer.generation = hello.generation + 1
-      peer.greet(this.#hello(hello.generation))
-    }
-    for (const address of peer.addresses) this.#byAddress.set(address, peer)
     this.#name(peer, hello.address)
-    for (const address of peer.addresses) this.#remember(address, hello.incarnation, peer.generation)
-    peer.greetingLimit?.cancel()
-    peer.state = 'open'
-    peer.release()
-    if (peer.flush(this.#o.limits)) this.#end(peer, 'queue full')
-    this.#o.log.debug({ peer: peer.label, remote: peer.channel?.remote }, 'connected')
+    this.#open(peer)
   }
 
   /** Decides between a greeting and what is known under that address already; true if the new one is taken. */
   #settle(peer: Peer, existing: Peer, hello: Hello): boolean {
-    const same = existing.hello?.incarnation === hello.incarnation
-    if (existing.state === 'open' && same && (peer.outgoing || hello.generation < existing.generation)) {
-      if (peer.outgoing) this.#merge(peer, existing)
-      else this.#refuse(peer)
-      return false
-    }
     if (existing.state === 'open') {
-      this.#end(existing, same ? 'replaced by a new connection' : 'the process has been restarted')
-      return true
-    }
-    if (existing.state === 'greeting' || existing.state === 'dialling') {
-      if (!peer.outgoing && this.#o.address < hello.address) {
+      const same = existing.hello?.incarnation === hello.incarnation
+      if (same && !peer.outgoing && hello.generation < existing.generation) {
         this.#refuse(peer)
         return false
       }
+      // When our own dial was accepted, the other side had no open connection: it has seen the existing one end.
+      this.#end(existing, same ? 'replaced by a new connection' : 'the process has been restarted')
+      return true
+    }
+    if (existing.state === 'greeting' && !peer.outgoing) {
+      if (this.#o.address < hello.address) this.#refuse(peer)
+      else {
+        if (existing.crossing) this.#refuse(existing.crossing)
+        existing.crossing = peer
+      }
+      return false
     }
     this.#merge(existing, peer)
     return true
   }
 
+  #open(peer: Peer): void {
+    const hello = peer.hello!
+    if (!peer.outgoing) {
+      peer.generation = hello.generation + 1
+      this.#greet(peer, hello.generation)
+    }
+    for (const address of peer.addresses) {
+      this.#byAddress.set(address, peer)
+      this.#remember(address, peer.generation)
+    }
+    peer.greetingLimit?.cancel()
+    peer.state = 'open'
+    if (peer.crossing) this.#refuse(peer.crossing)
+    peer.crossing = undefined
+    this.#o.log.debug({ peer: peer.label, remote: peer.channel?.remote }, 'connected')
+    this.#flushOne(peer)
+  }
+
+  /** Closes a connection that another one makes superfluous: nobody is told of a loss, since nothing is lost. */
   #refuse(peer: Peer): void {
     this.#all.delete(peer)
     peer.state = 'ended'
     peer.greetingLimit?.cancel()
+    if (peer.crossing) this.#refuse(peer.crossing)
     peer.channel?.close(DUPLICATE + this.#o.address)
   }
 
-  /** Lets `into` serve all that `from` was for, without anyone noticing a loss. */
+  /** Lets `into` serve all that `from` was for. */
   #merge(from: Peer, into: Peer): void {
     into.inherit(from)
     for (const address of from.addresses) this.#byAddress.set(address, into)
+    if (from.crossing === into) from.crossing = undefined
     this.#refuse(from)
-    this.#dirty.push(into)
+    this.#markDirty(into)
   }
 
-  #remember(address: Address, incarnation: string, count: number): void {
-    if (!address.endsWith(':0')) this.#generations.set(address, { incarnation, count })
+  /** Our dial came to nothing: if theirs has been waiting for that, it serves instead. */
+  #yield(peer: Peer): boolean {
+    const other = peer.crossing
+    if (other?.state !== 'greeting' || this.#closed) return false
+    this.#merge(peer, other)
+    this.#name(other, other.address)
+    this.#open(other)
+    return true
+  }
+
+  #remember(address: Address, count: number): void {
+    if (address.endsWith(':0')) return
+    this.#generations.delete(address)
+    this.#generations.set(address, count)
+    if (this.#generations.size <= MAX_GENERATIONS) return
+    for (const oldest of this.#generations.keys()) {
+      this.#generations.delete(oldest)
+      return
+    }
   }
 
   #channelClosed(peer: Peer, reason: string): void {
-    if (peer.state === 'ended') return
     if (peer.outgoing && peer.state === 'greeting' && reason.startsWith(DUPLICATE)) {
-      const other = this.#byAddress.get(reason.slice(DUPLICATE.length))
-      if (other && other !== peer && other.state === 'open') {
-        this.#merge(peer, other)
-        return this.flush()
-      }
-      peer.state = 'awaited'
-      return
+      this.#refused(peer, reason.slice(DUPLICATE.length))
+    } else if (peer.outgoing && peer.state === 'greeting') this.#giveUp(peer, reason)
+    else this.#end(peer, reason)
+  }
+
+  /** The other side has, or is about to have, another connection with us. */
+  #refused(peer: Peer, address: Address): void {
+    if (this.#yield(peer)) return
+    const other = this.#byAddress.get(address)
+    if (other && other !== peer) {
+      this.#merge(peer, other)
+      return this.flush()
     }
+    peer.state = 'awaited'
+    if (parseAddress(address)) this.#name(peer, address)
+  }
+
+  /** Ends it for a reason that somebody should look into; that a process comes or goes is none. */
+  #giveUp(peer: Peer, reason: string): void {
+    if (peer.state === 'ended') return
+    this.#o.complaints.warn(culprit(peer), { reason }, 'connection given up')
     this.#end(peer, reason)
   }
 
   #end(peer: Peer, reason: string): void {
-    if (peer.state === 'ended') return
+    if (peer.state === 'ended' || this.#yield(peer)) return
     const was = peer.state
     peer.state = 'ended'
     peer.greetingLimit?.cancel()
     this.#all.delete(peer)
     for (const address of peer.addresses) {
       if (this.#byAddress.get(address) === peer) this.#byAddress.delete(address)
+      else peer.addresses.delete(address)
     }
     peer.channel?.close(reason)
-    const level = was === 'open' || peer.outgoing ? 'debug' : 'warn'
-    this.#o.log[level]({ peer: peer.label, reason }, was === 'open' ? 'connection ended' : 'no connection')
+    const what = was === 'open' ? 'connection ended' : 'no connection'
+    this.#o.log.debug({ peer: peer.label, reason }, what)
     this.#o.host.lost(peer, reason)
   }
 
+  /**
+   * Asks the silent ones whether they live. Silence is counted in rounds, not read off the clock: when this process
+   * itself stood still, for a collection or a debugger, that is one round, and nobody is given up for it.
+   */
   #ping(): void {
     const { clock, limits } = this.#o
     this.#pinging = undefined
-    const now = clock.now()
+    const mostRounds = Math.ceil(limits.silenceLimitMs / limits.pingIntervalMs)
     for (const peer of [...this.#all]) {
-      if (peer.state !== 'open') continue
-      const silentMs = now - peer.heardAtMs
-      if (silentMs >= limits.silenceLimitMs) this.#end(peer, `silent for ${Math.round(silentMs)} ms`)
-      else if (silentMs >= limits.pingIntervalMs * 0.9) this.send(peer, [FRAME.ping])
+      if (peer.state !== 'open' || this.#paused) continue
+      peer.silentRounds = peer.heard ? 0 : peer.silentRounds + 1
+      peer.heard = false
+      if (peer.silentRounds >= mostRounds) this.#end(peer, `silent for ${limits.silenceLimitMs} ms`)
+      else if (peer.silentRounds > 0) this.send(peer, [FRAME.ping])
     }
     this.flush()
     if (this.#all.size > 0) this.#pinging = clock.delay(limits.pingIntervalMs, () => this.#ping())
   }
+}
+
+/** Who is to blame: a stranger's port is another one each time, its host is not. */
+function culprit(peer: Peer): string {
+  if (peer.hello || peer.outgoing) return peer.label
+  return peer.label.replace(/:\d+$/, '')
 }

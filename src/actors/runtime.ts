@@ -5,6 +5,7 @@ import type { Random } from '../base/random.ts'
 import { type Actor, ATTACH, type Context } from './actor.ts'
 import { Cell } from './cell.ts'
 import type { Clock } from './clock.ts'
+import { Complaints } from './complaints.ts'
 import { Delivery } from './delivery.ts'
 import { findRoute, type HttpRequest, type HttpResponse, NOT_FOUND, splitPath, text } from './http.ts'
 import { Links } from './links.ts'
@@ -30,6 +31,12 @@ export interface RuntimeOptions {
 
 /** Events served in a row before the loop lets sockets and timers have their turn. */
 const BATCH = 2_000
+/**
+ * More events than this waiting, and nothing more is read from other processes; fewer than that, and reading goes on.
+ * No turn ever waits for something to be read, so the backlog always shrinks.
+ */
+const PAUSE_ABOVE = 50_000
+const RESUME_BELOW = 10_000
 
 export class Runtime {
   readonly address: Address
@@ -49,6 +56,7 @@ export class Runtime {
   #runnable: Cell[] = []
   #scheduled = false
   #running = false
+  #paused = false
 
   constructor(options: RuntimeOptions) {
     this.#options = options
@@ -56,12 +64,14 @@ export class Runtime {
     this.clock = options.clock
     this.random = options.random
     this.log = options.log
+    const complaints = new Complaints(options.log.child({ actor: 'peers' }), options.clock)
     this.#peers = new Peers({
       address: options.address,
       incarnation: options.random.uuid(),
       transport: options.transport,
       clock: options.clock,
       log: options.log.child({ actor: 'peers' }),
+      complaints,
       limits: { ...DEFAULT_LIMITS, ...options.limits },
       host: {
         received: (peer, frame) => this.#delivery.received(peer, frame),
@@ -75,6 +85,7 @@ export class Runtime {
       address: options.address,
       clock: options.clock,
       log: options.log.child({ actor: 'runtime' }),
+      complaints,
       peers: this.#peers,
       isolate: options.isolate ?? false,
       cell: (id: string) => this.#cells.get(id),
@@ -98,8 +109,8 @@ export class Runtime {
       },
       fatal: (c, error) => this.#options.fatal?.(c.pid, error),
     })
-    this.#cells.set(name, cell)
     cell.hooks = actor[ATTACH](this.#context(cell))
+    this.#cells.set(name, cell)
     cell.enqueue({ type: 'dispatch', run: () => cell.hooks!.initialize() })
     return self
   }
@@ -115,7 +126,7 @@ export class Runtime {
   /** Resolves when the actor has ended; false if there is none. */
   wait(of: Pid): Promise<boolean> {
     const cell = this.#cells.get(idOf(of))
-    if (!cell) return Promise.resolve(false)
+    if (!cell || addressOf(of) !== this.address) return Promise.resolve(false)
     return new Promise(resolve => cell.waiters.push(() => resolve(true)))
   }
 
@@ -132,12 +143,10 @@ export class Runtime {
   /** Answers an HTTP request: an actor's route, a provided asset, or 404. */
   http(request: HttpRequest): Promise<HttpResponse> {
     if (request.path === '/__processes__') return Promise.resolve(this.#processes())
-    const asset = this.#assets.get(request.path)
-    if (asset) return Promise.resolve(asset)
     const target = splitPath(request.path, id => this.#cells.has(id), this.delegate)
     const cell = target && this.#cells.get(target.id)
     const route = cell && findRoute(cell.routes, target.rest)
-    if (!cell || !route) return Promise.resolve(NOT_FOUND)
+    if (!cell || !route) return Promise.resolve(this.#assets.get(request.path) ?? NOT_FOUND)
     return new Promise(respond => cell.enqueue({ type: 'http', request, handler: route.handler, respond }))
   }
 
@@ -225,6 +234,15 @@ export class Runtime {
     this.#running = false
     this.#peers.flush()
     if (this.#runnable.length > 0) this.#schedule()
+    if (this.#paused || served >= BATCH) this.#limitBacklog()
+  }
+
+  #limitBacklog(): void {
+    let waiting = 0
+    for (const cell of this.#runnable) waiting += cell.mailbox.length
+    if (waiting > PAUSE_ABOVE) this.#paused = true
+    else if (waiting < RESUME_BELOW) this.#paused = false
+    this.#peers.pause(this.#paused)
   }
 
   #processes(): HttpResponse {

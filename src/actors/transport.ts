@@ -9,8 +9,10 @@ export interface Channel {
   readonly remote: string
   /** Bytes accepted by `send` that the network has not taken yet. */
   readonly bufferedBytes: number
-  /** Sends one message. After the end it does nothing. */
+  /** Sends one message; `bytes` must not change any more. After the end it does nothing. */
   send(bytes: Uint8Array): void
+  /** Stops and resumes reading: what is not read makes the other side's queue grow, not ours. */
+  pause(paused: boolean): void
   /** Ends the connection after what was sent before; `closed` follows at both sides. */
   close(reason: string): void
 }

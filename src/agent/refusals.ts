@@ -99,7 +99,7 @@ function unsupportedContainer(container: ContainerInfo | undefined): Refusal | u
       state: 'TASK_FAILED',
       reason: 'REASON_EXECUTOR_TERMINATED',
       message:
-        'Abnormal executor termination: unknown container: this agent runs no Docker containers',
+        'Abnormal executor termination: unknown container; this agent runs no Docker containers',
     }
   }
   const asked: [boolean, string][] = [

@@ -45,15 +45,14 @@ export function executorEnvironment(
       'MESOS_SLAVE_PID is no address such as slave(1)@10.0.0.7:5051.',
     )
   }
-  const checkpoint = variables['MESOS_CHECKPOINT'] === '1'
+  // Both are set for frameworks that asked for checkpoints, by agents that recover.
+  const recovery = variables['MESOS_CHECKPOINT'] === '1' && variables['MESOS_RECOVERY_TIMEOUT']
   return {
     agent,
     agentId: { value: need('MESOS_SLAVE_ID') },
     frameworkId: { value: need('MESOS_FRAMEWORK_ID') },
     executorId: { value: need('MESOS_EXECUTOR_ID') },
-    recoveryTimeoutMs: checkpoint
-      ? parseDuration(variables['MESOS_RECOVERY_TIMEOUT'] ?? '15mins')
-      : undefined,
+    recoveryTimeoutMs: recovery ? parseDuration(recovery) : undefined,
     shutdownGraceMs: parseDuration(variables['MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD'] ?? '5secs'),
   }
 }

@@ -14,7 +14,7 @@ import type { Position, Value } from '../messages/log.ts'
 import { type Lock, lockDirectory } from './lock-file.ts'
 import { decodeBatch, encodeBatch, encodeHeader, HEADER_BYTES, isWhole } from './record.ts'
 import type { StoredRecord } from './record.ts'
-import { SegmentSequence, scanSegment, segmentName, sequenceOf } from './segment.ts'
+import { SegmentChain, segmentName, sequenceOf } from './segment.ts'
 import {
   DamagedLogError,
   type ReplicaRecord,
@@ -127,31 +127,26 @@ export class FileStorage implements Storage {
   async #load(restore: (record: ReplicaRecord) => void): Promise<StorageWarning[]> {
     const names = await readdir(this.#directory)
     const sequences = names.flatMap(name => sequenceOf(name) ?? []).sort((a, b) => a - b)
-    const order = new SegmentSequence()
+    const chain = new SegmentChain()
     const warnings: StorageWarning[] = []
     for (const sequence of sequences) {
       const last = sequence === sequences.at(-1)
       const file = this.#file(sequence)
-      order.next(file, sequence)
       const segment: Segment = { sequence, sizeBytes: 0, lastPosition: -1 }
       this.#segments.push(segment)
       const bytes = await readFile(file)
-      const scan = scanSegment(file, bytes, sequence, last, (records, offset, length) => {
-        for (const record of records) {
-          if (record.type === 'released') order.released(record.through)
-          else restore(record)
-        }
+      const scan = chain.scan(file, bytes, sequence, last, (records, offset, length) => {
+        for (const record of records) if (isReplicas(record)) restore(record)
         this.#wrote(segment, records, offset, length)
       })
-      if (scan.header) order.header(file, scan.header)
       segment.sizeBytes = scan.validBytes
       if (scan.warning) {
         warnings.push(scan.warning)
         await this.#cut(segment)
       }
     }
-    order.check(this.#directory)
-    this.#replicaId = order.replicaId ?? randomBytes(16).toString('hex')
+    chain.check(this.#directory)
+    this.#replicaId = chain.replicaId ?? randomBytes(16).toString('hex')
     if (this.#segments.length === 0) this.#addSegment(1)
     return warnings
   }
@@ -215,8 +210,8 @@ export class FileStorage implements Storage {
     let records = gathered
     let segment = this.#segments.at(-1)!
     if (segment.sizeBytes >= this.#segmentBytes) {
+      records = [...this.#restated(segment), ...gathered]
       segment = this.#addSegment(segment.sequence + 1)
-      records = [...this.#restated(), ...gathered]
     }
     const isNew = segment.sizeBytes === 0
     const offset = isNew ? HEADER_BYTES : segment.sizeBytes
@@ -230,8 +225,9 @@ export class FileStorage implements Storage {
     this.#wrote(segment, records, offset, batch.length)
   }
 
-  #restated(): StoredRecord[] {
+  #restated(closed: Segment): StoredRecord[] {
     return [
+      { type: 'closed', sizeBytes: closed.sizeBytes },
       ...(this.#metadata ? [this.#metadata] : []),
       { type: 'truncated', begin: this.#begin },
       { type: 'released', through: this.#released },
@@ -391,6 +387,10 @@ export class FileStorage implements Storage {
     segment.handle ??= open(this.#file(segment.sequence), flags)
     return segment.handle
   }
+}
+
+function isReplicas(record: StoredRecord): record is ReplicaRecord {
+  return record.type !== 'released' && record.type !== 'closed'
 }
 
 async function writeFully(handle: FileHandle, bytes: Buffer, position: number): Promise<void> {

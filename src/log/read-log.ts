@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { UserError } from '../base/errors.ts'
 import type { Metadata, Position, Proposal, Value } from '../messages/log.ts'
 import type { StoredRecord } from './record.ts'
-import { SegmentSequence, scanSegment, segmentName, sequenceOf } from './segment.ts'
+import { SegmentChain, scanSegment, segmentName, sequenceOf } from './segment.ts'
 import { DamagedLogError, type StorageWarning } from './storage.ts'
 
 /** What one position holds, as far as this replica knows. */
@@ -52,7 +52,7 @@ interface Known {
 export async function viewLog(directory: string): Promise<LogView> {
   const sequences = await listSegments(directory)
   const known = new Map<Position, Known>()
-  const order = new SegmentSequence()
+  const chain = new SegmentChain()
   const warnings: StorageWarning[] = []
   let metadata: Metadata = { status: 'EMPTY', promised: 0 }
   let begin: Position = 0
@@ -90,9 +90,6 @@ export async function viewLog(directory: string): Promise<LogView> {
       }
       case 'truncated':
         begin = Math.max(begin, record.begin)
-        return
-      case 'released':
-        order.released(record.through)
     }
   }
   try {
@@ -101,15 +98,13 @@ export async function viewLog(directory: string): Promise<LogView> {
       const bytes = await readSegment(file)
       // Given back by a running master since the directory was listed.
       if (!bytes && known.size === 0) continue
-      order.next(file, sequence)
       const last = sequence === sequences.at(-1)
-      const scan = scanSegment(file, bytes ?? Buffer.alloc(0), sequence, last, (records, offset) => {
+      const scan = chain.scan(file, bytes ?? Buffer.alloc(0), sequence, last, (records, offset) => {
         for (const [nth, record] of records.entries()) fold(record, { sequence, offset, nth })
       })
-      if (scan.header) order.header(file, scan.header)
       if (scan.warning) warnings.push(scan.warning)
     }
-    order.check(directory)
+    chain.check(directory)
   } catch (error) {
     if (!(error instanceof DamagedLogError)) throw error
     damage = error

@@ -23,10 +23,15 @@ export const BATCH_HEADER_BYTES = 9
 const MAGIC = Buffer.from('MESOSLOG', 'latin1')
 const TYPE_RECORDS = 1
 
-/** A record in a file: one of the replica's, or that segments up to `through` need not exist any more. */
+/**
+ * A record in a file: one of the replica's, or one of the storage itself.
+ * - `released`: segments up to `through` need not exist any more.
+ * - `closed`: the segment before this one was closed with that many bytes.
+ */
 export type StoredRecord =
   | ReplicaRecord
   | { readonly type: 'released'; readonly through: number }
+  | { readonly type: 'closed'; readonly sizeBytes: number }
 
 export interface SegmentHeader {
   /** 1 for a log's first segment; the next has one more. */
@@ -123,6 +128,7 @@ const KIND = {
   learned: 5,
   truncated: 6,
   released: 7,
+  closed: 8,
 } as const
 
 function pack(record: StoredRecord): unknown[] {
@@ -139,6 +145,8 @@ function pack(record: StoredRecord): unknown[] {
       return [KIND.truncated, record.begin]
     case 'released':
       return [KIND.released, record.through]
+    case 'closed':
+      return [KIND.closed, record.sizeBytes]
   }
 }
 
@@ -181,6 +189,8 @@ function unpack(fields: readonly unknown[]): StoredRecord {
       return { type: 'truncated', begin: number(1) }
     case KIND.released:
       return { type: 'released', through: number(1) }
+    case KIND.closed:
+      return { type: 'closed', sizeBytes: number(1) }
     default:
       throw new UnknownFormatError(`it has a record of the kind ${String(fields[0])}`)
   }

@@ -123,41 +123,56 @@ function asDamage(file: string, offset: number, error: unknown): unknown {
   )
 }
 
-/** What the segments of a directory must be: consecutive, up to the last, and from one that may be the first. */
-export class SegmentSequence {
+/**
+ * What the segments of a directory must be: consecutive, each as long as when it was closed, all of one replica, and the
+ * first of them one that may be the first. All methods throw `DamagedLogError` where that is not so.
+ */
+export class SegmentChain {
   #first: number | undefined
-  #previous: number | undefined
+  #previous: { readonly file: string; readonly sequence: number; sizeBytes: number } | undefined
   #replicaId: string | undefined
   #released = 0
-
-  /** Called for each segment in order, before it is scanned. Throws `DamagedLogError` for a gap. */
-  next(file: string, sequence: number): void {
-    this.#first ??= sequence
-    if (this.#previous !== undefined && sequence !== this.#previous + 1) {
-      const missing = segmentName(this.#previous + 1)
-      throw new DamagedLogError(file, 0, `the segment before it, ${missing}, is missing`)
-    }
-    this.#previous = sequence
-  }
-
-  /** Called with each header. Throws `DamagedLogError` if segments of two replicas were mixed. */
-  header(file: string, header: SegmentHeader): void {
-    this.#replicaId ??= header.replicaId
-    if (this.#replicaId !== header.replicaId) {
-      throw new DamagedLogError(file, 0, 'it belongs to another replica than the segments before it')
-    }
-  }
-
-  released(through: number): void {
-    this.#released = Math.max(this.#released, through)
-  }
 
   /** The replica's id; undefined if no header was read. */
   get replicaId(): string | undefined {
     return this.#replicaId
   }
 
-  /** Called at the end. Throws `DamagedLogError` if segments are missing at the front that were not given up. */
+  /** Reads the next segment of the chain as `scanSegment` does, and hands on the records that are a replica's. */
+  scan(
+    file: string,
+    bytes: Buffer,
+    sequence: number,
+    last: boolean,
+    visit: (records: readonly StoredRecord[], offset: number, length: number) => void,
+  ): SegmentScan {
+    this.#first ??= sequence
+    const previous = this.#previous
+    if (previous && sequence !== previous.sequence + 1) {
+      throw new DamagedLogError(file, 0, `the segment before it, ${segmentName(previous.sequence + 1)}, is missing`)
+    }
+    const scan = scanSegment(file, bytes, sequence, last, (records, offset, length) => {
+      for (const record of records) {
+        if (record.type === 'released') this.#released = Math.max(this.#released, record.through)
+        if (record.type === 'closed' && previous && previous.sizeBytes !== record.sizeBytes) {
+          throw new DamagedLogError(
+            previous.file,
+            Math.min(previous.sizeBytes, record.sizeBytes),
+            `it has ${previous.sizeBytes} bytes but had ${record.sizeBytes} when it was closed`,
+          )
+        }
+      }
+      visit(records, offset, length)
+    })
+    this.#replicaId ??= scan.header?.replicaId
+    if (scan.header && scan.header.replicaId !== this.#replicaId) {
+      throw new DamagedLogError(file, 0, 'it belongs to another replica than the segments before it')
+    }
+    this.#previous = { file, sequence, sizeBytes: scan.validBytes }
+    return scan
+  }
+
+  /** To be called after the last segment. */
   check(directory: string): void {
     if (this.#first === undefined || this.#first <= this.#released + 1) return
     throw new DamagedLogError(

@@ -3,7 +3,12 @@
 import { Actor } from '../../src/actors/actor.ts'
 import type { Pid } from '../../src/actors/pid.ts'
 import { serve } from '../../src/actors/protocol.ts'
-import { type Call, type Event, MasterScheduler, SchedulerEvents } from '../../src/messages/scheduler-api.ts'
+import {
+  type Call,
+  type Event,
+  MasterScheduler,
+  SchedulerEvents,
+} from '../../src/messages/scheduler-api.ts'
 import type { Offer } from '../../src/messages/offer.ts'
 import type { TaskStatus } from '../../src/messages/status.ts'
 

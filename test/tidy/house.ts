@@ -35,6 +35,7 @@ export const WORLD: Readonly<Record<string, string>> = {
   'src/actors/system-runtime.ts': 'entropy for the seed',
   'src/log/file-storage.ts': 'files',
   'src/log/lock-file.ts': 'files',
+  'src/log/read-log.ts': 'files, read only',
   'src/agent/posix-processes.ts': 'processes',
   'src/agent/system-resources.ts': 'what the machine has',
   'src/agent/file-system.ts': 'files',
@@ -102,7 +103,7 @@ export const ENTRY_POINTS: readonly RegExp[] = [
   /^test\/types\//,
 ]
 
-/** Packages that are used without an import: by name on a command line, or by the compiler. */
+/** Packages used without an import: by a command, by the compiler, or (the last) in source that a test builds. */
 export const TOOLS: readonly string[] = [
   '@biomejs/biome',
   '@types/node',
@@ -110,6 +111,7 @@ export const TOOLS: readonly string[] = [
   'oxlint',
   'oxlint-tsgolint',
   'typescript',
+  'preact-render-to-string',
 ]
 
 /** Lines a file of src may have. A file that outgrows one screenful of ideas is split. */

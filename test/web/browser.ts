@@ -10,7 +10,9 @@ export interface Launched {
 
 const executablePath = '/usr/bin/chromium'
 
-/** Starts Chromium without a window, on an empty profile that goes with it; or says what is missing. */
+/**
+ * Starts Chromium without a window, on an empty profile that goes with it; or says what is missing.
+ */
 export async function launchBrowser(): Promise<Launched | { readonly missing: string }> {
   try {
     await access(executablePath)

@@ -1,4 +1,5 @@
-// The dashboard as a browser gets it: built in memory, with the very settings that `dist/web` is built with.
+// The dashboard as a browser gets it: built in memory, with the very settings that `dist/web` is
+// built with.
 
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'

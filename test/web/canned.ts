@@ -1,4 +1,5 @@
-// A made-up cluster in the form of the master's `GET /state`, for tests of the dashboard. Fixed: no clock, no chance.
+// A made-up cluster in the form of the master's `GET /state`, for tests of the dashboard. Fixed: no
+// clock, no chance.
 
 import type {
   Agent,

@@ -39,7 +39,9 @@ async function runIn({ browser, close }: Launched): Promise<void> {
       ],
     })
 
-  /** A test on the page at `hash`, served by a master of its own; any error in the page fails it. */
+  /**
+   * A test on the page at `hash`, served by a master of its own; any error in the page fails it.
+   */
   function view(
     name: string,
     hash: string,
@@ -81,9 +83,12 @@ async function runIn({ browser, close }: Launched): Promise<void> {
     await page.waitForResponse(response => response.status() === 304)
   })
 
-  view('every view has its table', '#/', async (t, page) => {
+  view('every view has its table', '#/', async (t, page, master) => {
     await page.getByRole('link', { name: 'Agents' }).click()
     await rows(page, 'Agents').nth(2).waitFor()
+    master.why = [{ framework_id: frameworkId(0), role: '*', reason: 'declined for 5 s' }]
+    await page.getByRole('link', { name: 'node-1.example.org:5051' }).click()
+    await rows(page, 'Who is offered this agent').getByText('declined for 5 s').waitFor()
     await page.getByRole('link', { name: 'Frameworks' }).click()
     t.match(await rows(page, 'Frameworks').first().innerText(), /framework 0/)
     await page.getByRole('link', { name: 'Offers' }).click()

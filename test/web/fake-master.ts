@@ -1,4 +1,5 @@
-// A small HTTP server that answers as the master does towards a browser: the page, /state with an ETag, /files.
+// A small HTTP server that answers as the master does towards a browser: the page, /state with an
+// ETag, /files.
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -13,6 +14,8 @@ export interface FakeMaster {
   recovering: string | undefined
   /** Files of sandboxes by virtual path. */
   readonly files: Map<string, string>
+  /** What /offers/why says of every agent. */
+  why: readonly { framework_id: string; role: string; reason: string }[]
   /** How /state was answered so far, by status. */
   readonly answers: Map<number, number>
   stop(): Promise<void>
@@ -30,6 +33,7 @@ export async function fakeMaster(
     state,
     recovering: undefined,
     files: new Map(),
+    why: [],
     answers: new Map(),
     stop() {
       server.closeAllConnections()
@@ -51,6 +55,8 @@ export async function fakeMaster(
       answerRead(url.searchParams, response)
     } else if (url.pathname === '/files/browse') {
       answerBrowse(url.searchParams, response)
+    } else if (url.pathname === '/offers/why') {
+      sendJson(response, { agent_id: url.searchParams.get('agent_id'), frameworks: master.why })
     } else {
       response.writeHead(404).end()
     }

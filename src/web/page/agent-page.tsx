@@ -11,13 +11,16 @@ import { MemberBadge } from './state-badge.tsx'
 import { usageOf } from './summary.ts'
 import { TaskTables } from './task-table.tsx'
 import { UsageBar } from './usage-bar.tsx'
+import { WhyOffers } from './why-offers.tsx'
+import type { World } from './world.ts'
 
 export interface AgentPageProps {
   readonly rows: Rows
   readonly agentId: string
+  readonly world: World
 }
 
-export function AgentPage({ rows, agentId }: AgentPageProps) {
+export function AgentPage({ rows, agentId, world }: AgentPageProps) {
   const tasks = useMemo(() => {
     const here = (row: TaskRow) => row.agentId === agentId
     return {
@@ -83,6 +86,7 @@ export function AgentPage({ rows, agentId }: AgentPageProps) {
         </>
       )}
       <TaskTables {...tasks} noneActive="Nothing runs on this agent." />
+      {row && <WhyOffers world={world} rows={rows} agentId={agentId} />}
     </>
   )
 }

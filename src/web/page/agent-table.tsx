@@ -82,13 +82,21 @@ const textOf = (row: AgentRow) => `${row.host} ${row.id} ${row.state} ${attribut
 export interface AgentTableProps {
   readonly rows: readonly AgentRow[]
   readonly unreachable: number
+  /** Known to the registry, not back since the master started. */
+  readonly awaited: number
   readonly address: string
 }
 
-export function AgentTable({ rows, unreachable, address }: AgentTableProps) {
+export function AgentTable({ rows, unreachable, awaited, address }: AgentTableProps) {
   return (
     <>
       <h1 class="visually-hidden">Agents</h1>
+      {awaited > 0 && (
+        <p class="note">
+          {awaited === 1 ? '1 more agent has' : `${formatNumber(awaited)} more agents have`} not
+          come back yet since the master started.
+        </p>
+      )}
       {unreachable > 0 && (
         <p class="note">
           {unreachable === 1 ? '1 more agent is' : `${formatNumber(unreachable)} more agents are`}{' '}
@@ -102,7 +110,7 @@ export function AgentTable({ rows, unreachable, address }: AgentTableProps) {
         keyOf={keyOf}
         textOf={textOf}
         initialSort={{ title: 'Host', descending: false }}
-        empty={<NoAgents address={address} />}
+        empty={awaited > 0 ? 'None is back yet.' : <NoAgents address={address} />}
       />
     </>
   )

@@ -2,7 +2,9 @@
 
 import type { Reply, World } from './world.ts'
 
-/** A master that accepts a connection and then says nothing is as lost as one that does not answer. */
+/**
+ * A master that accepts a connection and then says nothing is as lost as one that does not answer.
+ */
 const headersTimeoutMs = 8_000
 /** Large states over slow lines take their time, but not for ever. */
 const bodyTimeoutMs = 60_000
@@ -46,7 +48,8 @@ export async function copyText(text: string): Promise<boolean> {
     await navigator.clipboard.writeText(text)
     return true
   } catch {
-    // Browsers give `navigator.clipboard` to https and localhost only, and masters are mostly plain http.
+    // Browsers give `navigator.clipboard` to https and localhost only, and masters are mostly plain
+    // http.
     return copyBySelection(text)
   }
 }

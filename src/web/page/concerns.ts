@@ -21,6 +21,7 @@ export function concernsOf(state: ClusterState, rows: Rows, nowMs: number): Conc
     ...failedTasks(rows, nowMs),
     ...unreachableAgents(state, rows),
     ...disconnectedAgents(rows),
+    ...awaitedAgents(state),
     ...disconnectedFrameworks(rows),
   ]
 }
@@ -69,6 +70,14 @@ function disconnectedAgents(rows: Rows): Concern[] {
       href: agents.length === 1 ? agentHref(first.id) : '#/agents',
     },
   ]
+}
+
+function awaitedAgents(state: ClusterState): Concern[] {
+  const agents = state.recovered_slaves?.length ?? 0
+  if (agents === 0) return []
+  const have = agents === 1 ? 'has' : 'have'
+  const text = `${plural(agents, 'agent')} ${have} not come back yet since the master started`
+  return [{ tone: 'unsure', text, href: '#/agents' }]
 }
 
 function disconnectedFrameworks(rows: Rows): Concern[] {

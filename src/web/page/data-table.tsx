@@ -42,7 +42,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
 
   const found = useMemo(() => filterRows(rows, query, textOf), [rows, query, textOf])
   const sorted = useMemo(() => {
-    const column = columns.find(column => column.title === sort.title)
+    const column = columns.find(one => one.title === sort.title)
     return column?.value ? sortRows(found, column.value, sort.descending) : found
   }, [found, columns, sort])
   const page = pageOf(sorted, wanted)
@@ -118,7 +118,8 @@ function Heading<Row>(props: {
   const { column, sort, onSort } = props
   const sorted = sort.title === column.title
   const order = sort.descending ? 'descending' : 'ascending'
-  // The first click shows what one mostly looks for: the most, the latest, or the alphabet from its start.
+  // The first click shows what one mostly looks for: the most, the latest, or the alphabet from its
+  // start.
   const descending = sorted ? !sort.descending : column.kind !== undefined
   return (
     <th scope="col" class={classOf(column)} aria-sort={sorted ? order : undefined}>

@@ -5,7 +5,10 @@ const minute = 60 * second
 const hour = 60 * minute
 const day = 24 * hour
 
-/** A count or an amount of CPUs: at most four decimals (no `0.30000000000000004`), thousands grouped. */
+/**
+ * A count or an amount of CPUs: at most four decimals (no `0.30000000000000004`), thousands
+ * grouped.
+ */
 export function formatNumber(value: number): string {
   return value.toLocaleString('en-US', { maximumFractionDigits: 4 })
 }
@@ -90,7 +93,10 @@ export function formatIso(atMs: number): string {
 
 const uuidHead = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{8}([0-9a-f]{4})/
 
-/** Mesos' ids begin with the master's UUID, the same for all: `…8979-S9`. Other long ids keep both ends. */
+/**
+ * Mesos' ids begin with the master's UUID, the same for all: `…8979-S9`. Other long ids keep both
+ * ends.
+ */
 export function shortId(id: string): string {
   const short = id.replace(uuidHead, '…$1')
   if (short.length <= 30) return short

@@ -1,4 +1,5 @@
-// The top of every view: which cluster this is, who leads it, where to go, how fresh the picture is.
+// The top of every view: which cluster this is, who leads it, where to go, how fresh the picture
+// is.
 
 import type { ComponentChildren } from 'preact'
 import { plural } from './format.ts'

@@ -1,4 +1,5 @@
-// The current time for everything that says "4 min ago", by the master's clock, renewed each second.
+// The current time for everything that says "4 min ago", by the master's clock, renewed each
+// second.
 
 import { type ComponentChildren, createContext } from 'preact'
 import { useContext, useEffect, useState } from 'preact/hooks'
@@ -9,7 +10,10 @@ const Now = createContext(0)
 
 export interface TickingProps {
   readonly world: World
-  /** The master's clock minus this machine's: times come from there, so they are compared with that clock. */
+  /**
+   * The master's clock minus this machine's: times come from there, so they are compared with that
+   * clock.
+   */
   readonly skewMs: number
   readonly children: ComponentChildren
 }

@@ -18,7 +18,8 @@ export function Output({ world, agentId, path }: OutputProps) {
   const [atEnd, setAtEnd] = useState(true)
   const heightBefore = useRef(0)
 
-  // At the end one stays at the end; elsewhere what one reads stays where it is, though text comes above or below it.
+  // At the end one stays at the end; elsewhere what one reads stays where it is, though text comes
+  // above or below it.
   useLayoutEffect(() => {
     const pre = box.current
     if (!pre) return

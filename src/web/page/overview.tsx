@@ -62,7 +62,7 @@ function Attention(props: {
 }) {
   const { concerns, summary } = props
   const { agents } = summary
-  if (agents.active + agents.inactive + agents.unreachable === 0) {
+  if (concerns.length === 0 && agents.active === 0) {
     return (
       <p class="attention calm">
         <NoAgents address={props.address} />

@@ -11,7 +11,10 @@ export type Connection =
   | { readonly kind: 'paused' }
   /** No answer. */
   | { readonly kind: 'lost'; readonly retryAtMs: number }
-  /** An answer without a state: the master is not elected, or still recovering; `text` is what it said. */
+  /**
+   * An answer without a state: the master is not elected, or still recovering; `text` is what it
+   * said.
+   */
   | {
       readonly kind: 'refused'
       readonly retryAtMs: number
@@ -25,12 +28,17 @@ export interface Feed {
   readonly state: ClusterState | undefined
   /** When the master last confirmed this state, by this machine's clock. */
   readonly confirmedAtMs: number | undefined
-  /** The master's clock minus this machine's; 0 while they agree to within the header's precision. */
+  /**
+   * The master's clock minus this machine's; 0 while they agree to within the header's precision.
+   */
   readonly skewMs: number
 }
 
 const intervalMs = 1000
-/** A large state takes long to make, to send and to read: at most a fifth of the time goes into asking. */
+/**
+ * A large state takes long to make, to send and to read: at most a fifth of the time goes into
+ * asking.
+ */
 const restPerWork = 4
 const refusedRetryMs = 2000
 /** The Date header has whole seconds, and the way takes time too. */

@@ -1,6 +1,10 @@
-// The addresses within the page (`#/…`), both ways. Ids are strangers' text, so every part is percent-encoded.
+// The addresses within the page (`#/…`), both ways. Ids are strangers' text, so every part is
+// percent-encoded.
 
-/** What of a task's sandbox to show: a file's text or a folder's list; `path` is relative to the sandbox. */
+/**
+ * What of a task's sandbox to show: a file's text or a folder's list; `path` is relative to the
+ * sandbox.
+ */
 export interface SandboxView {
   readonly view: 'read' | 'browse'
   readonly path: string

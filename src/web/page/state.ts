@@ -1,7 +1,11 @@
-// What the master's `GET /state` says, as far as the page reads it (Mesos' own JSON, so field names are Mesos').
-// Times are seconds since the epoch with a fraction, 0 when they never were; memory and disk are MB.
+// What the master's `GET /state` says, as far as the page reads it (Mesos' own JSON, so field names
+// are Mesos'). Times are seconds since the epoch with a fraction, 0 when they never were; memory
+// and disk are MB.
 
-/** Amounts by name: numbers for scalars, text such as `[31000-32000]` for ranges and `{a, b}` for sets. */
+/**
+ * Amounts by name: numbers for scalars, text such as `[31000-32000]` for ranges and `{a, b}` for
+ * sets.
+ */
 export interface Resources {
   readonly cpus?: number
   readonly gpus?: number
@@ -94,6 +98,8 @@ export interface ClusterState {
   readonly leader_info?: { readonly hostname: string; readonly port: number }
   readonly unreachable_slaves?: number
   readonly slaves: readonly Agent[]
+  /** Agents of the registry that have not come back since the master started. */
+  readonly recovered_slaves?: readonly { readonly id: string; readonly hostname: string }[]
   readonly frameworks: readonly Framework[]
   readonly completed_frameworks?: readonly Framework[]
 }

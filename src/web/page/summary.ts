@@ -59,7 +59,9 @@ export function summaryOf(state: ClusterState, rows: Rows): Summary {
   }
 }
 
-/** Rounds away what adding floats leaves behind, so that a full cluster shows 0 free and not -1e-15. */
+/**
+ * Rounds away what adding floats leaves behind, so that a full cluster shows 0 free and not -1e-15.
+ */
 export function usageOf(used: number, offered: number, total: number): Usage {
   const free = Math.max(0, Math.round((total - used - offered) * 1e6) / 1e6)
   return { used, offered, free, total }

@@ -1,4 +1,5 @@
-// Filter, sort and page over plain rows: what is shown is always at most one page, however many rows there are.
+// Filter, sort and page over plain rows: what is shown is always at most one page, however many
+// rows there are.
 
 export const pageSize = 50
 
@@ -18,14 +19,17 @@ export function filterRows<Row>(
   })
 }
 
-/** A sorted copy: equal rows keep their order, rows without a value come last in both directions. */
+/**
+ * A sorted copy: equal rows keep their order, rows without a value come last in both directions.
+ */
 export function sortRows<Row>(
   rows: readonly Row[],
   valueOf: (row: Row) => SortValue,
   descending: boolean,
 ): readonly Row[] {
   const sign = descending ? -1 : 1
-  // Keys are made once per row, not once per comparison: with 50,000 rows that is a factor of thirty.
+  // Keys are made once per row, not once per comparison: with 50,000 rows that is a factor of
+  // thirty.
   return rows
     .map(row => ({ row, key: sortKey(valueOf(row)) }))
     .sort((a, b) => {

@@ -1,7 +1,8 @@
 // Follows the end of a growing file on an agent, through the master.
 //
-// Offsets are bytes, what comes is text. The file's length is asked for first and exactly the bytes up to it are read,
-// so the place of the next read never depends on how many bytes a character took.
+// Offsets are bytes, what comes is text. The file's length is asked for first and exactly the bytes
+// up to it are read, so the place of the next read never depends on how many bytes a character
+// took.
 
 import { backoffMs, type Timer, type World } from './world.ts'
 
@@ -164,8 +165,9 @@ const replacement = '\uFFFD'
 const characterBytesMax = 4
 
 /**
- * A read can end inside a character, which then comes as U+FFFD. That character is left for the next read, which
- * begins where it begins. Only when the rest is clean text: in binary data U+FFFD stands everywhere and says nothing.
+ * A read can end inside a character, which then comes as U+FFFD. That character is left for the
+ * next read, which begins where it begins. Only when the rest is clean text: in binary data U+FFFD
+ * stands everywhere and says nothing.
  */
 export function wholeCharacters(
   data: string,

@@ -57,7 +57,10 @@ const health: Column<TaskRow> = {
   from: 'medium',
 }
 
-/** What has not started yet counts as the very latest: a task that never gets going must not end on the last page. */
+/**
+ * What has not started yet counts as the very latest: a task that never gets going must not end on
+ * the last page.
+ */
 const starting: Column<TaskRow> = {
   title: 'Started',
   kind: 'time',

@@ -34,11 +34,12 @@ export function View({ route, state, rows, world, host }: ViewProps) {
         <AgentTable
           rows={rows.agents}
           unreachable={state.unreachable_slaves ?? 0}
+          awaited={state.recovered_slaves?.length ?? 0}
           address={address}
         />
       )
     case 'agent':
-      return <AgentPage key={route.agentId} rows={rows} agentId={route.agentId} />
+      return <AgentPage key={route.agentId} rows={rows} agentId={route.agentId} world={world} />
     case 'offers':
       return <OfferTable rows={rows} />
     case 'task':

@@ -1,4 +1,5 @@
-// What the page's logic needs of the browser, so that its tests need neither a browser nor real time.
+// What the page's logic needs of the browser, so that its tests need neither a browser nor real
+// time.
 
 export interface Timer {
   cancel(): void
@@ -22,7 +23,9 @@ export interface World {
   get(path: string, headers?: Readonly<Record<string, string>>): Promise<Reply>
 }
 
-/** 1, 2, 4, 8, then 16 s between tries: soon at first, and no burden on a master that has trouble. */
+/**
+ * 1, 2, 4, 8, then 16 s between tries: soon at first, and no burden on a master that has trouble.
+ */
 export function backoffMs(failures: number): number {
   return 1000 * 2 ** Math.min(Math.max(failures - 1, 0), 4)
 }

@@ -1,4 +1,5 @@
-// The views as markup, without a browser: what is said when there is nothing, how little is drawn when there is much.
+// The views as markup, without a browser: what is said when there is nothing, how little is drawn
+// when there is much.
 
 import { resolve } from 'node:path'
 import { build } from 'esbuild'
@@ -7,7 +8,10 @@ import type { ClusterState } from '../../../src/web/page/state.ts'
 import { agent, cluster, framework, frameworkId, task } from '../canned.ts'
 import { VirtualWorld } from './virtual-world.ts'
 
-/** `html('#/agents', state)`: the view at this address. Built apart, as the page's files have types of a browser. */
+/**
+ * `html('#/agents', state)`: the view at this address. Built apart, as the page's files have types
+ * of a browser.
+ */
 async function renderer(): Promise<(hash: string, state: ClusterState) => string> {
   const built = await build({
     stdin: {
@@ -61,6 +65,10 @@ t.test('an empty cluster says what to do next', async t => {
   )
   t.match(text(html('#/offers', empty)), /No offers: there are no agents/)
   const idle = cluster({ slaves: [agent(0)] })
+  const restarted = cluster({ recovered_slaves: [{ id: 'S0', hostname: 'node-0' }] })
+  t.match(text(html('#/', restarted)), /1 agent has not come back yet/)
+  t.notMatch(text(html('#/', restarted)), /No agents yet/)
+  t.match(text(html('#/agents', restarted)), /None is back yet/)
   t.match(text(html('#/', idle)), /All well 1 agent active.*Run something: mesos-execute/)
 })
 

@@ -1,6 +1,6 @@
 // Following a file through the master: never a byte twice, never one missed, whatever the text.
 
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import t from 'tap'
 import {
   keptBytes,

@@ -1,0 +1,186 @@
+// How an agent finds its master and stays with it: it asks until it is answered, answers pings, and starts over when
+// the master falls silent, goes away, or says that it does not know the agent.
+
+import type { Context } from '../actors/actor.ts'
+import type { Timer } from '../actors/clock.ts'
+import { type Address, addressOf, idOf, type Pid, pid } from '../actors/pid.ts'
+import type { Ref } from '../actors/protocol.ts'
+import { seconds } from '../base/duration.ts'
+import { onceAWhile } from '../base/log.ts'
+import {
+  MasterAgent,
+  type MasterConnection,
+  type RegisterAgent,
+  type ReregisterAgent,
+} from '../messages/agent-registration.ts'
+
+/** The longest pause between two attempts. */
+const MAX_RETRY_MS = seconds(15)
+/** A first attempt that found no master is repeated soon: at start the two are often started together. */
+const FIRST_RETRY_PART = 0.1
+/** A master that was reached may take this long to answer before it is complained of. */
+const PATIENCE_MS = seconds(5)
+/** Then it is complained of this often. */
+const COMPLAINT_MS = seconds(30)
+
+/** `DISCONNECTED`: asking. `RUNNING`: the master has us. `TERMINATING`: the agent ends, and asks no more. */
+export type RegistrationState = 'DISCONNECTED' | 'RUNNING' | 'TERMINATING'
+
+export interface RegistrationOptions {
+  readonly context: Context
+  readonly master: Address
+  /** `--registration_backoff_factor`. */
+  readonly backoffMs: number
+  /** What to say: `register` while the agent has no id. Made anew for each attempt. */
+  readonly request: () =>
+    | { readonly type: 'register'; readonly body: RegisterAgent }
+    | { readonly type: 'reregister'; readonly body: ReregisterAgent }
+  /** There is no master to talk to from now on. */
+  readonly disconnected: () => void
+}
+
+export class Registration {
+  state: RegistrationState = 'DISCONNECTED'
+  readonly #o: RegistrationOptions
+  /** Where the master is asked. */
+  readonly #asked: Pid
+  /** What the master calls itself, where that differs from how we were told to find it (`localhost`). */
+  #alias: Pid | undefined
+  #attempts = 0
+  #firstAttemptAtMs = 0
+  #retryMs = 0
+  #retry: Timer | undefined
+  #silence: Timer | undefined
+  #silenceMs = seconds(75)
+  #lastError: 'no answer' | 'no connection' = 'no answer'
+  readonly #complain: ReturnType<typeof onceAWhile>
+
+  constructor(options: RegistrationOptions) {
+    this.#o = options
+    this.#asked = pid('master', options.master)
+    this.#complain = onceAWhile(() => options.context.clock.now(), COMPLAINT_MS)
+  }
+
+  get connected(): boolean {
+    return this.state === 'RUNNING'
+  }
+
+  /** The master, to be told something. */
+  get master(): Ref<(typeof MasterAgent)['entries']> {
+    return this.#o.context.ref(MasterAgent, this.#asked)
+  }
+
+  get masterHost(): string {
+    return this.#o.master.slice(0, this.#o.master.lastIndexOf(':'))
+  }
+
+  isMaster(from: Pid): boolean {
+    return from === this.#asked || from === this.#alias
+  }
+
+  /** Asks at once. */
+  begin(): void {
+    this.#retryMs = this.#o.backoffMs * FIRST_RETRY_PART
+    this.#attempt()
+  }
+
+  /**
+   * Whether an answer to our request is the master's. A master that listens under another name than the one we were
+   * given is believed if it has the same port: it answers what was sent to that port.
+   */
+  accepts(from: Pid): boolean {
+    if (this.isMaster(from)) return true
+    if (this.state !== 'DISCONNECTED' || this.#alias !== undefined || idOf(from) !== 'master') {
+      return false
+    }
+    if (port(addressOf(from)) !== port(this.#o.master)) return false
+    this.#o.context.log.info({ master: from, as: this.#o.master }, 'the master calls itself otherwise')
+    this.#alias = from
+    return true
+  }
+
+  /** The master has us. */
+  succeeded(connection: MasterConnection): void {
+    this.state = 'RUNNING'
+    this.#retry?.cancel()
+    this.#attempts = 0
+    this.#silenceMs = seconds(connection.total_ping_timeout_seconds)
+    this.#watch()
+  }
+
+  /** A ping of the master; `connected`: whether it counts us as registered. */
+  pinged(connected: boolean): void {
+    this.#watch()
+    if (!connected && this.state === 'RUNNING') this.lose('the master does not count this agent as registered')
+  }
+
+  /** A linked actor is gone or out of reach. */
+  exited(gone: Pid): void {
+    if (!this.isMaster(gone)) return
+    this.#lastError = 'no connection'
+    if (this.state === 'RUNNING') this.lose('the connection to the master is lost')
+  }
+
+  /** Starts over. */
+  lose(why: string): void {
+    if (this.state !== 'RUNNING') return
+    const { context, backoffMs, disconnected } = this.#o
+    context.log.warn({ master: this.#o.master, why }, 'disconnected from the master; registering again')
+    this.state = 'DISCONNECTED'
+    this.#alias = undefined
+    this.#silence?.cancel()
+    disconnected()
+    this.#retryMs = backoffMs * FIRST_RETRY_PART
+    // All agents lose a master at the same moment; they should not all be back at the same moment.
+    this.#retry?.cancel()
+    this.#retry = context.delay(this.#retryMs * context.random.next(), () => this.#attempt())
+  }
+
+  /** The agent ends. */
+  stop(): void {
+    this.state = 'TERMINATING'
+    this.#retry?.cancel()
+    this.#silence?.cancel()
+  }
+
+  #attempt(): void {
+    if (this.state !== 'DISCONNECTED') return
+    const { context } = this.#o
+    if (this.#attempts === 0) this.#firstAttemptAtMs = context.clock.now()
+    else this.#report()
+    this.#attempts++
+    this.#lastError = 'no answer'
+    context.link(this.#asked)
+    const request = this.#o.request()
+    if (request.type === 'register') this.master.tell('register_agent', request.body)
+    else this.master.tell('reregister_agent', request.body)
+    const pauseMs = this.#retryMs * (0.5 + context.random.next())
+    this.#retryMs = Math.min(this.#retryMs * 2, Math.max(MAX_RETRY_MS, this.#o.backoffMs))
+    this.#retry = context.delay(pauseMs, () => this.#attempt())
+  }
+
+  #report(): void {
+    const { context, master } = this.#o
+    const waitedMs = context.clock.now() - this.#firstAttemptAtMs
+    if (this.#lastError === 'no answer' && waitedMs < PATIENCE_MS) return
+    this.#complain(() =>
+      context.log.warn(
+        { master, attempts: this.#attempts, error: this.#lastError },
+        `master ${master} does not answer; still trying`,
+      ),
+    )
+  }
+
+  /** Pings come regularly; a longer silence means that the master lost us, or we it. */
+  #watch(): void {
+    this.#silence?.cancel()
+    if (this.state !== 'RUNNING') return
+    this.#silence = this.#o.context.delay(this.#silenceMs, () =>
+      this.lose(`no ping from the master for ${this.#silenceMs / 1000} s`),
+    )
+  }
+}
+
+function port(address: Address): string {
+  return address.slice(address.lastIndexOf(':') + 1)
+}

@@ -1,0 +1,221 @@
+// The way of a status update through the agent: from an executor, or from the agent itself, into the task's record,
+// to the one that keeps it until it is acknowledged, and back to the executor.
+
+import type { Context } from '../actors/actor.ts'
+import { uuidToBase64 } from '../base/base64.ts'
+import type { StatusUpdateAcknowledgement } from '../messages/agent-registration.ts'
+import { ExecutorEvents } from '../messages/executor-api.ts'
+import {
+  isTerminal,
+  type TaskState,
+  type TaskStatus,
+  type TaskStatusReason,
+} from '../messages/status.ts'
+import type { Task } from '../messages/task.ts'
+import type { AgentExecutor, AgentFramework, AgentState } from './agent-state.ts'
+import type { Registration } from './registration.ts'
+import { stateFor } from './refusals.ts'
+import type { AcknowledgeableUpdate } from './status-update-stream.ts'
+import { applyStatus, taskRecord } from './task-record.ts'
+import type { TaskStatusUpdateManager } from './task-status-update-manager.ts'
+
+/** A status that the agent gives a task itself. */
+export interface AgentVerdict {
+  /** TASK_DROPPED becomes TASK_LOST for a framework that is not partition-aware. */
+  readonly state: TaskState
+  readonly reason: TaskStatusReason
+  readonly message: string
+}
+
+export interface UpdatesOptions {
+  readonly context: Context
+  readonly state: AgentState
+  readonly registration: Registration
+  readonly manager: TaskStatusUpdateManager
+  /** The address that tasks are reached at. */
+  readonly ip: string
+  /** The last of an executor's updates was acknowledged, or a refused task's: there may be something to clear away. */
+  readonly settled: (framework: AgentFramework, executor: AgentExecutor | undefined) => void
+}
+
+export class Updates {
+  readonly #o: UpdatesOptions
+
+  constructor(options: UpdatesOptions) {
+    this.#o = options
+  }
+
+  /** An update that an executor sent and that is well-formed. The executor is told when it is kept. */
+  fromExecutor(executor: AgentExecutor, given: TaskStatus & { readonly uuid: string }): Promise<void> {
+    const status: TaskStatus = {
+      ...given,
+      executor_id: given.executor_id ?? executor.info.executor_id,
+      container_status: this.#containerStatus(executor, given),
+    }
+    return this.#take(executor.framework, executor, status, given.uuid)
+  }
+
+  /** An update of the agent's own, about a task of an executor. */
+  fromAgent(executor: AgentExecutor, taskId: string, verdict: AgentVerdict): Promise<void> {
+    const status = this.#verdict(executor.framework, taskId, verdict, executor)
+    return this.#take(executor.framework, executor, status, status.uuid)
+  }
+
+  /** An update about a task that no executor has. Its framework is kept until it is acknowledged. */
+  refuse(framework: AgentFramework, taskId: string, verdict: AgentVerdict): Promise<void> {
+    const status = this.#verdict(framework, taskId, verdict, undefined)
+    framework.refused.add(taskId)
+    this.#o.context.log.warn(
+      { framework: framework.id, task: taskId, state: status.state, reason: verdict.reason },
+      `task refused: ${verdict.message}`,
+    )
+    return this.#take(framework, undefined, status, status.uuid)
+  }
+
+  /** An update about a task of a framework that this agent does not know. */
+  async disown(frameworkId: string, taskId: string, verdict: AgentVerdict): Promise<void> {
+    const { context, manager, state } = this.#o
+    const status = this.#verdict(state.framework(frameworkId), taskId, verdict, undefined)
+    await context.resume(manager.update(this.#message(frameworkId, undefined, status, status.uuid)))
+  }
+
+  /** The manager's wish: this update goes to the master now. */
+  forward(update: AcknowledgeableUpdate): void {
+    const { registration, state } = this.#o
+    if (!registration.connected) return
+    const frameworkId = update.framework_id.value
+    const taskId = update.status.task_id.value
+    const task = findTask(state.executorOf(frameworkId, taskId), taskId)
+    let latest: TaskState = update.status.state
+    if (task) {
+      latest = task.state
+      task.status_update_state = update.status.state
+      task.status_update_uuid = update.uuid
+    }
+    registration.master.tell('status_update', { update: { ...update, latest_state: latest } })
+  }
+
+  /** The scheduler has an update. */
+  async acknowledged(message: StatusUpdateAcknowledgement): Promise<void> {
+    const { context, manager, state } = this.#o
+    const frameworkId = message.framework_id.value
+    const taskId = message.task_id.value
+    const result = await context.resume(manager.acknowledge(frameworkId, taskId, message.uuid))
+    if (result === 'unknown' || result === 'unexpected') {
+      context.log.debug({ framework: frameworkId, task: taskId, result }, 'acknowledgement ignored')
+      return
+    }
+    if (result !== 'closed') return
+    const framework = state.framework(frameworkId)
+    if (!framework) return
+    const executor = state.executorOf(frameworkId, taskId)
+    const task = executor?.terminated.get(taskId)
+    if (executor && task) {
+      executor.terminated.delete(taskId)
+      executor.completed.push(task)
+    } else framework.refused.delete(taskId)
+    this.#o.settled(framework, executor)
+  }
+
+  async #take(
+    framework: AgentFramework,
+    executor: AgentExecutor | undefined,
+    status: TaskStatus,
+    uuid: string,
+  ): Promise<void> {
+    const { context, manager, state } = this.#o
+    const taskId = status.task_id.value
+    const complete: TaskStatus = {
+      ...status,
+      timestamp: status.timestamp ?? context.clock.now() / 1000,
+      uuid,
+      ...(state.info.id && { agent_id: state.info.id }),
+    }
+    if (executor) this.#record(executor, complete)
+    const { message, reason } = complete
+    context.log.info(
+      { framework: framework.id, task: taskId, ...(reason && { reason }), ...(message && { message }) },
+      complete.state,
+    )
+    const update = this.#message(framework.id, executor, complete, uuid)
+    await context.resume(manager.update(update))
+    if (executor?.pid === undefined || complete.source !== 'SOURCE_EXECUTOR') return
+    context.ref(ExecutorEvents, executor.pid).tell('event', {
+      type: 'ACKNOWLEDGED',
+      acknowledged: { task_id: complete.task_id, uuid },
+    })
+  }
+
+  /** Enters the status into the executor's books. */
+  #record(executor: AgentExecutor, status: TaskStatus): void {
+    const taskId = status.task_id.value
+    const queued = executor.queued.get(taskId)
+    if (queued) {
+      // Ended before it was given to its executor: it has no record yet.
+      executor.queued.delete(taskId)
+      executor.tasks.set(taskId, taskRecord(queued, executor.framework.info))
+    }
+    const task = executor.tasks.get(taskId)
+    if (!task) return
+    applyStatus(task, status)
+    if (!isTerminal(task.state)) return
+    executor.tasks.delete(taskId)
+    executor.terminated.set(taskId, task)
+  }
+
+  #message(
+    frameworkId: string,
+    executor: AgentExecutor | undefined,
+    status: TaskStatus,
+    uuid: string,
+  ): AcknowledgeableUpdate {
+    const { state } = this.#o
+    return {
+      framework_id: { value: frameworkId },
+      ...(executor && { executor_id: executor.info.executor_id }),
+      agent_id: state.info.id ?? { value: '' },
+      status,
+      timestamp: status.timestamp ?? 0,
+      uuid,
+    }
+  }
+
+  #verdict(
+    framework: AgentFramework | undefined,
+    taskId: string,
+    { state, reason, message }: AgentVerdict,
+    executor: AgentExecutor | undefined,
+  ): TaskStatus & { readonly uuid: string } {
+    const { context } = this.#o
+    return {
+      task_id: { value: taskId },
+      // Of an unknown framework we cannot know what it understands; TASK_LOST every framework does.
+      state: framework ? stateFor(state, framework.info) : stateFor(state, undefined),
+      message,
+      source: 'SOURCE_AGENT',
+      reason,
+      ...(executor && { executor_id: executor.info.executor_id }),
+      ...(this.#o.state.info.id && { agent_id: this.#o.state.info.id }),
+      timestamp: context.clock.now() / 1000,
+      uuid: uuidToBase64(context.random.uuid()),
+    }
+  }
+
+  /** What the executor did not say about its container. */
+  #containerStatus(executor: AgentExecutor, given: TaskStatus): TaskStatus['container_status'] {
+    const known = given.container_status
+    const pid = known?.executor_pid ?? executor.process?.pid
+    return {
+      container_id: known?.container_id ?? { value: executor.containerId },
+      network_infos: known?.network_infos ?? [
+        { ip_addresses: [{ protocol: 'IPv4', ip_address: this.#o.ip }] },
+      ],
+      ...(known?.cgroup_info && { cgroup_info: known.cgroup_info }),
+      ...(pid !== undefined && { executor_pid: pid }),
+    }
+  }
+}
+
+function findTask(executor: AgentExecutor | undefined, taskId: string): Task | undefined {
+  return executor?.tasks.get(taskId) ?? executor?.terminated.get(taskId)
+}

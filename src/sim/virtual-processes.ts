@@ -1,0 +1,158 @@
+// Simulated processes: programs are scripts with a duration, an exit status and some output, run by a virtual clock.
+
+import type { Clock, Timer } from '../actors/clock.ts'
+import type { KillSignal, LaunchedProcess, LaunchSpec, Processes } from '../agent/processes.ts'
+import { endedBySignal, exitedWith } from '../agent/wait-status.ts'
+
+const SIGTERM = 15
+const SIGKILL = 9
+const NOT_FOUND_STATUS = 127
+
+/** What a simulated program does. */
+export interface VirtualProgram {
+  /** Absent: it runs until it is killed. */
+  readonly durationMs?: number
+  /** Exit code at its end; default 0. */
+  readonly exitCode?: number
+  readonly stdout?: string
+  readonly stderr?: string
+  /** It goes on when asked to end; only SIGKILL ends it. */
+  readonly ignoresSigterm?: boolean
+  /** Called at its start: an executor would connect to its agent here. */
+  readonly onStart?: (process: VirtualProcess) => void
+  /** Called at its end, however it came. */
+  readonly onEnd?: (waitStatus: number) => void
+}
+
+/** A simulated process, as tests see it. */
+export interface VirtualProcess extends LaunchedProcess {
+  readonly spec: LaunchSpec
+  readonly signals: readonly KillSignal[]
+  readonly isAlive: boolean
+  /** Ends it from outside, as `kill -9` of it (default) or its own exit would. */
+  end(waitStatus?: number): void
+}
+
+export interface VirtualProcessesOptions {
+  readonly clock: Pick<Clock, 'delay'>
+  /** Where output goes; absent: nowhere. */
+  readonly files?: { append(path: string, text: string): void }
+  /** What a command line does. Default: `shellProgram`. */
+  readonly program?: (spec: LaunchSpec) => VirtualProgram | undefined
+  /** From launch to the program's first instruction; default 0. */
+  readonly launchMs?: number
+}
+
+export class VirtualProcesses implements Processes {
+  readonly #options: VirtualProcessesOptions
+  readonly #alive = new Map<number, { end(waitStatus: number): void; term(): void; signals: KillSignal[] }>()
+  #nextPid = 1000
+  /** All that were ever launched, in order. */
+  readonly launched: VirtualProcess[] = []
+  /** When set, launching fails with it. */
+  failure: Error | undefined
+
+  constructor(options: VirtualProcessesOptions) {
+    this.#options = options
+  }
+
+  /** How many processes live. */
+  get alive(): number {
+    return this.#alive.size
+  }
+
+  /** The living process of a container. */
+  of(containerId: string): VirtualProcess | undefined {
+    return this.launched.find(p => p.spec.containerId === containerId && p.isAlive)
+  }
+
+  launch(spec: LaunchSpec): Promise<LaunchedProcess> {
+    const { launchMs = 0, clock } = this.#options
+    return new Promise((resolve, reject) => {
+      const start = (): void => {
+        if (this.failure) reject(this.failure)
+        else resolve(this.#start(spec))
+      }
+      if (launchMs === 0) start()
+      else clock.delay(launchMs, start)
+    })
+  }
+
+  killTree(pid: number, signal: KillSignal): void {
+    const process = this.#alive.get(pid)
+    if (!process) return
+    process.signals.push(signal)
+    if (signal === 'SIGKILL') process.end(endedBySignal(SIGKILL))
+    else process.term()
+  }
+
+  /** Everything dies, as when the machine or the agent with its guard does. */
+  killAll(): void {
+    for (const pid of [...this.#alive.keys()]) this.killTree(pid, 'SIGKILL')
+  }
+
+  #start(spec: LaunchSpec): VirtualProcess {
+    const { clock, files, program: find = shellProgram } = this.#options
+    const program = find(spec) ?? shellProgram(spec)
+    const pid = this.#nextPid++
+    const signals: KillSignal[] = []
+    let resolveExit!: (waitStatus: number) => void
+    const exited = new Promise<number>(resolve => (resolveExit = resolve))
+    let timer: Timer | undefined
+    const end = (waitStatus: number): void => {
+      if (!this.#alive.delete(pid)) return
+      timer?.cancel()
+      program.onEnd?.(waitStatus)
+      resolveExit(waitStatus)
+    }
+    const term = (): void => {
+      if (!program.ignoresSigterm) end(endedBySignal(SIGTERM))
+    }
+    this.#alive.set(pid, { end, term, signals })
+    files?.append(spec.stdoutPath, program.stdout ?? '')
+    files?.append(spec.stderrPath, program.stderr ?? '')
+    const { durationMs, exitCode = 0 } = program
+    if (durationMs !== undefined) timer = clock.delay(durationMs, () => end(exitedWith(exitCode)))
+    const alive = this.#alive
+    const process: VirtualProcess = {
+      spec,
+      pid,
+      exited,
+      signals,
+      get isAlive() {
+        return alive.has(pid)
+      },
+      end: (waitStatus = endedBySignal(SIGKILL)) => end(waitStatus),
+    }
+    this.launched.push(process)
+    program.onStart?.(process)
+    return process
+  }
+}
+
+/**
+ * A little of the shell: `sleep 2`, `exit 3`, `echo text`, `true`, `false`, joined by `;`. Whatever else there is, is
+ * not found (127).
+ */
+export function shellProgram({ argv }: LaunchSpec): VirtualProgram {
+  const script = argv[0] === '/bin/sh' && argv[1] === '-c' ? (argv[2] ?? '') : argv.join(' ')
+  let durationMs = 0
+  let stdout = ''
+  let stderr = ''
+  let exitCode = 0
+  for (const command of script.split(';').map(part => part.trim())) {
+    const [name = '', ...args] = command.split(/\s+/)
+    exitCode = 0
+    if (name === 'sleep') durationMs += Number(args[0]) * 1000
+    else if (name === 'echo') stdout += `${args.join(' ')}\n`
+    else if (name === 'false') exitCode = 1
+    else if (name === 'exit') {
+      exitCode = Number(args[0] ?? 0)
+      break
+    } else if (name !== 'true' && name !== '' && name !== ':') {
+      exitCode = NOT_FOUND_STATUS
+      stderr += `sh: 1: ${name}: not found\n`
+    }
+  }
+  return { durationMs, exitCode, stdout, stderr }
+}
