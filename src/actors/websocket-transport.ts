@@ -1,6 +1,8 @@
 // The real network: WebSocket messages (RFC 6455), on the port that also serves HTTP.
 // One of the few files that may touch the world.
 
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { HttpServer } from './http-server.ts'
 import type { Address } from './pid.ts'
@@ -11,13 +13,19 @@ const SUBPROTOCOL = 'mesos-ts.1'
 /** How long a closing handshake may take before the socket is dropped. */
 const CLOSE_LIMIT_MS = 500
 const DIAL_LIMIT_MS = 10_000
+/** Most that a stranger may send before its first message is whole, so that strangers cost no memory. */
+const MAX_GREETING_BYTES = 64 * 1024
+/** RFC 6455 allows 123 bytes of reason. */
+const MAX_REASON_BYTES = 123
+
+type Accept = (channel: Channel) => Omit<ChannelEvents, 'opened'>
 
 export class WebSocketTransport implements Transport {
   readonly #sockets = new Set<WebSocket>()
   readonly #maxMessageBytes: number
   readonly #server: WebSocketServer
   readonly #http: HttpServer | undefined
-  #accept: ((channel: Channel) => Omit<ChannelEvents, 'opened'>) | undefined
+  #accept: Accept | undefined
 
   /** Without `http` it only dials: such a process is reached over the connections that it opened. */
   constructor(options: { readonly maxMessageBytes: number; readonly http?: HttpServer }) {
@@ -25,65 +33,78 @@ export class WebSocketTransport implements Transport {
     this.#http = options.http
     this.#server = new WebSocketServer({
       noServer: true,
+      clientTracking: false,
       perMessageDeflate: false,
       maxPayload: options.maxMessageBytes,
-      handleProtocols: protocols => (protocols.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
+      handleProtocols: () => SUBPROTOCOL,
     })
     if (this.#http) {
-      this.#http.upgrade = (request, socket, head) => {
-        // A browser names the page that opens the socket; no page has any business here.
-        if (request.headers.origin !== undefined || !this.#accept) {
-          socket.end('HTTP/1.1 403 Forbidden\r\nconnection: close\r\n\r\n')
-          return
-        }
-        this.#server.handleUpgrade(request, socket, head, ws => {
-          const remote = `${request.socket.remoteAddress}:${request.socket.remotePort}`
-          const channel = new WebSocketChannel(ws, remote)
-          this.#wire(ws, this.#accept!(channel))
-        })
-      }
+      this.#http.upgrade = (request, socket, head) => this.#upgrade(request, socket, head)
     }
   }
 
-  onChannel(accept: (channel: Channel) => Omit<ChannelEvents, 'opened'>): void {
+  onChannel(accept: Accept): void {
     this.#accept = accept
   }
 
   dial(address: Address, events: ChannelEvents): void {
-    const ws = new WebSocket(`ws://${address}/`, SUBPROTOCOL, {
-      perMessageDeflate: false,
-      maxPayload: this.#maxMessageBytes,
-      handshakeTimeout: DIAL_LIMIT_MS,
-    })
+    let ws: WebSocket
+    try {
+      ws = new WebSocket(`ws://${address}/`, SUBPROTOCOL, {
+        perMessageDeflate: false,
+        maxPayload: this.#maxMessageBytes,
+        handshakeTimeout: DIAL_LIMIT_MS,
+      })
+    } catch {
+      // Such as 1.2.3.4.5:80, which is neither a name nor an address.
+      setImmediate(() => events.closed(`${address} cannot be the address of a process`))
+      return
+    }
     ws.once('open', () => events.opened(new WebSocketChannel(ws, address)))
     this.#wire(ws, events)
   }
 
   async close(): Promise<void> {
-    for (const ws of this.#sockets) ws.close(1001, 'shutting down')
-    if (this.#sockets.size > 0) {
-      await new Promise<void>(resolve => {
-        const limit = setTimeout(resolve, CLOSE_LIMIT_MS)
-        for (const ws of this.#sockets) {
-          ws.once('close', () => {
-            if (this.#sockets.size > 0) return
-            clearTimeout(limit)
-            resolve()
-          })
-        }
-      })
-    }
+    this.#accept = undefined
+    const open = [...this.#sockets]
+    const closed = open.map(ws => new Promise<void>(resolve => ws.once('close', () => resolve())))
+    let limit: NodeJS.Timeout | undefined
+    for (const ws of open) ws.close(1001, 'shutting down')
+    await Promise.race([
+      Promise.all(closed),
+      new Promise(resolve => {
+        limit = setTimeout(resolve, CLOSE_LIMIT_MS)
+      }),
+    ])
+    clearTimeout(limit)
     for (const ws of this.#sockets) ws.terminate()
     await this.#http?.close()
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const accept = this.#accept
+    // A browser names the page that opens the socket; no page has any business here.
+    if (request.headers.origin !== undefined || !accept) return refuse(socket, '403 Forbidden')
+    const offered = request.headers['sec-websocket-protocol']?.split(',').map(name => name.trim())
+    if (!offered?.includes(SUBPROTOCOL)) return refuse(socket, '400 Bad Request')
+    this.#server.handleUpgrade(request, socket, head, ws => {
+      limitGreeting(ws, socket)
+      const remote = `${request.socket.remoteAddress}:${request.socket.remotePort}`
+      this.#wire(ws, accept(new WebSocketChannel(ws, remote)))
+    })
   }
 
   #wire(ws: WebSocket, events: Omit<ChannelEvents, 'opened'>): void {
     this.#sockets.add(ws)
     let failure: string | undefined
     ws.on('error', error => {
-      failure = error.message
+      failure ??= error.message
     })
-    ws.on('message', data => events.message(data as Buffer))
+    ws.on('message', (data, isBinary) => {
+      if (isBinary) return events.message(data as Buffer)
+      failure ??= 'a text message'
+      ws.close(1003, 'binary messages only')
+    })
     ws.on('close', (code, reason) => {
       this.#sockets.delete(ws)
       events.closed(failure ?? (reason.length > 0 ? reason.toString() : `closed with code ${code}`))
@@ -108,9 +129,33 @@ class WebSocketChannel implements Channel {
     if (this.#ws.readyState === WebSocket.OPEN) this.#ws.send(bytes)
   }
 
+  pause(paused: boolean): void {
+    if (paused) this.#ws.pause()
+    else this.#ws.resume()
+  }
+
   close(reason: string): void {
-    this.#ws.close(1000, reason.slice(0, 100))
+    if (this.#ws.readyState === WebSocket.CLOSED) return
+    // A paused socket would not read the other side's consent to the end.
+    this.#ws.resume()
+    this.#ws.close(1000, reason.replaceAll(/[^ -~]/g, '?').slice(0, MAX_REASON_BYTES))
     const limit = setTimeout(() => this.#ws.terminate(), CLOSE_LIMIT_MS)
     this.#ws.once('close', () => clearTimeout(limit))
   }
+}
+
+function limitGreeting(ws: WebSocket, socket: Duplex): void {
+  let received = 0
+  const count = (chunk: Buffer): void => {
+    received += chunk.length
+    if (received > MAX_GREETING_BYTES) ws.terminate()
+  }
+  socket.on('data', count)
+  ws.once('message', () => socket.off('data', count))
+}
+
+function refuse(socket: Duplex, status: string): void {
+  // Without it a client that has gone already would end this process.
+  socket.on('error', () => {})
+  socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
 }

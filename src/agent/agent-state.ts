@@ -6,8 +6,9 @@ import type { Pid } from '../actors/pid.ts'
 import { BoundedRing } from '../base/bounded-ring.ts'
 import type { AgentInfo } from '../messages/agent.ts'
 import type { FrameworkInfo } from '../messages/framework.ts'
+import type { TaskID } from '../messages/ids.ts'
 import type { TaskStatusReason } from '../messages/status.ts'
-import type { ExecutorInfo, Task, TaskInfo } from '../messages/task.ts'
+import type { ExecutorInfo, KillPolicy, Task, TaskInfo } from '../messages/task.ts'
 import type { LaunchedProcess } from './processes.ts'
 
 /** Numbers of Mesos. */
@@ -29,6 +30,12 @@ export interface PendingTermination {
   readonly message: string
 }
 
+/** As in the event KILL. */
+export interface TaskKill {
+  readonly task_id: TaskID
+  readonly kill_policy?: KillPolicy | undefined
+}
+
 export interface AgentExecutor {
   readonly id: string
   readonly info: ExecutorInfo
@@ -43,12 +50,16 @@ export interface AgentExecutor {
   pid: Pid | undefined
   /** Of a custom executor, once started. */
   process: LaunchedProcess | undefined
+  /** Its wait(2) status, when the process has ended but its last messages may still be on their way. */
+  waitStatus: number | undefined
   /** Not given to the executor yet, in order of their launch. */
   readonly queued: Map<string, TaskInfo>
   readonly tasks: Map<string, Task>
   /** Ended, but the scheduler has not acknowledged that. */
   readonly terminated: Map<string, Task>
   readonly completed: BoundedRing<Task>
+  /** To be told to it when it is connected again. */
+  readonly kills: TaskKill[]
   /** Whether it ever was given a task. */
   wasUsed: boolean
   /** Runs while it has to register, resubscribe or end. */

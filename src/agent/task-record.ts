@@ -44,8 +44,12 @@ export function applyStatus(task: Task, status: TaskStatus): boolean {
 /** Most characters of a command that the name of its executor shows. */
 const SHOWN_COMMAND_LENGTH = 15
 
+/** An executor may take this much longer to end than its command: it has to report the end. */
+const REPORT_MS = 2_000
+
 /** The executor that the agent makes for a task without one. Its name is Mesos' and shows in lists. */
 export function commandExecutorInfo(task: TaskInfo, framework: FrameworkInfo): ExecutorInfo {
+  const grace = task.kill_policy?.grace_period
   return {
     executor_id: { value: task.task_id.value },
     ...(framework.id && { framework_id: framework.id }),
@@ -55,6 +59,7 @@ export function commandExecutorInfo(task: TaskInfo, framework: FrameworkInfo): E
     ...(task.command && { command: task.command }),
     ...(task.labels && { labels: task.labels }),
     ...(task.discovery && { discovery: task.discovery }),
+    ...(grace && { shutdown_grace_period: { nanoseconds: grace.nanoseconds + REPORT_MS * 1e6 } }),
   }
 }
 

@@ -17,7 +17,7 @@ import type { Registration } from './registration.ts'
 import { stateFor } from './refusals.ts'
 import type { AcknowledgeableUpdate } from './status-update-stream.ts'
 import { applyStatus, taskRecord } from './task-record.ts'
-import type { TaskStatusUpdateManager } from './task-status-update-manager.ts'
+import type { TaskStatusUpdateManager, UpdateResult } from './task-status-update-manager.ts'
 
 /** A status that the agent gives a task itself. */
 export interface AgentVerdict {
@@ -46,30 +46,37 @@ export class Updates {
   }
 
   /** An update that an executor sent and that is well-formed. The executor is told when it is kept. */
-  fromExecutor(executor: AgentExecutor, given: TaskStatus & { readonly uuid: string }): Promise<void> {
+  async fromExecutor(
+    executor: AgentExecutor,
+    given: TaskStatus & { readonly uuid: string },
+  ): Promise<void> {
     const status: TaskStatus = {
       ...given,
       executor_id: given.executor_id ?? executor.info.executor_id,
       container_status: this.#containerStatus(executor, given),
     }
-    return this.#take(executor.framework, executor, status, given.uuid)
+    await this.#take(executor.framework, executor, status, given.uuid)
   }
 
   /** An update of the agent's own, about a task of an executor. */
-  fromAgent(executor: AgentExecutor, taskId: string, verdict: AgentVerdict): Promise<void> {
+  async fromAgent(executor: AgentExecutor, taskId: string, verdict: AgentVerdict): Promise<void> {
     const status = this.#verdict(executor.framework, taskId, verdict, executor)
-    return this.#take(executor.framework, executor, status, status.uuid)
+    await this.#take(executor.framework, executor, status, status.uuid)
   }
 
   /** An update about a task that no executor has. Its framework is kept until it is acknowledged. */
-  refuse(framework: AgentFramework, taskId: string, verdict: AgentVerdict): Promise<void> {
+  async refuse(framework: AgentFramework, taskId: string, verdict: AgentVerdict): Promise<void> {
     const status = this.#verdict(framework, taskId, verdict, undefined)
     framework.refused.add(taskId)
     this.#o.context.log.warn(
       { framework: framework.id, task: taskId, state: status.state, reason: verdict.reason },
       `task refused: ${verdict.message}`,
     )
-    return this.#take(framework, undefined, status, status.uuid)
+    const result = await this.#take(framework, undefined, status, status.uuid)
+    if (result === 'kept') return
+    // The task has a stream that ended already: nothing will be acknowledged.
+    framework.refused.delete(taskId)
+    this.#o.settled(framework, undefined)
   }
 
   /** An update about a task of a framework that this agent does not know. */
@@ -122,7 +129,7 @@ export class Updates {
     executor: AgentExecutor | undefined,
     status: TaskStatus,
     uuid: string,
-  ): Promise<void> {
+  ): Promise<UpdateResult> {
     const { context, manager, state } = this.#o
     const taskId = status.task_id.value
     const complete: TaskStatus = {
@@ -137,13 +144,19 @@ export class Updates {
       { framework: framework.id, task: taskId, ...(reason && { reason }), ...(message && { message }) },
       complete.state,
     )
-    const update = this.#message(framework.id, executor, complete, uuid)
-    await context.resume(manager.update(update))
-    if (executor?.pid === undefined || complete.source !== 'SOURCE_EXECUTOR') return
+    // Nobody waits for what becomes of a framework's tasks when it is gone.
+    const result =
+      framework.state === 'TERMINATING'
+        ? 'ignored'
+        : await context.resume(
+            manager.update(this.#message(framework.id, executor, complete, uuid)),
+          )
+    if (executor?.pid === undefined || complete.source !== 'SOURCE_EXECUTOR') return result
     context.ref(ExecutorEvents, executor.pid).tell('event', {
       type: 'ACKNOWLEDGED',
       acknowledged: { task_id: complete.task_id, uuid },
     })
+    return result
   }
 
   /** Enters the status into the executor's books. */

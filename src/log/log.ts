@@ -181,6 +181,9 @@ export class Log extends Actor {
           this.log.info({ position: election.position }, 'the coordinator is elected')
           return { term: coordinator.term, position: election.position }
         case 'lost':
+          // Rivals that try again at once keep taking it from each other.
+          await backOff(this.#host!)
+          return NOT_ELECTED
         case 'demoted':
           return NOT_ELECTED
         case 'no quorum': {

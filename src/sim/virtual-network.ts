@@ -4,7 +4,7 @@
 // the connection up by then. A killed process resets its connections, which the others hear of if the link lets them.
 
 import { decode } from '../actors/codec.ts'
-import { checkFrames, FRAME } from '../actors/frames.ts'
+import { checkMessage, FRAME } from '../actors/frames.ts'
 import type { Address } from '../actors/pid.ts'
 import type { Channel, ChannelEvents, Transport } from '../actors/transport.ts'
 import type { Random } from '../base/random.ts'
@@ -34,21 +34,25 @@ export interface DropRule {
 
 type Accept = (channel: Channel) => Omit<ChannelEvents, 'opened'>
 
-/** One direction of a connection. */
+/** One end of a connection, and the direction in which it sends. */
 class Side implements Channel {
   readonly local: Address
   readonly remote: Address
+  readonly dialled: boolean
   readonly #network: VirtualNetwork
   events: Omit<ChannelEvents, 'opened'> | undefined
   other!: Side
   closed = false
-  /** No message may overtake one that was sent before it. */
-  #lastDeliveryMs = 0
-  #waiting: (() => void)[] = []
+  /** What was sent and has not arrived, in order. */
+  #sent: (() => void)[] = []
+  /** Arrivals that are due. Fewer than what was sent, if the link is cut: the rest waits for it to be whole. */
+  #arrivals = 0
+  #lastArrivalMs = 0
 
-  constructor(network: VirtualNetwork, local: Address, remote: Address) {
+  constructor(network: VirtualNetwork, local: Address, remote: Address, dialled: boolean) {
     this.#network = network
     this.local = local
+    this.dialled = dialled
     this.remote = remote
   }
 
@@ -60,6 +64,9 @@ class Side implements Channel {
     if (this.closed || this.#network.drops(this, bytes)) return
     this.#deliver(() => this.other.receive(bytes))
   }
+
+  /** A simulated process has memory enough for its backlog. */
+  pause(): void {}
 
   close(reason: string): void {
     if (this.closed) return
@@ -75,26 +82,30 @@ class Side implements Channel {
   end(reason: string): void {
     if (this.closed) return
     this.closed = true
+    this.#network.forget(this)
     this.events?.closed(reason)
   }
 
-  /** The link is whole again: what waited goes on its way. */
+  /** The link may be whole again: what waited goes on its way. */
   release(): void {
-    const waiting = this.#waiting
-    this.#waiting = []
-    for (const run of waiting) this.#deliver(run)
+    if (this.#network.isCut(this.local, this.remote)) return
+    while (this.#arrivals < this.#sent.length) this.#schedule()
   }
 
   #deliver(run: () => void): void {
-    if (this.#network.isCut(this.local, this.remote)) {
-      this.#waiting.push(run)
-      return
-    }
-    const at = Math.max(this.#lastDeliveryMs, this.#network.arrival())
-    this.#lastDeliveryMs = at
-    this.#network.at(at, () => {
-      if (this.#network.isCut(this.local, this.remote)) this.#waiting.push(run)
-      else run()
+    this.#sent.push(run)
+    if (!this.#network.isCut(this.local, this.remote)) this.#schedule()
+  }
+
+  /** An arrival takes what was sent first, so that nothing overtakes what still waits. */
+  #schedule(): void {
+    this.#arrivals++
+    this.#lastArrivalMs = Math.max(this.#lastArrivalMs, this.#network.arrival())
+    this.#network.at(this.#lastArrivalMs, () => {
+      this.#arrivals--
+      if (this.#network.isCut(this.local, this.remote)) return
+      this.#sent.shift()!()
+      if (this.closed && this.#sent.length === 0) this.#network.forget(this)
     })
   }
 }
@@ -102,6 +113,8 @@ class Side implements Channel {
 export class VirtualNetwork {
   readonly #o: NetworkOptions
   readonly #listeners = new Map<Address, Accept>()
+  readonly #aliases = new Map<Address, Address>()
+  /** Ends of connections that are open, or from which something is still on its way. */
   readonly #sides = new Set<Side>()
   readonly #cut = new Set<string>()
   readonly #rules = new Set<{ matches: (passing: Passing) => boolean; count: number }>()
@@ -113,7 +126,7 @@ export class VirtualNetwork {
   /** The network as the process at `address` has it. */
   transport(address: Address): Transport {
     return {
-      dial: (to, events) => this.#dial(address, to, events),
+      dial: (to, events) => this.#dial(address, this.#aliases.get(to) ?? to, events),
       onChannel: accept => {
         if (!address.endsWith(':0')) this.#listeners.set(address, accept)
       },
@@ -124,12 +137,18 @@ export class VirtualNetwork {
     }
   }
 
+  /** Makes the process at `address` answer to another name as well, as `localhost:5050` and `127.0.0.1:5050` are one. */
+  alias(name: Address, address: Address): void {
+    this.#aliases.set(name, address)
+  }
+
   /** The process at `address` died: its connections are reset, and nobody listens there any more. */
   kill(address: Address): void {
     this.#listeners.delete(address)
     for (const side of this.#of(address)) {
       side.events = undefined
       side.close('connection reset by peer')
+      // Nobody is left to send the reset a second time, if it meets a cut link.
       this.#sides.delete(side)
     }
   }
@@ -168,11 +187,12 @@ export class VirtualNetwork {
 
   /** Connections with an end that has not closed. */
   get connections(): number {
-    return [...this.#sides].filter(side => !side.closed).length / 2
+    const open = [...this.#sides].filter(side => !side.closed)
+    return open.filter(side => side.dialled || !this.#sides.has(side.other) || side.other.closed).length
   }
 
   isCut(from: Address, to: Address): boolean {
-    return this.#cut.has(`${from}>${to}`)
+    return this.#cut.size > 0 && this.#cut.has(`${from}>${to}`)
   }
 
   arrival(): number {
@@ -188,10 +208,14 @@ export class VirtualNetwork {
     this.#o.clock.soon(run)
   }
 
+  forget(side: Side): void {
+    this.#sides.delete(side)
+  }
+
   /** Whether a rule wants any frame of this message lost; the whole message goes then, as a datagram would. */
   drops(side: Side, bytes: Uint8Array): boolean {
     if (this.#rules.size === 0) return false
-    for (const frame of checkFrames(decode(bytes))) {
+    for (const frame of checkMessage(decode(bytes)).valid) {
       const named = frame[0] === FRAME.tell || frame[0] === FRAME.ask
       const passing: Passing = {
         from: side.local,
@@ -213,26 +237,25 @@ export class VirtualNetwork {
   }
 
   #dial(from: Address, to: Address, events: ChannelEvents): void {
-    const near = new Side(this, from, to)
-    const far = new Side(this, to, from)
+    const near = new Side(this, from, to, true)
+    const far = new Side(this, to, from, false)
     near.other = far
     far.other = near
     near.events = events
     this.#sides.add(near)
     this.at(this.arrival(), () => {
-      // A dial into a cut link gets no answer at all; the dialler's own limit ends it.
-      if (this.isCut(from, to) || this.isCut(to, from) || near.closed) return
+      if (near.closed) return
       const accept = this.#listeners.get(to)
-      if (!accept) {
-        near.closed = true
-        this.#sides.delete(near)
-        return events.closed(`connect ECONNREFUSED ${to}`)
+      // A dial into a cut link gets no answer at all; the dialler's own limit ends it.
+      if (this.isCut(from, to) || this.isCut(to, from)) this.#sides.delete(near)
+      else if (!accept) near.end(`connect ECONNREFUSED ${to}`)
+      else {
+        this.#sides.add(far)
+        far.events = accept(far)
+        this.at(this.arrival(), () => {
+          if (!near.closed) events.opened(near)
+        })
       }
-      this.#sides.add(far)
-      far.events = accept(far)
-      this.at(this.arrival(), () => {
-        if (!near.closed) events.opened(near)
-      })
     })
   }
 }

@@ -4,7 +4,7 @@ import type { Address } from '../actors/pid.ts'
 import { Runtime } from '../actors/runtime.ts'
 import type { Logger } from '../base/log.ts'
 import { SeededRandom } from '../base/random.ts'
-import { VirtualClock } from './virtual-clock.ts'
+import { type ProcessClock, VirtualClock } from './virtual-clock.ts'
 import { VirtualNetwork } from './virtual-network.ts'
 
 export interface WorldOptions {
@@ -16,7 +16,8 @@ export interface WorldOptions {
 
 interface Host {
   readonly runtime: Runtime
-  alive: boolean
+  readonly clock: ProcessClock
+  state: 'alive' | 'stopped' | 'crashed'
 }
 
 export class World {
@@ -43,12 +44,13 @@ export class World {
 
   /** Starts a process at `address`; port 0 for one that does not listen. After a crash the address is free again. */
   start(address: Address): Runtime {
-    const existing = this.#hosts.get(address)
-    if (existing?.alive) throw new Error(`a process at ${address} is running already`)
-    const host: Host = { alive: true, runtime: undefined as never }
+    if (this.#hosts.get(address)?.state === 'alive') {
+      throw new Error(`a process at ${address} is running already`)
+    }
+    const clock = this.clock.fork()
     const runtime = new Runtime({
       address,
-      clock: this.clock.fork(() => host.alive),
+      clock,
       random: new SeededRandom([
         this.random.integer(0x1_0000_0000),
         this.random.integer(0x1_0000_0000),
@@ -61,16 +63,16 @@ export class World {
         this.crash(address)
       },
     })
-    Object.assign(host, { runtime })
-    this.#hosts.set(address, host)
+    this.#hosts.set(address, { state: 'alive', runtime, clock })
     return runtime
   }
 
   /** The process dies at once, as by SIGKILL. */
   crash(address: Address): void {
     const host = this.#hosts.get(address)
-    if (!host?.alive) return
-    host.alive = false
+    if (host?.state !== 'alive') return
+    host.state = 'crashed'
+    host.clock.stop()
     this.network.kill(address)
   }
 
@@ -87,19 +89,38 @@ export class World {
     const end = this.clock.now() + limitMs
     await this.settle()
     while (!reached()) {
-      if (this.clock.now() >= end)
+      if (this.clock.now() >= end) {
         throw new Error(`not within ${limitMs} virtual ms: ${what} (seed ${this.seed})`)
+      }
       await this.advance(10)
     }
   }
 
-  /** Ends all processes in order. */
+  /** Ends all processes, as they end on SIGTERM: in order, each with all that it started. */
   async stop(): Promise<void> {
     for (const host of this.#hosts.values()) {
-      if (!host.alive) continue
+      if (host.state !== 'alive') continue
       const done = host.runtime.shutdown()
       await this.advance(1_000)
       await done
+      host.state = 'stopped'
     }
+  }
+
+  /**
+   * What is still there and should not be once all have stopped: one line for each process with living actors or
+   * timers, and one for open connections. For a test's end: `t.strictSame(world.leftovers(), [])`.
+   */
+  leftovers(): string[] {
+    const lines: string[] = []
+    for (const [address, { runtime, clock, state }] of this.#hosts) {
+      if (runtime.actors.length > 0 && state !== 'crashed') {
+        lines.push(`${address}: actors ${runtime.actors.join(', ')}`)
+      }
+      if (clock.pending > 0) lines.push(`${address}: ${clock.pending} timers`)
+    }
+    const { connections } = this.network
+    if (connections > 0) lines.push(`${connections} connections`)
+    return lines
   }
 }

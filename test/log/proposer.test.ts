@@ -96,7 +96,7 @@ t.test('fill: learn what is chosen, repeat what may be, retry above what is in t
   t.same(fillStep({ type: 'ignored' }, 9), { type: 'retry', above: 9 })
 })
 
-t.test('a collector agrees with looking at all answers at once', async t => {
+t.test('a collector agrees with looking at all answers at once', async () => {
   const response = fc.oneof(
     fc.constant(undefined),
     fc.constant<PromiseResponse>(ignored),

@@ -1,0 +1,2 @@
+import type { Experiment } from './harness.ts'
+export const experiments: readonly Experiment[] = []

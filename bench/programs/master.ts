@@ -1,0 +1,65 @@
+// The real master with a registry in a file log, and a sampler of its own CPU time.
+
+import { Session } from 'node:inspector/promises'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { systemRuntime } from '../../src/actors/system-runtime.ts'
+import { parseFlags } from '../../src/base/flags.ts'
+import { createLogger } from '../../src/base/logger.ts'
+import { FileStorage, Log } from '../../src/log/log.ts'
+import { masterConfig, masterFlags } from '../../src/master/flags.ts'
+import { startMaster } from '../../src/master/start.ts'
+import { type Breakdown, breakdown } from '../profile.ts'
+import { serveCommands } from '../program.ts'
+
+const SAMPLE_MICROSECONDS = 250
+
+let session: Session | undefined
+
+const commands = serveCommands({
+  /** Starts to lead; resolves to the address. */
+  async start({ workDir }: { workDir: string }): Promise<string> {
+    const parsed = parseFlags(masterFlags, {
+      argv: [`--work_dir=${workDir}`, '--ip=127.0.0.1', '--port=0'],
+      env: {},
+      readFile: path => path,
+    })
+    if (!parsed.ok) throw new Error(parsed.errors.join('\n'))
+    const runtime = await systemRuntime({
+      log: createLogger({ level: 'warn', format: 'text', name: 'master' }),
+      listen: { ip: '127.0.0.1', port: 0 },
+      fatal: (_, error) => {
+        throw error
+      },
+    })
+    const storage = new FileStorage({ directory: join(workDir, 'replicated_log') })
+    const log = await Log.open({ storage, quorum: 1 })
+    startMaster(runtime, { config: masterConfig(parsed.values), hostname: '127.0.0.1', log })
+    return runtime.address
+  },
+
+  /** CPU time used so far, user and system. */
+  cpuMs(): number {
+    const { user, system } = process.cpuUsage()
+    return (user + system) / 1_000
+  },
+
+  async startProfile(): Promise<void> {
+    session = new Session()
+    session.connect()
+    await session.post('Profiler.enable')
+    await session.post('Profiler.setSamplingInterval', { interval: SAMPLE_MICROSECONDS })
+    await session.post('Profiler.start')
+  },
+
+  /** `file`: where to write the profile as Chrome's developer tools read it. */
+  async stopProfile({ file }: { file: string | undefined }): Promise<Breakdown> {
+    if (!session) throw new Error('no profile is being taken')
+    const { profile } = await session.post('Profiler.stop')
+    session.disconnect()
+    if (file !== undefined) writeFileSync(file, JSON.stringify(profile))
+    return breakdown(profile)
+  },
+})
+
+export type MasterProgram = typeof commands

@@ -1,0 +1,297 @@
+// The agent: one actor, `slave(1)` as in Mesos, that routes what it hears to the parts that know.
+//
+//   master ──register, ping──▶ registration.ts ◀── retries, silence
+//   master ──run, kill───────▶ tasks.ts ──▶ executors.ts ◀──▶ executors (command-executor.ts, or processes)
+//   executors ──updates──────▶ updates.ts ──▶ task-status-update-manager.ts ──▶ master, until acknowledged
+//   people ──HTTP────────────▶ state-json.ts, files.ts
+
+import { Actor } from '../actors/actor.ts'
+import { json } from '../actors/http.ts'
+import type { Pid } from '../actors/pid.ts'
+import { type Served, serve } from '../actors/protocol.ts'
+import { messageOf } from '../base/errors.ts'
+import {
+  AgentMaster,
+  type ExecutorMessage,
+  type Ping,
+  type RegisterAgent,
+  type Registered,
+  type ReregisterAgent,
+  type Reregistered,
+  type ShutdownExecutor,
+  type ShutdownFramework,
+  type UpdateFramework,
+} from '../messages/agent-registration.ts'
+import { AgentExecutor } from '../messages/executor-api.ts'
+import type { AgentID } from '../messages/ids.ts'
+import { AGENT_CAPABILITIES } from './agent-capabilities.ts'
+import { AgentState } from './agent-state.ts'
+import { Executors } from './executors.ts'
+import type { FileAttachments } from './files.ts'
+import type { AgentOptions } from './options.ts'
+import { agentDir, latestAgentLink } from './paths.ts'
+import { Registration } from './registration.ts'
+import { reregistration } from './reregistration.ts'
+import { stateResponse } from './state-json.ts'
+import { TaskStatusUpdateManager } from './task-status-update-manager.ts'
+import { Tasks } from './tasks.ts'
+import { Updates } from './updates.ts'
+
+const DIRECTORY_MODE = 0o755
+
+export class Agent extends Actor {
+  override readonly idPrefix = 'slave'
+  override readonly failureEnds = 'process'
+  override readonly serves: readonly Served[] = [
+    serve(AgentMaster, {
+      registered: (message, from) => this.#registered(message, from),
+      reregistered: (message, from) => this.#reregistered(message, from),
+      ping: (message, from) => this.#ping(message, from),
+      run_task: (message, from) => this.#ofMaster(from, 'run_task', () => this.#tasks.run(message)),
+      kill_task: (message, from) =>
+        this.#ofMaster(from, 'kill_task', () => this.#tasks.kill(message)),
+      status_update_acknowledgement: (message, from) =>
+        this.#ofMaster(from, 'acknowledgement', () => this.#updates.acknowledged(message)),
+      shutdown_framework: (message, from) =>
+        this.#ofMaster(from, 'shutdown_framework', () => this.#shutdownFramework(message)),
+      shutdown_executor: (message, from) =>
+        this.#ofMaster(from, 'shutdown_executor', () => this.#shutdownExecutor(message)),
+      framework_message: (message, from) =>
+        this.#ofMaster(from, 'framework_message', () => this.#frameworkMessage(message)),
+      shutdown: ({ message }, from) =>
+        this.#ofMaster(from, 'shutdown', () => this.#shutdown(message)),
+      update_framework: (message, from) =>
+        this.#ofMaster(from, 'update_framework', () => this.#updateFramework(message)),
+    }),
+    serve(AgentExecutor, { call: (call, from) => this.#executors.call(call, from) }),
+  ]
+
+  readonly #options: AgentOptions
+  readonly #attachments: FileAttachments
+  readonly #state: AgentState
+  readonly #manager: TaskStatusUpdateManager
+  #registration!: Registration
+  #updates!: Updates
+  #executors!: Executors
+  #tasks!: Tasks
+  #startTimeMs = 0
+  /** Why the agent ends, once it does. */
+  #ending: string | undefined
+
+  constructor(options: AgentOptions, attachments: FileAttachments) {
+    super()
+    this.#options = options
+    this.#attachments = attachments
+    this.#state = new AgentState({
+      hostname: options.hostname,
+      port: options.port,
+      resources: [...options.resources],
+      attributes: [...options.attributes],
+    })
+    this.#manager = new TaskStatusUpdateManager({
+      forward: update => this.dispatch(() => this.#updates.forward(update)),
+    })
+  }
+
+  protected override initialize(): void {
+    const { context } = this
+    const options = this.#options
+    const state = this.#state
+    const manager = this.#manager
+    this.#startTimeMs = this.clock.now()
+    this.spawn(manager)
+    const registration = new Registration({
+      context,
+      master: options.masters[0],
+      backoffMs: options.settings.registrationBackoffMs,
+      request: () => this.#request(),
+      disconnected: () => manager.pause(),
+    })
+    const updates = new Updates({
+      context,
+      state,
+      registration,
+      manager,
+      ip: options.ip,
+      settled: (framework, executor) => this.#executors.settled(framework, executor),
+    })
+    const attachments = this.#attachments
+    const idle = (): void => this.#endIfIdle()
+    this.#executors = new Executors(
+      { context, options, state, registration, manager, attachments, idle },
+      updates,
+    )
+    this.#tasks = new Tasks({
+      context,
+      state,
+      executors: this.#executors,
+      updates,
+      user: options.user,
+    })
+    this.#updates = updates
+    this.#registration = registration
+    this.#routes()
+    this.log.info(
+      { master: options.masters[0], work_dir: options.workDir, hostname: options.hostname },
+      'agent started',
+    )
+    registration.begin()
+  }
+
+  protected override exited(pid: Pid): Promise<void> | void {
+    this.#registration.exited(pid)
+    return this.#executors.exited(pid)
+  }
+
+  #routes(): void {
+    const options = this.#options
+    this.route('/state', "The agent's resources, frameworks, executors and tasks", () =>
+      stateResponse({
+        state: this.#state,
+        options,
+        pid: this.self,
+        startTimeMs: this.#startTimeMs,
+        masterHostname: this.#registration.connected ? this.#registration.masterHost : undefined,
+      }),
+    )
+    this.route('/health', '200 while the agent answers', () => ({ status: 200 }))
+    this.route('/flags', 'The flags the agent was started with', () =>
+      json({ flags: options.printableFlags }),
+    )
+    this.route('/version', 'The version of the program', () => json({ version: options.version }))
+  }
+
+  #identity(): RegisterAgent {
+    return {
+      agent: this.#state.info,
+      version: this.#options.version,
+      agent_capabilities: AGENT_CAPABILITIES.map(type => ({ type })),
+      checkpointed_resources: [],
+    }
+  }
+
+  #request():
+    | { readonly type: 'register'; readonly body: RegisterAgent }
+    | { readonly type: 'reregister'; readonly body: ReregisterAgent } {
+    const identity = this.#identity()
+    if (!this.#state.info.id) return { type: 'register', body: identity }
+    return { type: 'reregister', body: { ...identity, ...reregistration(this.#state) } }
+  }
+
+  async #registered({ agent_id, connection }: Registered, from: Pid): Promise<void> {
+    if (!this.#registration.accepts(from)) return this.#stranger('registered', from)
+    if (this.#ending !== undefined) return
+    const id = this.#state.info.id
+    if (id && id.value !== agent_id.value) {
+      // Two of our requests were both granted: the one that we did not take will be found dead by the master.
+      return this.log.warn({ id: agent_id.value, ours: id.value }, 'registered once more, under another id; ignored')
+    }
+    if (id && !this.#registration.connected) return
+    if (!id) {
+      this.#state.info = { ...this.#state.info, id: agent_id }
+      this.log.info({ id: agent_id.value, master: from }, 'registered with the master')
+      await this.#makeDirectory(agent_id)
+      if (this.#ending !== undefined) return
+    }
+    this.#registration.succeeded(connection)
+    this.#manager.resumeSending()
+  }
+
+  /** Tasks' own directories are made below it as they come; a failure shows there, with their names. */
+  async #makeDirectory({ value: id }: AgentID): Promise<void> {
+    const { files, workDir } = this.#options
+    try {
+      await this.resume(files.makeDirectory(agentDir(workDir, id), DIRECTORY_MODE))
+      await this.resume(files.linkLatest(latestAgentLink(workDir), id))
+    } catch (error) {
+      this.log.error({ error: messageOf(error) }, `the agent's directory in ${workDir} could not be made`)
+    }
+  }
+
+  async #reregistered(
+    { agent_id, connection, reconciliations }: Reregistered,
+    from: Pid,
+  ): Promise<void> {
+    if (!this.#registration.accepts(from)) return this.#stranger('reregistered', from)
+    if (this.#ending !== undefined) return
+    const id = this.#state.info.id?.value
+    if (id !== agent_id.value) {
+      return this.log.warn({ id: agent_id.value, ours: id }, 'reregistered under another id; ignored')
+    }
+    if (!this.#registration.connected) this.log.info({ id, master: from }, 'back with the master')
+    this.#registration.succeeded(connection)
+    this.#manager.resumeSending()
+    for (const reconciliation of reconciliations) await this.#tasks.reconcile(reconciliation)
+  }
+
+  #ping({ connected }: Ping, from: Pid): void {
+    if (!this.#registration.isMaster(from)) return this.#stranger('ping', from)
+    const { id } = this.#state.info
+    if (id) this.#registration.master.tell('pong', { agent_id: id })
+    this.#registration.pinged(connected)
+  }
+
+  /** Only the master may say this, and only while the agent is its. */
+  #ofMaster(from: Pid, what: string, act: () => Promise<void> | void): Promise<void> | void {
+    if (!this.#registration.isMaster(from)) return this.#stranger(what, from)
+    if (this.#ending !== undefined || !this.#state.info.id) {
+      const why = this.#ending === undefined ? 'the agent is not registered' : 'the agent ends'
+      // An agent that was never registered can be refused all the same.
+      if (what !== 'shutdown' || this.#ending !== undefined) {
+        return this.log.info({ message: what }, `ignored: ${why}`)
+      }
+    }
+    return act()
+  }
+
+  #stranger(what: string, from: Pid): void {
+    this.log.warn({ from, message: what }, 'ignored: it is not the master')
+  }
+
+  #shutdownFramework({ framework_id }: ShutdownFramework): void {
+    const framework = this.#state.framework(framework_id.value)
+    // Updates of tasks that were refused, or found missing, may exist without it.
+    this.#manager.forget(framework_id.value)
+    if (!framework || framework.state === 'TERMINATING') return
+    this.log.info({ framework: framework.id }, 'the framework is gone; ending its executors')
+    this.#executors.shutdownFramework(framework)
+  }
+
+  #shutdownExecutor({ framework_id, executor_id }: ShutdownExecutor): void {
+    const executor = this.#state.executor(framework_id.value, executor_id.value)
+    if (!executor) return
+    this.log.info({ framework: framework_id.value, executor: executor.id }, 'asked to end an executor')
+    this.#executors.shutdown(executor)
+  }
+
+  #frameworkMessage({ framework_id, executor_id, data }: ExecutorMessage): void {
+    const executor = this.#state.executor(framework_id.value, executor_id.value)
+    if (executor?.state !== 'RUNNING') return
+    this.#executors.tell(executor, { type: 'MESSAGE', message: { data } })
+  }
+
+  #updateFramework({ framework: info }: UpdateFramework): void {
+    const framework = info.id && this.#state.framework(info.id.value)
+    if (framework) framework.info = info
+  }
+
+  /** The master does not want this agent any more: all it runs ends, and then the agent. */
+  #shutdown(reason: string): void {
+    if (this.#ending !== undefined) return
+    this.log.error({ reason }, 'the master told this agent to shut down; ending all it runs')
+    this.#ending = reason
+    this.#registration.stop()
+    for (const framework of [...this.#state.frameworks.values()]) {
+      this.#executors.shutdownFramework(framework)
+    }
+    this.#endIfIdle()
+  }
+
+  #endIfIdle(): void {
+    if (this.#ending === undefined || this.#state.frameworks.size > 0) return
+    this.log.info({ reason: this.#ending }, 'the agent has ended all it ran and ends')
+    const { onShutdown } = this.#options
+    onShutdown?.(this.#ending)
+    this.terminate()
+  }
+}

@@ -1,0 +1,186 @@
+// `/state` of an agent, in the form of Mesos' endpoint.
+
+import type { HttpResponse } from '../actors/http.ts'
+import { json } from '../actors/http.ts'
+import type { ExecutorInfo, Task, TaskInfo } from '../messages/task.ts'
+import type { TaskStatus } from '../messages/status.ts'
+import {
+  stateAttributes,
+  stateReservations,
+  stateResources,
+} from '../resources/format.ts'
+import { Resources } from '../resources/resources.ts'
+import { DEFAULT_ROLE } from '../resources/roles.ts'
+import { AGENT_CAPABILITIES } from './agent-capabilities.ts'
+import type { AgentExecutor, AgentFramework, AgentState, CompletedExecutor } from './agent-state.ts'
+import type { AgentOptions } from './options.ts'
+
+export interface StateSource {
+  readonly state: AgentState
+  readonly options: AgentOptions
+  readonly pid: string
+  readonly startTimeMs: number
+  /** Absent while there is none. */
+  readonly masterHostname: string | undefined
+}
+
+type Json = Readonly<Record<string, unknown>>
+
+/** Answers a request for the whole state. */
+export function stateResponse(source: StateSource): HttpResponse {
+  return json(agentState(source))
+}
+
+export function agentState({ state, options, pid, startTimeMs, masterHostname }: StateSource): Json {
+  const { info } = state
+  const total = Resources.of(info.resources)
+  const used = Resources.sum([...state.executors()].map(executorResources))
+  const unreserved = total.unreserved()
+  return {
+    version: options.version,
+    start_time: startTimeMs / 1000,
+    id: info.id?.value ?? '',
+    pid,
+    hostname: info.hostname,
+    capabilities: AGENT_CAPABILITIES,
+    resources: stateResources(total),
+    reserved_resources: stateReservations(total),
+    unreserved_resources: stateResources(unreserved),
+    reserved_resources_full: Object.fromEntries(
+      [...total.reservations()].map(([role, part]) => [role, withRole(part, role)]),
+    ),
+    unreserved_resources_full: withRole(unreserved, DEFAULT_ROLE),
+    reserved_resources_allocated: stateReservations(used),
+    unreserved_resources_allocated: stateResources(used.unreserved()),
+    resource_providers: [],
+    attributes: stateAttributes(info.attributes),
+    ...(masterHostname !== undefined && { master_hostname: masterHostname }),
+    flags: options.printableFlags,
+    frameworks: [...state.frameworks.values()].map(frameworkJson),
+    completed_frameworks: [...state.completedFrameworks.values()].map(frameworkJson),
+  }
+}
+
+function withRole(resources: Resources, role: string): Json[] {
+  return resources.list().map(resource => ({ ...resource, role }))
+}
+
+function frameworkJson({ id, info, executors, completedExecutors }: AgentFramework): Json {
+  const isMultiRole = info.capabilities?.some(({ type }) => type === 'MULTI_ROLE')
+  return {
+    id,
+    name: info.name,
+    user: info.user,
+    failover_timeout: info.failover_timeout ?? 0,
+    checkpoint: info.checkpoint ?? false,
+    hostname: info.hostname ?? '',
+    ...(info.principal !== undefined && { principal: info.principal }),
+    ...(isMultiRole ? { roles: info.roles ?? [] } : { role: info.role ?? DEFAULT_ROLE }),
+    executors: [...executors.values()].map(runningExecutorJson),
+    completed_executors: completedExecutors.toArray().map(completedExecutorJson),
+  }
+}
+
+/** What an executor and its tasks that have not ended use. */
+export function executorResources({ info, queued, tasks }: AgentExecutor): Resources {
+  const parts = [info, ...queued.values(), ...tasks.values()]
+  return Resources.sum(parts.map(({ resources }) => Resources.of(resources)))
+}
+
+function runningExecutorJson(executor: AgentExecutor): Json {
+  return {
+    ...executorJson(executor, executorResources(executor), [
+      ...executor.tasks.values(),
+      ...executor.queued.values(),
+    ]),
+    tasks: [...executor.tasks.values()].map(taskJson),
+    queued_tasks: [...executor.queued.values()].map(queuedTaskJson),
+    // Those whose end is not acknowledged yet are over as well, to one who looks.
+    completed_tasks: [...executor.completed, ...executor.terminated.values()].map(taskJson),
+  }
+}
+
+function completedExecutorJson(executor: CompletedExecutor): Json {
+  const { completed, info, kind } = executor
+  // A command executor is shown with what its task used.
+  const parts = kind === 'command' ? [info, ...completed] : [info]
+  const resources = Resources.sum(parts.map(part => Resources.of(part.resources)))
+  return {
+    ...executorJson(executor, resources, completed),
+    tasks: [],
+    queued_tasks: [],
+    completed_tasks: completed.map(taskJson),
+  }
+}
+
+function executorJson(
+  executor: Pick<AgentExecutor, 'id' | 'info' | 'kind' | 'containerId' | 'directory'>,
+  resources: Resources,
+  tasks: readonly { readonly resources?: Task['resources'] }[],
+): Json {
+  const { id, info, kind, containerId, directory } = executor
+  const role = roleOf(info) ?? tasks.map(roleOf).find(found => found !== undefined)
+  return {
+    id,
+    name: info.name ?? '',
+    source: info.source ?? '',
+    container: containerId,
+    directory,
+    resources: stateResources(resources),
+    ...(role !== undefined && { role }),
+    ...(info.labels && { labels: info.labels.labels ?? [] }),
+    ...(kind === 'custom' && { type: info.type ?? 'CUSTOM' }),
+  }
+}
+
+function roleOf({ resources }: Pick<ExecutorInfo, 'resources'>): string | undefined {
+  return resources?.[0]?.allocation_info?.role
+}
+
+function queuedTaskJson(task: TaskInfo): Json {
+  const role = roleOf(task)
+  return {
+    id: task.task_id.value,
+    name: task.name,
+    slave_id: task.agent_id.value,
+    resources: stateResources(Resources.of(task.resources)),
+    data: task.data ?? '',
+    ...(role !== undefined && { role }),
+    ...(task.command && { command: task.command }),
+    ...(task.executor && { executor_id: task.executor.executor_id.value }),
+    ...(task.discovery && { discovery: task.discovery }),
+  }
+}
+
+/** A task as `/state` shows it. */
+export function taskJson(task: Task): Json {
+  const role = roleOf(task)
+  return {
+    id: task.task_id.value,
+    name: task.name,
+    framework_id: task.framework_id.value,
+    executor_id: task.executor_id?.value ?? '',
+    slave_id: task.agent_id.value,
+    state: task.state,
+    resources: stateResources(Resources.of(task.resources)),
+    ...(task.limits && { limits: task.limits }),
+    ...(role !== undefined && { role }),
+    statuses: (task.statuses ?? []).map(statusJson),
+    ...(task.user !== undefined && { user: task.user }),
+    ...(task.labels && { labels: task.labels.labels ?? [] }),
+    ...(task.discovery && { discovery: task.discovery }),
+    ...(task.container && { container: task.container }),
+    ...(task.health_check && { health_check: task.health_check }),
+  }
+}
+
+function statusJson({ state, timestamp, labels, container_status, healthy }: TaskStatus): Json {
+  const { executor_pid: _pid, ...shown } = container_status ?? {}
+  return {
+    state,
+    timestamp: timestamp ?? 0,
+    ...(labels && { labels: labels.labels ?? [] }),
+    ...(container_status && { container_status: shown }),
+    ...(healthy !== undefined && { healthy }),
+  }
+}

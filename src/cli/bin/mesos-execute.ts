@@ -1,0 +1,6 @@
+// mesos-execute: see ../execute.ts.
+
+import { executeCommand } from '../execute.ts'
+import { main } from '../main.ts'
+
+await main(executeCommand)

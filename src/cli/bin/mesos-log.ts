@@ -1,0 +1,5 @@
+// mesos-log: see ../log.ts.
+
+import { runLog } from '../log.ts'
+
+await runLog()

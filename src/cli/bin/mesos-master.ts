@@ -1,0 +1,6 @@
+// mesos-master: see ../master.ts.
+
+import { main } from '../main.ts'
+import { masterCommand } from '../master.ts'
+
+await main(masterCommand)

@@ -1,0 +1,143 @@
+// The flags of mesos-execute, and the task and framework they describe. Pure.
+
+import * as v from 'valibot'
+import { parseAddress } from '../../actors/pid.ts'
+import { UserError } from '../../base/errors.ts'
+import { defineFlags, flag, type FlagValues } from '../../base/flags.ts'
+import type { FrameworkDescription } from '../../framework/scheduler.ts'
+import { Environment } from '../../messages/command.ts'
+import { TaskInfo } from '../../messages/task.ts'
+import { parseResources } from '../../resources/parse.ts'
+import { Resources } from '../../resources/resources.ts'
+
+export const executeFlags = defineFlags({
+  master: flag.string({
+    help: 'Address of the master.',
+    required: true,
+    example: '127.0.0.1:5050',
+    validate: text => (parseAddress(text) ? undefined : `'${text}' is no address; write host:port`),
+  }),
+  name: flag.string({ help: 'Name of the task, which is its id too.', example: 'hello' }),
+  command: flag.string({ help: 'The command to run.', example: 'echo hello' }),
+  shell: flag.boolean({
+    help: 'Run the command by /bin/sh -c. Otherwise its first word is a program, the others are its arguments.',
+    default: true,
+  }),
+  env: flag.json(readEnvironment, {
+    help: 'Environment of the command: an object of names and values.',
+    example: '{"GREETING":"hello"}',
+  }),
+  resources: flag.string({
+    help: 'What the task needs; mem and disk in MB.',
+    default: 'cpus:1;mem:128',
+    validate: problemWithResources,
+  }),
+  task: flag.json(readTask, {
+    help: 'The whole task as a TaskInfo of the v1 API, instead of --name, --command, --env and --resources.',
+    example: '/path/to/task.json',
+  }),
+  role: flag.string({ help: 'Role to get offers for.', default: '*' }),
+  principal: flag.string({ help: 'Principal of the framework.', example: 'ops' }),
+  checkpoint: flag.boolean({ help: 'Let the task survive a restart of its agent.' }),
+  framework_capabilities: flag.list({
+    help: 'Capabilities of the framework, such as GPU_RESOURCES.',
+    example: 'GPU_RESOURCES',
+  }),
+  partition_aware: flag.boolean({
+    help: 'Go on waiting for a task whose agent is unreachable; otherwise it counts as lost.',
+    default: true,
+  }),
+  kill_after: flag.duration({ help: 'Kill the task when it has run for so long.' }),
+  follow: flag.boolean({
+    help: "Print the task's standard output and error here, while it runs.",
+    default: true,
+  }),
+})
+
+export type ExecuteFlags = FlagValues<typeof executeFlags>
+
+/** What the flags lack together, or contradict. */
+export function checkExecuteFlags({ task, name, command }: ExecuteFlags): string[] {
+  if (task !== undefined) {
+    return name === undefined && command === undefined
+      ? []
+      : ["Flag '--task' describes the whole task: leave out '--name' and '--command'."]
+  }
+  const errors: string[] = []
+  if (name === undefined) errors.push("Flag '--name' is required, for example '--name=hello'.")
+  if (command === undefined) {
+    errors.push(
+      "Flag '--command' is required, for example '--command=echo hello' (or give '--task').",
+    )
+  }
+  return errors
+}
+
+/** A task that does not know yet on which agent, and with which part of an offer, it will run. */
+export type WantedTask = Omit<TaskInfo, 'agent_id'>
+
+export function taskOf(flags: ExecuteFlags): WantedTask {
+  if (flags.task) return flags.task
+  const { name = '', command = '', shell, env, resources } = flags
+  const words = command.split(/\s+/).filter(word => word !== '')
+  return {
+    name,
+    task_id: { value: name },
+    resources: parseResources(resources).list(),
+    command: {
+      ...(shell ? { shell, value: command } : { shell, value: words[0] ?? '', arguments: words }),
+      ...(env && { environment: env }),
+    },
+  }
+}
+
+export function frameworkOf(flags: ExecuteFlags): FrameworkDescription {
+  const { role, principal, checkpoint, framework_capabilities = [], partition_aware } = flags
+  const names = [...framework_capabilities, ...(partition_aware ? ['PARTITION_AWARE'] : [])]
+  return {
+    name: 'mesos-execute instance',
+    roles: [role],
+    checkpoint,
+    capabilities: [...new Set(names)].map(type => ({ type })),
+    ...(principal !== undefined && { principal }),
+  }
+}
+
+function problemWithResources(text: string): string | undefined {
+  try {
+    return parseResources(text).isEmpty ? 'there is nothing in it' : undefined
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}
+
+/** `{"A":"b"}`, or an Environment of the v1 API. */
+function readEnvironment(json: unknown): Environment {
+  const plain = v.safeParse(v.record(v.string(), v.string()), json)
+  if (plain.success) {
+    return { variables: Object.entries(plain.output).map(([name, value]) => ({ name, value })) }
+  }
+  return read(Environment, json, 'an object of names and texts')
+}
+
+function readTask(json: unknown): WantedTask {
+  const shape = typeof json === 'object' && json !== null ? json : {}
+  // The agent is not known before there is an offer, so a task that is written down has none.
+  const { agent_id: _, ...task } = read(
+    TaskInfo,
+    { agent_id: { value: '' }, ...shape },
+    'a TaskInfo',
+  )
+  if (Resources.of(task.resources).isEmpty) {
+    throw new UserError('invalid_value', "the task has no 'resources'")
+  }
+  return task
+}
+
+function read<T>(schema: v.GenericSchema<unknown, T>, json: unknown, what: string): T {
+  const result = v.safeParse(schema, json)
+  if (result.success) return result.output
+  const [issue] = result.issues
+  const at = v.getDotPath(issue)
+  throw new UserError('invalid_value', `it is not ${what}: ${at ? `${at}: ` : ''}${issue.message}`)
+}

@@ -1,0 +1,54 @@
+// mesos-master: the process of a master.
+
+import { join } from 'node:path'
+import type { Runtime } from '../actors/runtime.ts'
+import { masterConfig, masterFlags } from '../master/flags.ts'
+import type { Command } from './main.ts'
+import { serve } from './server.ts'
+import { checkDirectory } from './work-dir.ts'
+
+export const masterCommand: Command<typeof masterFlags> = {
+  name: 'mesos-master',
+  summary: 'The master of a cluster: knows its agents, and offers what they have to frameworks.',
+  flags: masterFlags,
+  examples: ['mesos-master --ip=127.0.0.1 --work_dir=/var/lib/mesos'],
+  check: ({ registry, work_dir }) =>
+    registry === 'replicated_log' && work_dir === undefined
+      ? [
+          "Flag '--work_dir' is required: the directory where the registry is kept; write for example " +
+            "'--work_dir=/var/lib/mesos' or set MESOS_WORK_DIR.",
+        ]
+      : [],
+  run: async (flags, { warnings }) => {
+    const workDir = flags.registry === 'replicated_log' ? flags.work_dir : undefined
+    if (workDir !== undefined) checkDirectory('work_dir', workDir)
+    return serve('master', flags, warnings, async ({ runtime, log, hostname }) => {
+      const [{ FileStorage, Log }, { startMaster }, { dashboard, dashboardDirectory }] =
+        await Promise.all([
+          import('../log/log.ts'),
+          import('../master/start.ts'),
+          import('./dashboard.ts'),
+        ])
+      const storage = workDir && new FileStorage({ directory: join(workDir, 'replicated_log') })
+      const registryLog = storage ? await Log.open({ storage, quorum: 1 }) : undefined
+      startMaster(runtime, { config: masterConfig(flags), hostname, log: registryLog })
+      for (const [path, asset] of dashboard(dashboardDirectory)) runtime.provide(path, asset)
+      await leading(runtime)
+      const port = runtime.address.split(':').at(-1)
+      log.info(`this master leads; its dashboard: http://${hostname}:${port}`)
+    })
+  },
+}
+
+const POLL_MS = 5
+
+/** Resolves when the master has read its registry: until then it does not answer. */
+async function leading(runtime: Runtime): Promise<void> {
+  const query = new URLSearchParams()
+  const request = { method: 'GET', path: '/flags', query, headers: {}, body: new Uint8Array() }
+  for (;;) {
+    const { status } = await runtime.http(request)
+    if (status === 200) return
+    await new Promise(resolve => setTimeout(resolve, POLL_MS))
+  }
+}
