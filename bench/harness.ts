@@ -34,12 +34,12 @@ export interface Experiment<Name extends string = string> {
   readonly figures: Readonly<Record<Name, Figure>>
   readonly runs?: number
   /** Sets up and warms up; what it starts through the scope is ended with it. */
-  open(scope: Scope): Promise<Contest<Name>> | Contest<Name>
+  readonly open: (scope: Scope) => Promise<Contest<Name>> | Contest<Name>
 }
 
 /** Declares an experiment, so that the names of its figures are checked by the compiler. */
 export function experiment<const Name extends string>(it: Experiment<Name>): Experiment {
-  return it as unknown as Experiment
+  return it
 }
 
 /** A row as it is printed. */
@@ -127,7 +127,8 @@ export type Selection =
 export function select(all: readonly Experiment[], words: readonly string[]): Selection {
   const names = all.flatMap(it => Object.keys(it.figures))
   for (const word of words) {
-    if (!names.some(name => name.startsWith(word))) return { ok: false, error: unknown(word, names) }
+    if (!names.some(name => name.startsWith(word)))
+      return { ok: false, error: unknown(word, names) }
   }
   if (words.length === 0) return { ok: true, experiments: all }
   const experiments = all.filter(it => Object.keys(it.figures).some(name => chosen(name, words)))

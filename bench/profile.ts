@@ -9,7 +9,11 @@ export interface Breakdown {
   /** Share of the sampled time by part, largest first. */
   readonly parts: readonly { readonly part: string; readonly share: number }[]
   /** Functions with the largest time of their own, idle and collector aside. */
-  readonly functions: readonly { readonly name: string; readonly place: string; readonly share: number }[]
+  readonly functions: readonly {
+    readonly name: string
+    readonly place: string
+    readonly share: number
+  }[]
 }
 
 /** Parts by where a function's source is: the first that is found in the path counts. */
@@ -46,7 +50,8 @@ const FROM_THE_LOOP = 'ws and net'
 export function breakdown(profile: Profiler.Profile, top = 20): Breakdown {
   const nodes = new Map(profile.nodes.map(node => [node.id, node]))
   const parent = new Map<number, number>()
-  for (const node of profile.nodes) for (const child of node.children ?? []) parent.set(child, node.id)
+  for (const node of profile.nodes)
+    for (const child of node.children ?? []) parent.set(child, node.id)
   const partOf = new Map<number, string>()
   const find = (id: number): string => {
     const known = partOf.get(id)
@@ -62,7 +67,10 @@ export function breakdown(profile: Profiler.Profile, top = 20): Breakdown {
   }
 
   const byPart = new Map<string, number>()
-  const byFunction = new Map<string, { name: string; frame: Profiler.ProfileNode['callFrame']; us: number }>()
+  const byFunction = new Map<
+    string,
+    { name: string; frame: Profiler.ProfileNode['callFrame']; us: number }
+  >()
   let sampled = 0
   for (const [index, id] of (profile.samples ?? []).entries()) {
     const us = Math.max(0, profile.timeDeltas?.[index] ?? 0)
@@ -109,5 +117,7 @@ export function breakdownText(it: Breakdown, functions = 0): string {
   const top = it.functions
     .slice(0, functions)
     .map(({ name, place, share }) => `  ${percent(share)}  ${name}  ${place}`)
-  return [...parts, ...(top.length > 0 ? ['  of which in single functions:', ...top] : [])].join('\n')
+  return [...parts, ...(top.length > 0 ? ['  of which in single functions:', ...top] : [])].join(
+    '\n',
+  )
 }

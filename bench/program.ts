@@ -17,8 +17,18 @@ type Answer =
   | { readonly number: number; readonly result: unknown }
   | { readonly number: number; readonly error: string }
 
+/** What every program can be told beside its own commands. */
+const COMMON = {
+  /** CPU time used so far, user and system. */
+  cpuMs(): number {
+    const { user, system } = process.cpuUsage()
+    return (user + system) / 1_000
+  },
+}
+
 /** The program's side. It ends with the harness, however that ends. */
-export function serveCommands<const C extends Commands>(commands: C): C {
+export function serveCommands<const C extends Commands>(own: C): C & typeof COMMON {
+  const commands = { ...COMMON, ...own }
   // The channel's end is the harness's: Ctrl-C reaches the whole group, and the harness wants to ask before it closes.
   process.on('SIGINT', () => {})
   process.on('disconnect', () => process.exit())

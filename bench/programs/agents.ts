@@ -16,7 +16,7 @@ import { serveCommands } from '../program.ts'
 
 /** All agents' counts together. */
 export interface AgentsCount {
-  /** Of this process' monotonic clock. */
+  /** When they were taken, on this process' monotonic clock. */
   readonly atMs: number
   /** Tasks whose last update has been acknowledged. */
   readonly finished: number

@@ -38,12 +38,6 @@ const commands = serveCommands({
     return runtime.address
   },
 
-  /** CPU time used so far, user and system. */
-  cpuMs(): number {
-    const { user, system } = process.cpuUsage()
-    return (user + system) / 1_000
-  },
-
   async startProfile(): Promise<void> {
     session = new Session()
     session.connect()

@@ -35,7 +35,7 @@ export class Cell {
   readonly mailbox = new Mailbox()
   readonly handlers = new Map<string, Served>()
   readonly routes = new Map<string, Route>()
-  /** Pids this actor is linked to. */
+  /** Pids this actor is linked to, and those whose end waits in its mailbox. */
   readonly links = new Set<Pid>()
   /** Local actors that are linked to this one. */
   readonly watchers = new Set<Cell>()
@@ -113,6 +113,7 @@ export class Cell {
         case 'http':
           return this.#http(event)
         case 'exited':
+          this.links.delete(event.pid)
           return this.#watch(this.hooks!.exited(event.pid))
         case 'terminate':
           this.#end()

@@ -52,112 +52,95 @@ export function decode(bytes: Uint8Array): unknown {
 /**
  * Walks the headers without building anything. A decoder allocates what a header claims before it sees the
  * content, so five bytes could cost gigabytes; here every claim is held against the bytes that are left.
- * Extension types are refused, but for the one by which an absent value (`undefined`) is sent.
+ * Extension types are refused, but for the one by which an absent value (`undefined`) is sent, and so are keys that
+ * are no strings, since an object cannot have them.
  */
 function checkStructure(bytes: Uint8Array): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const end = bytes.length
-  const pending: number[] = []
+  // Of each list or map that is open: the items still to come, and whether it is a map.
+  const outer: number[] = []
+  let depth = 0
   let remaining = 1
+  let inMap = false
   let at = 0
-
-  const need = (count: number): void => {
-    if (at + count > end) throw new MalformedError(`cut short at byte ${at}`)
-  }
-  const open = (items: number): void => {
-    if (items > end - at) throw new MalformedError(`${items} items claimed at byte ${at}`)
-    if (items === 0) return
-    if (pending.length >= MAX_DEPTH) throw new MalformedError(`nested deeper than ${MAX_DEPTH}`)
-    pending.push(remaining)
-    remaining = items
-  }
 
   for (;;) {
     while (remaining === 0) {
-      const outer = pending.pop()
-      if (outer === undefined) {
+      if (depth === 0) {
         if (at !== end) throw new MalformedError(`${end - at} bytes after the end of the message`)
         return
       }
-      remaining = outer
+      const next = outer[--depth]!
+      inMap = next < 0
+      remaining = inMap ? ~next : next
+    }
+    if (at >= end) throw new MalformedError(`cut short at byte ${end}`)
+    const byte = bytes[at]!
+    // The items of a map come in pairs: an even number is left before a key.
+    if (inMap && remaining % 2 === 0 && !isString(byte)) {
+      throw new MalformedError(`the key at byte ${at} is no string`)
     }
     remaining--
-    need(1)
-    const byte = bytes[at++]!
+    at++
+    let items = -1
     if (byte < 0x80 || byte >= 0xe0) continue
-    if (byte < 0x90) open((byte & 0x0f) * 2)
-    else if (byte < 0xa0) open(byte & 0x0f)
+    if (byte < 0x90) items = (byte & 0x0f) * 2
+    else if (byte < 0xa0) items = byte & 0x0f
     else if (byte < 0xc0) at += byte & 0x1f
     else {
-      switch (byte) {
-        case 0xc0:
-        case 0xc2:
-        case 0xc3:
-          break
-        case 0xc4:
-        case 0xd9:
-          need(1)
-          at += 1 + bytes[at]!
-          break
-        case 0xc5:
-        case 0xda:
-          need(2)
-          at += 2 + view.getUint16(at)
-          break
-        case 0xc6:
-        case 0xdb:
-          need(4)
-          at += 4 + view.getUint32(at)
-          break
-        case 0xcc:
-        case 0xd0:
-          at += 1
-          break
-        case 0xcd:
-        case 0xd1:
-          at += 2
-          break
-        case 0xca:
-        case 0xce:
-        case 0xd2:
-          at += 4
-          break
-        case 0xcb:
-        case 0xcf:
-        case 0xd3:
-          at += 8
-          break
-        case 0xd4:
-          need(2)
-          if (bytes[at] !== 0 || bytes[at + 1] !== 0) {
-            throw new MalformedError(`extension type ${bytes[at]} at byte ${at - 1}`)
-          }
-          at += 2
-          break
-        case 0xdc:
-          need(2)
-          at += 2
-          open(view.getUint16(at - 2))
-          break
-        case 0xdd:
-          need(4)
-          at += 4
-          open(view.getUint32(at - 4))
-          break
-        case 0xde:
-          need(2)
-          at += 2
-          open(view.getUint16(at - 2) * 2)
-          break
-        case 0xdf:
-          need(4)
-          at += 4
-          open(view.getUint32(at - 4) * 2)
-          break
-        default:
-          throw new MalformedError(`byte 0x${byte.toString(16)} at ${at - 1}`)
+      const { kind, width } = FORMS[byte - 0xc0]!
+      if (at + width > end) throw new MalformedError(`cut short at byte ${end}`)
+      if (kind === 'fixed') at += width
+      else if (kind === 'refused') throw new MalformedError(`byte 0x${byte.toString(16)} at ${at - 1}`)
+      else if (kind === 'extension') {
+        if (bytes[at] !== 0 || bytes[at + 1] !== 0) {
+          throw new MalformedError(`extension type ${bytes[at]} at byte ${at - 1}`)
+        }
+        at += width
+      } else {
+        let claim = 0
+        for (let i = 0; i < width; i++) claim = claim * 256 + bytes[at++]!
+        if (kind === 'sized') at += claim
+        else items = kind === 'map' ? claim * 2 : claim
       }
     }
     if (at > end) throw new MalformedError(`cut short at byte ${end}`)
+    if (items < 0) continue
+    if (items > end - at) throw new MalformedError(`${items} items claimed at byte ${at}`)
+    if (depth >= MAX_DEPTH) throw new MalformedError(`nested deeper than ${MAX_DEPTH}`)
+    outer[depth++] = inMap ? ~remaining : remaining
+    remaining = items
+    inMap = byte < 0x90 || byte >= 0xde
   }
+}
+
+function isString(byte: number): boolean {
+  return (byte >= 0xa0 && byte < 0xc0) || (byte >= 0xd9 && byte <= 0xdb)
+}
+
+interface Form {
+  /** `fixed`: so many bytes follow. `sized`, `array`, `map`: a number of so many bytes says how much follows. */
+  readonly kind: 'fixed' | 'sized' | 'array' | 'map' | 'extension' | 'refused'
+  readonly width: number
+}
+
+/** The forms that begin with 0xc0 … 0xdf, in order; the others say all in their first byte. */
+const FORMS: readonly Form[] = [
+  ...forms('fixed', 0), // nil
+  ...forms('refused', 0), // never used
+  ...forms('fixed', 0, 0), // false, true
+  ...forms('sized', 1, 2, 4), // binary
+  ...forms('refused', 0, 0, 0), // extensions
+  ...forms('fixed', 4, 8), // floats
+  ...forms('fixed', 1, 2, 4, 8), // unsigned
+  ...forms('fixed', 1, 2, 4, 8), // signed
+  ...forms('extension', 2), // one byte of type, one of data
+  ...forms('refused', 0, 0, 0, 0), // longer ones
+  ...forms('sized', 1, 2, 4), // strings
+  ...forms('array', 2, 4),
+  ...forms('map', 2, 4),
+]
+
+function forms(kind: Form['kind'], ...widths: readonly number[]): Form[] {
+  return widths.map(width => ({ kind, width }))
 }

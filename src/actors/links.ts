@@ -29,9 +29,9 @@ export class Links {
     const address = addressOf(to)
     if (address === this.#o.address) {
       const target = this.#o.cell(idOf(to))
-      if (!target) return cell.enqueue({ type: 'exited', pid: to })
       cell.links.add(to)
-      target.watchers.add(cell)
+      if (target) target.watchers.add(cell)
+      else cell.enqueue({ type: 'exited', pid: to })
       return
     }
     cell.links.add(to)
@@ -51,14 +51,13 @@ export class Links {
     if (!cell.links.delete(to)) return
     const address = addressOf(to)
     if (address === this.#o.address) {
-      this.#o.cell(idOf(to))?.watchers.delete(cell)
+      if (!this.#o.cell(idOf(to))?.watchers.delete(cell)) cell.mailbox.withdrawExited(to)
       return
     }
     const pids = this.#remote.get(address)
     const cells = pids?.get(to)
-    if (!pids || !cells) return
-    cells.delete(cell)
-    if (cells.size > 0) return
+    if (!cells?.delete(cell)) cell.mailbox.withdrawExited(to)
+    if (!pids || !cells || cells.size > 0) return
     pids.delete(to)
     if (pids.size === 0) this.#remote.delete(address)
     const peer = this.#o.peers.find(address)
@@ -101,7 +100,6 @@ export class Links {
   ended(cell: Cell): void {
     for (const to of [...cell.links]) this.unlink(cell, to)
     for (const watcher of cell.watchers) {
-      watcher.links.delete(cell.pid)
       watcher.enqueue({ type: 'exited', pid: cell.pid })
     }
     for (const peer of cell.remoteWatchers) {
@@ -126,9 +124,6 @@ export class Links {
     if (!pids || !cells) return
     pids.delete(to)
     if (pids.size === 0) this.#remote.delete(address)
-    for (const cell of cells) {
-      cell.links.delete(to)
-      cell.enqueue({ type: 'exited', pid: to })
-    }
+    for (const cell of cells) cell.enqueue({ type: 'exited', pid: to })
   }
 }

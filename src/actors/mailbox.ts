@@ -71,6 +71,12 @@ export class Mailbox {
     return rest
   }
 
+  /** Takes back the news of an actor's end, which its listener does not want to hear any more. */
+  withdrawExited(pid: Pid): void {
+    const rest = this.drain()
+    this.#events = rest.filter(event => event.type !== 'exited' || event.pid !== pid)
+  }
+
   /** What waits, in order, for those who only look. */
   peek(): readonly ActorEvent[] {
     return this.#events.slice(this.#head) as ActorEvent[]

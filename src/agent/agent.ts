@@ -138,6 +138,17 @@ export class Agent extends Actor {
     registration.begin()
   }
 
+  /** Ends for good: gives the agent's id back and ends all it runs. `onShutdown` is called when that is done. */
+  unregister(reason: string): void {
+    this.dispatch(() => {
+      const { id } = this.#state.info
+      if (id && this.#registration.connected) {
+        this.#registration.master.tell('unregister_agent', { agent_id: id })
+      }
+      this.#shutdown(reason)
+    })
+  }
+
   protected override exited(pid: Pid): Promise<void> | void {
     this.#registration.exited(pid)
     return this.#executors.exited(pid)
@@ -184,17 +195,19 @@ export class Agent extends Actor {
     const id = this.#state.info.id
     if (id && id.value !== agent_id.value) {
       // Two of our requests were both granted: the one that we did not take will be found dead by the master.
-      return this.log.warn({ id: agent_id.value, ours: id.value }, 'registered once more, under another id; ignored')
+      return this.log.warn(
+        { id: agent_id.value, ours: id.value },
+        'registered once more, under another id; ignored',
+      )
     }
     if (id && !this.#registration.connected) return
     if (!id) {
       this.#state.info = { ...this.#state.info, id: agent_id }
       this.log.info({ id: agent_id.value, master: from }, 'registered with the master')
-      await this.#makeDirectory(agent_id)
-      if (this.#ending !== undefined) return
     }
     this.#registration.succeeded(connection)
     this.#manager.resumeSending()
+    if (!id) await this.#makeDirectory(agent_id)
   }
 
   /** Tasks' own directories are made below it as they come; a failure shows there, with their names. */
@@ -204,7 +217,10 @@ export class Agent extends Actor {
       await this.resume(files.makeDirectory(agentDir(workDir, id), DIRECTORY_MODE))
       await this.resume(files.linkLatest(latestAgentLink(workDir), id))
     } catch (error) {
-      this.log.error({ error: messageOf(error) }, `the agent's directory in ${workDir} could not be made`)
+      this.log.error(
+        { error: messageOf(error) },
+        `the agent's directory in ${workDir} could not be made`,
+      )
     }
   }
 
@@ -216,7 +232,10 @@ export class Agent extends Actor {
     if (this.#ending !== undefined) return
     const id = this.#state.info.id?.value
     if (id !== agent_id.value) {
-      return this.log.warn({ id: agent_id.value, ours: id }, 'reregistered under another id; ignored')
+      return this.log.warn(
+        { id: agent_id.value, ours: id },
+        'reregistered under another id; ignored',
+      )
     }
     if (!this.#registration.connected) this.log.info({ id, master: from }, 'back with the master')
     this.#registration.succeeded(connection)
@@ -260,7 +279,10 @@ export class Agent extends Actor {
   #shutdownExecutor({ framework_id, executor_id }: ShutdownExecutor): void {
     const executor = this.#state.executor(framework_id.value, executor_id.value)
     if (!executor) return
-    this.log.info({ framework: framework_id.value, executor: executor.id }, 'asked to end an executor')
+    this.log.info(
+      { framework: framework_id.value, executor: executor.id },
+      'asked to end an executor',
+    )
     this.#executors.shutdown(executor)
   }
 
@@ -278,7 +300,7 @@ export class Agent extends Actor {
   /** The master does not want this agent any more: all it runs ends, and then the agent. */
   #shutdown(reason: string): void {
     if (this.#ending !== undefined) return
-    this.log.error({ reason }, 'the master told this agent to shut down; ending all it runs')
+    this.log.warn({ reason }, 'told to shut down; ending all that runs here')
     this.#ending = reason
     this.#registration.stop()
     for (const framework of [...this.#state.frameworks.values()]) {

@@ -61,7 +61,11 @@ export class Executors {
   }
 
   /** The record of a new executor. Nothing runs yet. */
-  create(framework: AgentFramework, info: ExecutorInfo, kind: AgentExecutor['kind']): AgentExecutor {
+  create(
+    framework: AgentFramework,
+    info: ExecutorInfo,
+    kind: AgentExecutor['kind'],
+  ): AgentExecutor {
     const { context, options, state } = this.#o
     const id = info.executor_id.value
     const containerId = context.random.uuid()
@@ -209,7 +213,10 @@ export class Executors {
     if (executor.waitStatus !== undefined) return this.#conclude(executor, executor.waitStatus)
     if (executor.state !== 'RUNNING') return
     const fields = { executor: executor.id, framework: executor.framework.id }
-    context.log.warn(fields, 'the connection to an executor is lost; waiting for it to subscribe again')
+    context.log.warn(
+      fields,
+      'the connection to an executor is lost; waiting for it to subscribe again',
+    )
     this.#expect(executor, RESUBSCRIBE_MS, {
       reason: 'REASON_EXECUTOR_REREGISTRATION_TIMEOUT',
       message: `Executor did not reregister within ${formatDuration(RESUBSCRIBE_MS)}`,
@@ -314,7 +321,10 @@ export class Executors {
     executor.deadline?.cancel()
     this.#connect(executor, from)
     executor.state = 'RUNNING'
-    context.log.info({ executor: executor.id, framework: framework.id, pid: from }, 'executor subscribed')
+    context.log.info(
+      { executor: executor.id, framework: framework.id, pid: from },
+      'executor subscribed',
+    )
     // Entered into the books now; that they are kept, the executor hears after SUBSCRIBED.
     const kept: Promise<void>[] = []
     for (const { status } of call.subscribe.unacknowledged_updates ?? []) {

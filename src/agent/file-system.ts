@@ -3,7 +3,6 @@
 import { execFile } from 'node:child_process'
 import { constants } from 'node:fs'
 import {
-  access,
   chmod,
   lstat,
   mkdir,
@@ -17,7 +16,6 @@ import {
   symlink,
 } from 'node:fs/promises'
 import { promisify } from 'node:util'
-import { messageOf, UserError } from '../base/errors.ts'
 import type { FileStatus, SandboxFiles } from './sandbox-files.ts'
 
 const run = promisify(execFile)
@@ -78,55 +76,6 @@ export class SystemFiles implements SandboxFiles {
       await file.close()
     }
   }
-}
-
-/**
- * Makes sure that a directory is there and that this process may write to it. Throws a `UserError` that names flag and
- * directory and what mends it.
- */
-export async function prepareDirectory(path: string, flag: string): Promise<void> {
-  const refuse = (
-    code: 'path_missing' | 'not_a_directory' | 'not_permitted',
-    what: string,
-    hint: string,
-  ): never => {
-    throw new UserError(code, `--${flag}: ${what}.`, { hint })
-  }
-  try {
-    await mkdir(path, { recursive: true })
-    if (!(await stat(path)).isDirectory()) throw Object.assign(new Error(), { code: 'EEXIST' })
-    await access(path, constants.R_OK | constants.W_OK | constants.X_OK)
-  } catch (error) {
-    switch ((error as NodeJS.ErrnoException).code) {
-      case 'EEXIST':
-      case 'ENOTDIR':
-        return refuse(
-          'not_a_directory',
-          `'${path}' is not a directory, or lies below a file`,
-          `Choose another directory with --${flag}, or remove the file.`,
-        )
-      case 'EACCES':
-      case 'EPERM':
-        return refuse(
-          'not_permitted',
-          `the directory '${path}' cannot be made or written to by user '${await userName()}'`,
-          `Allow it with: sudo mkdir -p '${path}' && sudo chown '${await userName()}' '${path}'`,
-        )
-      case 'EROFS':
-        return refuse(
-          'not_permitted',
-          `'${path}' is on a file system that is mounted read-only`,
-          `Choose another directory with --${flag}.`,
-        )
-      default:
-        return refuse('path_missing', `'${path}' cannot be used: ${messageOf(error)}`, '')
-    }
-  }
-}
-
-/** The account this process runs under; its number where it has no name. */
-export async function userName(): Promise<string> {
-  return new Names('/etc/passwd').name(process.geteuid?.() ?? 0)
 }
 
 /** Names of users or groups by number. Read when first asked; accounts that a directory service has are looked up. */

@@ -188,7 +188,10 @@ export class FilesActor extends Actor implements FileAttachments {
     }
     const bytes = await this.#guarded(this.#files.read(found.path, 0, status.sizeBytes))
     if (!bytes.ok) return httpFailure(bytes)
-    const name = tidy(path).split('/').at(-1)!.replaceAll(/[^\w.-]/g, '_')
+    const name = tidy(path)
+      .split('/')
+      .at(-1)!
+      .replaceAll(/[^\w.-]/g, '_')
     return {
       status: 200,
       headers: {

@@ -1,24 +1,16 @@
 // What an agent is told at its start, by its flags or by a test.
 
-import type { Address } from '../actors/pid.ts'
+import { type Address, parseAddress } from '../actors/pid.ts'
+import { printableFlags } from '../base/flags.ts'
 import type { Resource } from '../messages/resource.ts'
 import type { Attribute } from '../messages/values.ts'
+import { parseAgentResources, parseAttributes } from '../resources/parse.ts'
 import type { Environment } from './environment.ts'
+import { type AgentFlags, agentFlags, masterAddress } from './flags.ts'
+import { agentResources, type Machine } from './machine.ts'
 import type { Processes } from './processes.ts'
 import type { SandboxFiles } from './sandbox-files.ts'
-
-/** Values of flags that an agent acts upon while it runs. Times in milliseconds. */
-export interface AgentSettings {
-  readonly registrationBackoffMs: number
-  readonly executorRegistrationTimeoutMs: number
-  readonly executorShutdownGraceMs: number
-}
-
-export const DEFAULT_SETTINGS: AgentSettings = {
-  registrationBackoffMs: 1_000,
-  executorRegistrationTimeoutMs: 60_000,
-  executorShutdownGraceMs: 5_000,
-}
+import type { AgentSettings } from './settings.ts'
 
 export interface AgentOptions {
   /** Where masters listen. The first one is asked; an ensemble's leader will be found among all. */
@@ -43,4 +35,65 @@ export interface AgentOptions {
   readonly files: SandboxFiles
   /** The agent was told to end, and has ended all it ran: the process should exit now. */
   readonly onShutdown?: (reason: string) => void
+}
+
+/** What an agent's process has, beside its flags. */
+export interface AgentProcess {
+  /** As the runtime is known to others. */
+  readonly address: Address
+  /** By which people and frameworks know the machine. */
+  readonly hostname: string
+  readonly workDir: string
+  readonly runtimeDir: string
+  readonly machine: Machine
+  readonly processes: Processes
+  readonly files: SandboxFiles
+  readonly version: string
+  readonly onShutdown?: (reason: string) => void
+}
+
+/** PATH if an agent has none, as login(1) sets it for root. */
+const FALLBACK_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+/** Puts flags and process together. Throws nothing: the flags were checked when they were read. */
+export function agentOptions(flags: AgentFlags, own: AgentProcess): AgentOptions {
+  const { machine, address } = own
+  const { host, port } = parseAddress(address)!
+  const given = parseAgentResources(flags.resources ?? '', { defaultRole: flags.default_role })
+  return {
+    masters: [masterAddress(flags.master)!],
+    hostname: own.hostname,
+    ip: host,
+    port,
+    resources: agentResources(given, machine, flags.default_role),
+    attributes: parseAttributes(flags.attributes ?? ''),
+    workDir: own.workDir,
+    runtimeDir: own.runtimeDir,
+    settings: {
+      registrationBackoffMs: flags.registration_backoff_factor,
+      executorRegistrationTimeoutMs: flags.executor_registration_timeout,
+      executorShutdownGraceMs: flags.executor_shutdown_grace_period,
+    },
+    printableFlags: {
+      ...printableFlags(agentFlags, flags),
+      work_dir: own.workDir,
+      runtime_dir: own.runtimeDir,
+    },
+    version: own.version,
+    environment: {
+      PATH: machine.path ?? FALLBACK_PATH,
+      ...withoutReserved(flags.executor_environment_variables ?? {}),
+    },
+    user: machine.user,
+    processes: own.processes,
+    files: own.files,
+    ...(own.onShutdown && { onShutdown: own.onShutdown }),
+  }
+}
+
+/** What the agent says about itself, nobody may say in its place. */
+function withoutReserved(variables: Environment): Environment {
+  return Object.fromEntries(
+    Object.entries(variables).filter(([name]) => !/^(LIBPROCESS|MESOS)_/.test(name)),
+  )
 }

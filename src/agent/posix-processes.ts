@@ -9,7 +9,6 @@ import {
   openSync,
   readdirSync,
   readFileSync,
-  rmSync,
   writeFileSync,
 } from 'node:fs'
 import { rm } from 'node:fs/promises'
@@ -230,7 +229,10 @@ export class PosixProcesses implements Processes {
   #endOrphans(): void {
     for (const token of readdirSync(this.#leasesDir)) {
       if (!/^[0-9a-f]{24}$/.test(token) || leaseIsHeld(`${this.#leasesDir}/${token}`)) continue
-      this.#log.warn({ token }, 'ending what an agent left behind that died together with its guard')
+      this.#log.warn(
+        { token },
+        'ending what an agent left behind that died together with its guard',
+      )
       const guard = spawnGuard(this.#runtimeDir, token)
       guard.stdin?.end()
     }
@@ -318,7 +320,11 @@ function trees(roots: readonly number[], stats: readonly Stat[]): Map<number, St
   }
   const byRoot = new Map<number, Stat[]>(roots.map(root => [root, []]))
   for (const stat of stats) {
-    const root = byRoot.has(stat.pid) ? stat.pid : byRoot.has(stat.session) ? stat.session : stat.group
+    const root = byRoot.has(stat.pid)
+      ? stat.pid
+      : byRoot.has(stat.session)
+        ? stat.session
+        : stat.group
     byRoot.get(root)?.push(stat)
   }
   for (const members of byRoot.values()) {

@@ -113,7 +113,9 @@ function unsupportedContainer(container: ContainerInfo | undefined): Refusal | u
     [container.tty_info !== undefined, 'terminals (tty_info)'],
   ]
   const first = asked.find(([is]) => is)
-  return first && launchFailed(`Failed to launch container: this agent does not support ${first[1]}`)
+  return (
+    first && launchFailed(`Failed to launch container: this agent does not support ${first[1]}`)
+  )
 }
 
 function unsupportedCommand(

@@ -94,7 +94,10 @@ export class Registration {
       return false
     }
     if (port(addressOf(from)) !== port(this.#o.master)) return false
-    this.#o.context.log.info({ master: from, as: this.#o.master }, 'the master calls itself otherwise')
+    this.#o.context.log.info(
+      { master: from, as: this.#o.master },
+      'the master calls itself otherwise',
+    )
     this.#alias = from
     return true
   }
@@ -111,7 +114,8 @@ export class Registration {
   /** A ping of the master; `connected`: whether it counts us as registered. */
   pinged(connected: boolean): void {
     this.#watch()
-    if (!connected && this.state === 'RUNNING') this.lose('the master does not count this agent as registered')
+    if (!connected && this.state === 'RUNNING')
+      this.lose('the master does not count this agent as registered')
   }
 
   /** A linked actor is gone or out of reach. */
@@ -125,7 +129,10 @@ export class Registration {
   lose(why: string): void {
     if (this.state !== 'RUNNING') return
     const { context, backoffMs, disconnected } = this.#o
-    context.log.warn({ master: this.#o.master, why }, 'disconnected from the master; registering again')
+    context.log.warn(
+      { master: this.#o.master, why },
+      'disconnected from the master; registering again',
+    )
     this.state = 'DISCONNECTED'
     this.#alias = undefined
     this.#silence?.cancel()

@@ -4,11 +4,7 @@ import type { HttpResponse } from '../actors/http.ts'
 import { json } from '../actors/http.ts'
 import type { ExecutorInfo, Task, TaskInfo } from '../messages/task.ts'
 import type { TaskStatus } from '../messages/status.ts'
-import {
-  stateAttributes,
-  stateReservations,
-  stateResources,
-} from '../resources/format.ts'
+import { stateAttributes, stateReservations, stateResources } from '../resources/format.ts'
 import { Resources } from '../resources/resources.ts'
 import { DEFAULT_ROLE } from '../resources/roles.ts'
 import { AGENT_CAPABILITIES } from './agent-capabilities.ts'
@@ -31,7 +27,13 @@ export function stateResponse(source: StateSource): HttpResponse {
   return json(agentState(source))
 }
 
-export function agentState({ state, options, pid, startTimeMs, masterHostname }: StateSource): Json {
+export function agentState({
+  state,
+  options,
+  pid,
+  startTimeMs,
+  masterHostname,
+}: StateSource): Json {
   const { info } = state
   const total = Resources.of(info.resources)
   const used = Resources.sum([...state.executors()].map(executorResources))

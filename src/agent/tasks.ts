@@ -33,7 +33,10 @@ export class Tasks {
     }
     const framework = state.framework(frameworkId) ?? state.addFramework(frameworkId, info)
     if (framework.state === 'TERMINATING') {
-      return context.log.warn({ framework: frameworkId, task: taskId }, 'task ignored: its framework ends')
+      return context.log.warn(
+        { framework: frameworkId, task: taskId },
+        'task ignored: its framework ends',
+      )
     }
     framework.info = info
     const refusal = whyRefused(task, { framework: info, user })

@@ -141,7 +141,12 @@ export class Updates {
     if (executor) this.#record(executor, complete)
     const { message, reason } = complete
     context.log.info(
-      { framework: framework.id, task: taskId, ...(reason && { reason }), ...(message && { message }) },
+      {
+        framework: framework.id,
+        task: taskId,
+        ...(reason && { reason }),
+        ...(message && { message }),
+      },
       complete.state,
     )
     // Nobody waits for what becomes of a framework's tasks when it is gone.

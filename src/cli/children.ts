@@ -1,14 +1,11 @@
 // Child processes that end with their parent, however that one ends.
 //
-// A child gets a pipe as standard input, of which the parent holds the other end and writes nothing. When the parent
-// dies, even by SIGKILL, the kernel closes the pipe, and the child, told by an environment variable to look for it, ends
-// in order. A parent that lives sends SIGTERM, and after a while SIGKILL to what is left of the child's process group.
+// A child that was started here ends in order when this process dies (src/framework/parent.ts says how). While this
+// process lives it sends SIGTERM, and after a while SIGKILL to what is left of the child's process group.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
-
-/** When set in its environment a master or agent ends, with all that it runs, as soon as its standard input ends. */
-export const EXIT_WITH_PARENT = 'MESOS_EXIT_WITH_PARENT'
+import { EXIT_WITH_PARENT } from '../framework/parent.ts'
 
 const GRACE_MS = 3_000
 

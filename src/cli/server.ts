@@ -5,7 +5,7 @@ import { hostname } from 'node:os'
 import type { Pid } from '../actors/pid.ts'
 import type { Runtime } from '../actors/runtime.ts'
 import type { LogThreshold, Logger } from '../base/log.ts'
-import { EXIT_WITH_PARENT } from './children.ts'
+import { onParentEnd } from '../framework/parent.ts'
 
 /** The flags that both have. */
 export interface ServerFlags {
@@ -86,11 +86,7 @@ function onEnd(end: (why: Ending) => void): void {
       end(signal)
     })
   }
-  if (process.env[EXIT_WITH_PARENT] === undefined) return
-  // The parent holds the other end of this pipe and writes nothing: it closes when the parent ends, however that is.
-  process.stdin.on('data', () => {}).on('error', () => end('parent'))
-  process.stdin.once('close', () => end('parent')).once('end', () => end('parent'))
-  process.stdin.unref?.()
+  onParentEnd(() => end('parent'))
 }
 
 const ANY = '0.0.0.0'

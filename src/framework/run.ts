@@ -8,6 +8,7 @@ import type { LogThreshold } from '../base/log.ts'
 import { createLogger } from '../base/logger.ts'
 import type { Executor, ExecutorEnvironment } from './executor.ts'
 import { executorEnvironment } from './executor.ts'
+import { onParentEnd } from './parent.ts'
 import type { Scheduler } from './scheduler.ts'
 
 export interface RunOptions {
@@ -76,6 +77,7 @@ async function run(
     interrupt()
   }
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
+  onParentEnd(() => onSignal('SIGTERM'))
   await ended
   process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
   await runtime.shutdown()

@@ -82,7 +82,9 @@ export async function writePhase(
   const collector = collectWrites(host.quorum, host.network.size)
   return askAll(host, collector, async (member, done) => {
     for (;;) {
-      const answer = await silenced(member.ask('write', request, { timeoutMs: host.timing.answerMs }))
+      const answer = await silenced(
+        member.ask('write', request, { timeoutMs: host.timing.answerMs }),
+      )
       if (answer || done() || stopped()) return answer
       await backOff(host)
       if (done() || stopped()) return undefined
@@ -119,9 +121,14 @@ export async function fill(
         current = step.above + 1
         break
       case 'write': {
-        const written = await writePhase(host, { proposal: current, position, value: step.value }, stopped)
+        const written = await writePhase(
+          host,
+          { proposal: current, position, value: step.value },
+          stopped,
+        )
         if (stopped()) return undefined
-        if (written.type === 'accept') return learnPhase(host, chosen(position, current, step.value))
+        if (written.type === 'accept')
+          return learnPhase(host, chosen(position, current, step.value))
         current = (written.type === 'reject' ? Math.max(written.proposal, current) : current) + 1
         break
       }
@@ -132,7 +139,10 @@ export async function fill(
 }
 
 /** Asks every member at once; resolves with the outcome as soon as the answers leave no other. */
-function askAll<R extends { type: 'accept' } | { type: 'reject'; proposal: Proposal } | { type: 'ignored' }, A>(
+function askAll<
+  R extends { type: 'accept' } | { type: 'reject'; proposal: Proposal } | { type: 'ignored' },
+  A,
+>(
   host: Host,
   collector: Collector<R, A>,
   ask: (member: ReplicaRef, done: () => boolean) => Promise<R | undefined>,
@@ -159,4 +169,3 @@ export async function silenced<T>(answer: Promise<T>): Promise<T | undefined> {
     throw error
   }
 }
-

@@ -155,7 +155,11 @@ export class Coordinator {
     }
   }
 
-  async #write(flight: { readonly writing: Writing; readonly position: Position; learned: boolean }): Promise<void> {
+  async #write(flight: {
+    readonly writing: Writing
+    readonly position: Position
+    learned: boolean
+  }): Promise<void> {
     const term = this.#term
     const stopped = (): boolean => term !== this.#term
     const proposal = this.#proposal

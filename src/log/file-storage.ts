@@ -1,16 +1,13 @@
 // A replica's disk: append-only segments in one directory. One of the few files that may touch the world.
 // The layout is drawn in segment.ts, the bytes in record.ts.
-//
-// Group commit: while one batch is being written and synced, records gather; they are the next batch. So the
-// number of syncs does not grow with the number of records, and none waits longer than two syncs.
 
 import { randomBytes } from 'node:crypto'
 import { type FileHandle, mkdir, open, readdir, readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { assert } from '../base/assert.ts'
-import { type Deferred, deferred } from '../base/deferred.ts'
 import { UserError } from '../base/errors.ts'
 import type { Position, Value } from '../messages/log.ts'
+import { GroupCommit } from './group-commit.ts'
 import { type Lock, lockDirectory } from './lock-file.ts'
 import { decodeBatch, encodeBatch, encodeHeader, HEADER_BYTES, isWhole } from './record.ts'
 import type { StoredRecord } from './record.ts'
@@ -19,7 +16,6 @@ import {
   DamagedLogError,
   type ReplicaRecord,
   type Storage,
-  StorageFailedError,
   type StorageWarning,
 } from './storage.ts'
 
@@ -45,15 +41,16 @@ interface Segment {
   handle?: Promise<FileHandle>
 }
 
-/** Where a value is: not written yet, or in which batch, and as the how manyeth of its records. */
-type Place =
-  | { readonly value: Value }
-  | {
-      readonly segment: Segment
-      readonly offset: number
-      readonly length: number
-      readonly nth: number
-    }
+/** In which batch a value is, and which of its records. */
+interface WrittenPlace {
+  readonly segment: Segment
+  readonly offset: number
+  readonly length: number
+  readonly nth: number
+}
+
+/** Where a value is; it itself, as long as it is not written. */
+type Place = { readonly value: Value } | WrittenPlace
 
 export class FileStorage implements Storage {
   readonly #directory: string
@@ -74,18 +71,20 @@ export class FileStorage implements Storage {
   #begin: Position = 0
   #released = 0
 
-  #gathered: StoredRecord[] = []
-  #waiting: Deferred<void>[] = []
-  #writing: Promise<void> | undefined
-  #failure: StorageFailedError | undefined
   /** The batch last read, because neighbours are asked for one after the other. */
-  #lastRead: { readonly place: Place; readonly records: readonly StoredRecord[] } | undefined
+  #lastRead:
+    | { readonly place: WrittenPlace; readonly records: Promise<readonly StoredRecord[]> }
+    | undefined
   readonly #reads = new Set<Promise<unknown>>()
+  readonly #commits: GroupCommit<StoredRecord>
 
   constructor(options: FileStorageOptions) {
     this.#directory = options.directory
     this.#segmentBytes = options.segmentBytes ?? DEFAULT_SEGMENT_BYTES
     this.#retainBytes = options.retainBytes ?? 0
+    this.#commits = new GroupCommit(`Writing to ${options.directory} failed`, records =>
+      this.#writeBatch(records),
+    )
     this.#sync = options.sync ?? (handle => handle.datasync())
   }
 
@@ -161,48 +160,20 @@ export class FileStorage implements Storage {
   // Writing
 
   persist(records: readonly ReplicaRecord[]): Promise<void> {
-    if (this.#failure) return Promise.reject(this.#failure)
-    return this.#persist(records)
+    assert(this.#lock, 'the storage is open')
+    this.#gathered(records)
+    return this.#commits.persist(records)
   }
 
   note(records: readonly ReplicaRecord[]): void {
-    if (!this.#failure) this.#gather(records)
+    this.#gathered(records)
+    this.#commits.note(records)
   }
 
-  #persist(records: readonly StoredRecord[]): Promise<void> {
-    assert(this.#lock, 'the storage is open')
-    this.#gather(records)
-    const done = deferred()
-    this.#waiting.push(done)
-    this.#writing ??= this.#writeAll()
-    return done.promise
-  }
-
-  #gather(records: readonly StoredRecord[]): void {
+  /** Until it is written, a value is read from memory. */
+  #gathered(records: readonly ReplicaRecord[]): void {
     for (const record of records) {
-      this.#gathered.push(record)
       if (record.type === 'write') this.#places.set(record.position, { value: record.value })
-      else if (record.type === 'metadata') this.#metadata = record
-    }
-  }
-
-  async #writeAll(): Promise<void> {
-    let waiting: readonly Deferred<void>[] = []
-    // What else is asked for in this turn of the event loop goes into the same batch.
-    await undefined
-    try {
-      while (this.#waiting.length > 0) {
-        const records = this.#gathered
-        waiting = this.#waiting
-        this.#gathered = []
-        this.#waiting = []
-        if (records.length > 0) await this.#writeBatch(records)
-        for (const done of waiting) done.resolve()
-      }
-    } catch (error) {
-      this.#fail(error, waiting)
-    } finally {
-      this.#writing = undefined
     }
   }
 
@@ -261,6 +232,8 @@ export class FileStorage implements Storage {
         case 'released':
           this.#released = Math.max(this.#released, record.through)
           break
+        case 'closed':
+          break
       }
     }
   }
@@ -276,13 +249,6 @@ export class FileStorage implements Storage {
     const directories = [...this.#unsyncedDirectories]
     this.#unsyncedDirectories.clear()
     await Promise.all(directories.map(syncDirectory))
-  }
-
-  #fail(cause: unknown, waiting: readonly Deferred<void>[]): void {
-    this.#failure = new StorageFailedError(`Writing to ${this.#directory} failed`, cause)
-    for (const done of [...waiting, ...this.#waiting]) done.reject(this.#failure)
-    this.#waiting = []
-    this.#gathered = []
   }
 
   // Reading
@@ -302,33 +268,35 @@ export class FileStorage implements Storage {
     return reading
   }
 
-  async #readBatch(place: Exclude<Place, { value: Value }>): Promise<readonly StoredRecord[]> {
-    const { segment, offset, length } = place
+  #readBatch(place: WrittenPlace): Promise<readonly StoredRecord[]> {
     const last = this.#lastRead
-    if (last && 'segment' in last.place) {
-      if (last.place.segment === segment && last.place.offset === offset) return last.records
-    }
+    if (last?.place.segment === place.segment && last.place.offset === place.offset)
+      return last.records
+    const records = this.#fetch(place)
+    this.#lastRead = { place, records }
+    return records
+  }
+
+  async #fetch({ segment, offset, length }: WrittenPlace): Promise<readonly StoredRecord[]> {
     const batch = Buffer.allocUnsafe(length)
     const handle = await this.#handle(segment)
     const { bytesRead } = await handle.read(batch, 0, length, offset)
     if (bytesRead < length || !isWhole(batch, segment.sequence, offset)) {
-      throw new DamagedLogError(this.#file(segment.sequence), offset, 'what was whole when it was written is not now')
+      const file = this.#file(segment.sequence)
+      throw new DamagedLogError(file, offset, 'what was whole when it was written is not any more')
     }
-    const records = decodeBatch(batch)
-    this.#lastRead = { place, records }
-    return records
+    return decodeBatch(batch)
   }
 
   // Truncating
 
   async truncate(begin: Position): Promise<void> {
-    if (this.#failure) throw this.#failure
     this.#forget(begin)
     const spare = this.#spareSegments()
     const through = spare.at(-1)?.sequence
     if (through === undefined) return
     // Only after this is on disk may they be missing. It also says where the log begins, since the TRUNCATE may be in them.
-    await this.#persist([
+    await this.#commits.persist([
       { type: 'truncated', begin },
       { type: 'released', through },
     ])
@@ -353,7 +321,8 @@ export class FileStorage implements Storage {
   /** Takes the segments that nobody needs off the list: the oldest, wholly below `begin`, but for those to be kept. */
   #spareSegments(): Segment[] {
     let count = 0
-    while (count < this.#segments.length - 1 && this.#segments[count]!.lastPosition < this.#begin) count++
+    while (count < this.#segments.length - 1 && this.#segments[count]!.lastPosition < this.#begin)
+      count++
     let keptBytes = 0
     while (count > 0) {
       keptBytes += this.#segments[count - 1]!.sizeBytes
@@ -368,7 +337,7 @@ export class FileStorage implements Storage {
   async close(): Promise<void> {
     if (!this.#lock) return
     try {
-      if (!this.#failure) await this.#persist([])
+      if (!this.#commits.failure) await this.#commits.persist([])
     } finally {
       await Promise.allSettled(this.#reads)
       for (const { handle } of this.#segments) await (await handle)?.close()
@@ -396,7 +365,12 @@ function isReplicas(record: StoredRecord): record is ReplicaRecord {
 async function writeFully(handle: FileHandle, bytes: Buffer, position: number): Promise<void> {
   let written = 0
   while (written < bytes.length) {
-    const { bytesWritten } = await handle.write(bytes, written, bytes.length - written, position + written)
+    const { bytesWritten } = await handle.write(
+      bytes,
+      written,
+      bytes.length - written,
+      position + written,
+    )
     written += bytesWritten
   }
 }

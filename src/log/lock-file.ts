@@ -36,9 +36,13 @@ export async function lockDirectory(directory: string): Promise<Lock> {
     await listen(server, `${short}/${own}`)
     const holder = await findHolder(short, own)
     if (holder === undefined) return { release }
-    throw new UserError('path_in_use', `${directory} is in use by the process with pid ${holder}.`, {
-      hint: 'Stop that process, or give this one another --work_dir.',
-    })
+    throw new UserError(
+      'path_in_use',
+      `${directory} is in use by the process with pid ${holder}.`,
+      {
+        hint: 'Stop that process, or give this one another --work_dir.',
+      },
+    )
   } catch (error) {
     release()
     throw error instanceof UserError ? error : cannotLock(directory, error)

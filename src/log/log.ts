@@ -33,7 +33,12 @@ import type { Storage, StorageWarning } from './storage.ts'
 export { FileStorage, type FileStorageOptions } from './file-storage.ts'
 export type { Entry } from './local.ts'
 export { type LogEntry, type LogView, type ReadLogOptions, readLog, viewLog } from './read-log.ts'
-export { DamagedLogError, type Storage, StorageFailedError, type StorageWarning } from './storage.ts'
+export {
+  DamagedLogError,
+  type Storage,
+  StorageFailedError,
+  type StorageWarning,
+} from './storage.ts'
 
 /** The id under which every process has its replica. */
 export const REPLICA_ID = 'log-replica(1)'
@@ -76,6 +81,7 @@ export class Log extends Actor {
   readonly #options: LogOptions
   readonly #acceptor: Acceptor
   readonly #recovered: Deferred<void> = deferred()
+  readonly #closed: Deferred<void> = deferred()
   #isRecovered = false
   #replica: Pid | undefined
   #host: Host | undefined
@@ -89,16 +95,24 @@ export class Log extends Actor {
     const { quorum, replicas = [], storage } = options
     const members = Math.max(1, new Set(replicas).size)
     if (!isSafeQuorum(quorum, members)) {
-      throw new UserError('invalid_flags', `A quorum of ${quorum} is not more than half of ${members} replicas.`, {
-        hint: `With ${members} masters give --quorum=${Math.floor(members / 2) + 1}.`,
-      })
+      throw new UserError(
+        'invalid_flags',
+        `A quorum of ${quorum} is not more than half of ${members} replicas.`,
+        {
+          hint: `With ${members} masters give --quorum=${Math.floor(members / 2) + 1}.`,
+        },
+      )
     }
     const acceptor = new Acceptor()
     const warnings = await storage.open(record => acceptor.apply(record))
     return new Log(options, acceptor, warnings)
   }
 
-  private constructor(options: LogOptions, acceptor: Acceptor, warnings: readonly StorageWarning[]) {
+  private constructor(
+    options: LogOptions,
+    acceptor: Acceptor,
+    warnings: readonly StorageWarning[],
+  ) {
     super()
     this.#options = options
     this.#acceptor = acceptor
@@ -108,6 +122,11 @@ export class Log extends Actor {
   /** Whether the replica votes. */
   get recovered(): boolean {
     return this.#isRecovered
+  }
+
+  /** Resolves when the log has ended and its storage can be opened again. */
+  get closed(): Promise<void> {
+    return this.#closed.promise
   }
 
   /** Known members of the ensemble. */
@@ -132,9 +151,13 @@ export class Log extends Actor {
     const members = new Set([this.#replica, ...replicas.map(address => pid(REPLICA_ID, address))])
     // Under a second name this replica would vote twice.
     if (replicas.length > 0 && members.size > new Set(replicas).size) {
-      throw new UserError('invalid_flags', `The masters' list ${replicas.join(',')} lacks this one.`, {
-        hint: `Name it there as it names itself: ${addressOf(this.self)}.`,
-      })
+      throw new UserError(
+        'invalid_flags',
+        `The masters' list ${replicas.join(',')} lacks this one.`,
+        {
+          hint: `Name it there as it names itself: ${addressOf(this.self)}.`,
+        },
+      )
     }
     this.#host = {
       network: new Network(member => this.ref(LogReplica, member), members),
@@ -161,6 +184,10 @@ export class Log extends Actor {
   protected override finalize(): void {
     this.#coordinator?.demote()
     if (this.#replica) this.terminate(this.#replica)
+    this.#options.storage
+      .close()
+      .catch((error: unknown) => this.log.error({ error }, 'the log could not be closed'))
+      .finally(() => this.#closed.resolve())
   }
 
   protected override exited(pid: Pid): void {

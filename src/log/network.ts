@@ -48,7 +48,11 @@ export class Network {
   }
 
   /** Tells all members, or all but one. */
-  broadcast<K extends CastNames<Entries>>(name: K, message: RequestOf<Entries[K]>, except?: Pid): void {
+  broadcast<K extends CastNames<Entries>>(
+    name: K,
+    message: RequestOf<Entries[K]>,
+    except?: Pid,
+  ): void {
     for (const [pid, member] of this.#members) if (pid !== except) member.tell(name, message)
   }
 }

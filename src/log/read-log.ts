@@ -90,6 +90,9 @@ export async function viewLog(directory: string): Promise<LogView> {
       }
       case 'truncated':
         begin = Math.max(begin, record.begin)
+        return
+      case 'released':
+      case 'closed':
     }
   }
   try {
@@ -111,14 +114,24 @@ export async function viewLog(directory: string): Promise<LogView> {
   }
 
   const positions = [...known.keys()].sort((a, b) => a - b)
-  const entries: LogView['entries'] = async function* ({ from = 0, to = Number.MAX_SAFE_INTEGER } = {}) {
+  const entries: LogView['entries'] = async function* ({
+    from = 0,
+    to = Number.MAX_SAFE_INTEGER,
+  } = {}) {
     const segments = new SegmentReader(directory, sequences.at(-1)!)
     for (const position of positions) {
       if (position < from || position > to) continue
       const { promised, performed, learned, place } = known.get(position)!
       const value = place && (await segments.value(place))
       const truncated = position < begin
-      yield { position, promised, ...(performed !== undefined && { performed }), learned, truncated, ...value }
+      yield {
+        position,
+        promised,
+        ...(performed !== undefined && { performed }),
+        learned,
+        truncated,
+        ...value,
+      }
     }
   }
   return { metadata, begin, end: positions.at(-1), warnings, ...(damage && { damage }), entries }
@@ -154,7 +167,8 @@ async function listSegments(directory: string): Promise<number[]> {
     names = await readdir(directory)
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
-    const kind = code === 'ENOENT' ? 'path_missing' : code === 'ENOTDIR' ? 'not_a_directory' : 'not_permitted'
+    const kind =
+      code === 'ENOENT' ? 'path_missing' : code === 'ENOTDIR' ? 'not_a_directory' : 'not_permitted'
     throw new UserError(kind, `No log can be read from ${directory}: ${message}.`, {
       hint: 'Give the work_dir of a master, such as --work_dir=/var/lib/mesos.',
       cause: error,
@@ -162,9 +176,13 @@ async function listSegments(directory: string): Promise<number[]> {
   }
   const sequences = names.flatMap(name => sequenceOf(name) ?? []).sort((a, b) => a - b)
   if (sequences.length > 0) return sequences
-  throw new UserError('not_found', `There is no log in ${directory}: it has no file segment-….log.`, {
-    hint: 'A master writes its log to <work_dir>/replicated_log, unless it runs with --registry=in_memory.',
-  })
+  throw new UserError(
+    'not_found',
+    `There is no log in ${directory}: it has no file segment-….log.`,
+    {
+      hint: 'A master writes its log to <work_dir>/replicated_log, unless it runs with --registry=in_memory.',
+    },
+  )
 }
 
 async function readSegment(file: string): Promise<Buffer | undefined> {
@@ -193,7 +211,11 @@ class SegmentReader {
     const record = this.#batches.get(place.offset)?.[place.nth]
     if (record?.type === 'write') return record.value
     const file = join(this.#directory, segmentName(place.sequence))
-    throw new DamagedLogError(file, place.offset, 'what was whole a moment ago cannot be read any more')
+    throw new DamagedLogError(
+      file,
+      place.offset,
+      'what was whole a moment ago cannot be read any more',
+    )
   }
 
   async #load(sequence: number): Promise<void> {

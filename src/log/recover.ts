@@ -32,7 +32,12 @@ export class RecoverCollector {
   readonly #quorum: number
   readonly #autoInitialize: boolean
   readonly #heard = new Set<string>()
-  readonly #count: Record<ReplicaStatus, number> = { VOTING: 0, RECOVERING: 0, STARTING: 0, EMPTY: 0 }
+  readonly #count: Record<ReplicaStatus, number> = {
+    VOTING: 0,
+    RECOVERING: 0,
+    STARTING: 0,
+    EMPTY: 0,
+  }
   #begin: Position | undefined
 
   /** `status` of the replica that wants to recover. */
@@ -54,8 +59,10 @@ export class RecoverCollector {
     const all = ensembleOf(this.#quorum)
     if (VOTING >= this.#quorum) return { type: 'catch up', begin: this.#begin! }
     if (!this.#autoInitialize) return undefined
-    if (this.#status === 'EMPTY' && EMPTY + STARTING >= all) return { type: 'become', status: 'STARTING' }
-    if (this.#status === 'STARTING' && STARTING + VOTING >= all) return { type: 'become', status: 'VOTING' }
+    if (this.#status === 'EMPTY' && EMPTY + STARTING >= all)
+      return { type: 'become', status: 'STARTING' }
+    if (this.#status === 'STARTING' && STARTING + VOTING >= all)
+      return { type: 'become', status: 'VOTING' }
     return undefined
   }
 }

@@ -34,7 +34,7 @@ export class Replica extends Actor {
   readonly #storage: Storage
   #flushing = false
 
-  /** `acceptor` holds what `storage`, which is open, has on disk; both are the replica's from now on. */
+  /** `acceptor` holds what `storage`, which is open, has on disk; both are the replica's until it ends. */
   constructor(acceptor: Acceptor, storage: Storage) {
     super()
     this.#acceptor = acceptor
@@ -49,7 +49,11 @@ export class Replica extends Actor {
       recover: () => this.#recover(),
     }),
     serve(LocalReplica, {
-      state: () => ({ ...this.#acceptor.metadata, begin: this.#acceptor.begin, end: this.#acceptor.end }),
+      state: () => ({
+        ...this.#acceptor.metadata,
+        begin: this.#acceptor.begin,
+        end: this.#acceptor.end,
+      }),
       missing: ({ from, to }) => this.#acceptor.missing(from, to),
       learn: ({ action }) => {
         this.#learned(action)
@@ -63,12 +67,6 @@ export class Replica extends Actor {
   protected override initialize(): void {
     // Ends of truncated segments that a crash left.
     this.#truncate()
-  }
-
-  protected override finalize(): void {
-    this.#storage.close().catch((error: unknown) => {
-      this.log.error({ error }, 'the log could not be closed')
-    })
   }
 
   // Persist BEFORE reply. The decision has changed the state in memory already; another that is made meanwhile builds on
@@ -131,7 +129,8 @@ export class Replica extends Actor {
   #badRange(from: Position, to: Position): string | undefined {
     const { begin, end } = this.#acceptor
     if (to < from) return `Bad read range (to < from): ${from} to ${to}`
-    if (from < begin) return `Bad read range (truncated position): ${from}, the log begins at ${begin}`
+    if (from < begin)
+      return `Bad read range (truncated position): ${from}, the log begins at ${begin}`
     if (to > end) return `Bad read range (past end of log): ${to}, the log ends at ${end}`
     const [missing] = this.#acceptor.missing(from, to)
     return missing === undefined ? undefined : `The position ${missing} is not learned yet`
@@ -143,7 +142,9 @@ export class Replica extends Actor {
   #valueOf(response: PromiseDecision): Promise<Value> | undefined {
     if (response.type !== 'accept' || !response.held?.performed) return undefined
     const { value } = response.held.performed
-    return value.type === 'APPEND' ? this.#io(this.#storage.read(response.position)) : Promise.resolve(value)
+    return value.type === 'APPEND'
+      ? this.#io(this.#storage.read(response.position))
+      : Promise.resolve(value)
   }
 
   async #persist(records: readonly ReplicaRecord[]): Promise<void> {

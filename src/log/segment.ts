@@ -59,7 +59,11 @@ export function scanSegment(
 ): SegmentScan {
   const header = readHeader(file, bytes)
   if (header && header.sequence !== sequence) {
-    throw new DamagedLogError(file, 0, `its name says segment ${sequence}, its header segment ${header.sequence}`)
+    throw new DamagedLogError(
+      file,
+      0,
+      `its name says segment ${sequence}, its header segment ${header.sequence}`,
+    )
   }
   let offset = header ? HEADER_BYTES : 0
   while (header && offset < bytes.length) {
@@ -71,7 +75,11 @@ export function scanSegment(
   const validBytes = offset
   if (header && validBytes === bytes.length) return { header, validBytes }
   if (!last) {
-    throw new DamagedLogError(file, validBytes, 'it cannot be read from there on, though later segments exist')
+    throw new DamagedLogError(
+      file,
+      validBytes,
+      'it cannot be read from there on, though later segments exist',
+    )
   }
   const behind = findBatch(bytes, sequence, Math.max(HEADER_BYTES, validBytes + (header ? 1 : 0)))
   if (behind !== undefined) {
@@ -87,7 +95,11 @@ export function scanSegment(
   const message =
     `${file} ends in ${cutBytes} bytes, from byte ${validBytes} on, of a write that was not completed ` +
     `before a crash; they are left out. Nothing that was acknowledged was in them.`
-  return { ...(header && { header }), validBytes, warning: { file, offset: validBytes, cutBytes, message } }
+  return {
+    ...(header && { header }),
+    validBytes,
+    warning: { file, offset: validBytes, cutBytes, message },
+  }
 }
 
 /** Where behind `from` a valid batch lies. Checks every byte, because a damaged length tells nothing. */
@@ -149,7 +161,11 @@ export class SegmentChain {
     this.#first ??= sequence
     const previous = this.#previous
     if (previous && sequence !== previous.sequence + 1) {
-      throw new DamagedLogError(file, 0, `the segment before it, ${segmentName(previous.sequence + 1)}, is missing`)
+      throw new DamagedLogError(
+        file,
+        0,
+        `the segment before it, ${segmentName(previous.sequence + 1)}, is missing`,
+      )
     }
     const scan = scanSegment(file, bytes, sequence, last, (records, offset, length) => {
       for (const record of records) {
@@ -166,7 +182,11 @@ export class SegmentChain {
     })
     this.#replicaId ??= scan.header?.replicaId
     if (scan.header && scan.header.replicaId !== this.#replicaId) {
-      throw new DamagedLogError(file, 0, 'it belongs to another replica than the segments before it')
+      throw new DamagedLogError(
+        file,
+        0,
+        'it belongs to another replica than the segments before it',
+      )
     }
     this.#previous = { file, sequence, sizeBytes: scan.validBytes }
     return scan

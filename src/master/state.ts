@@ -19,6 +19,8 @@ export interface TaskRecord {
   readonly statuses: TaskStatus[]
   /** Whether it still holds its resources; a terminal task does not, though it awaits its acknowledgement. */
   holding: boolean
+  /** Its scheduler asked for its end; asked for again when the agent comes back, for the first kill may be lost. */
+  kill: { readonly policy: KillPolicy | undefined } | undefined
 }
 
 /** A custom executor that the master knows to run on an agent, and what it holds beside its tasks. */
@@ -75,8 +77,6 @@ export interface AgentRecord {
   readonly offers: Map<string, OfferRecord>
   /** Tasks by framework, then by task id. */
   readonly tasks: Map<string, Map<string, TaskRecord>>
-  /** Kills asked for while it was away, by framework and task. */
-  readonly pendingKills: { frameworkId: string; taskId: string; policy: KillPolicy | undefined }[]
   missedPongs: number
   pingTimer: Timer | undefined
 }
@@ -84,7 +84,7 @@ export interface AgentRecord {
 export class MasterState {
   readonly frameworks = new Map<string, FrameworkRecord>()
   readonly completedFrameworks: BoundedRing<FrameworkRecord>
-  /** Ids of removed frameworks that `completedFrameworks` may have forgotten; they cannot come back. */
+  /** Ids of removed frameworks, oldest first, many more than `completedFrameworks` has; they cannot come back. */
   readonly removedFrameworks = new Set<string>()
   readonly frameworksByPid = new Map<Pid, FrameworkRecord>()
   readonly agents = new Map<string, AgentRecord>()

@@ -2,13 +2,8 @@
 
 import type { Clock } from '../actors/clock.ts'
 import { assert } from '../base/assert.ts'
-import { type Deferred, deferred } from '../base/deferred.ts'
-import {
-  type ReplicaRecord,
-  type Storage,
-  StorageFailedError,
-  type StorageWarning,
-} from '../log/storage.ts'
+import { GroupCommit } from '../log/group-commit.ts'
+import { type ReplicaRecord, type Storage, type StorageWarning } from '../log/storage.ts'
 import type { Position, Value } from '../messages/log.ts'
 
 /**
@@ -76,69 +71,54 @@ export class MemoryDisk {
 
 class MemoryStorage implements Storage {
   readonly #disk: MemoryDisk
-  readonly #clock: Clock
-  readonly #syncMs: number
   readonly #values = new Map<Position, Value>()
-  #gathered: ReplicaRecord[] = []
-  #waiting: Deferred<void>[] = []
-  #batch: readonly ReplicaRecord[] | undefined
-  #failure: StorageFailedError | undefined
+  readonly #commits: GroupCommit<ReplicaRecord>
+  #writing: readonly ReplicaRecord[] = []
   #dead = false
 
   constructor(disk: MemoryDisk, clock: Clock, syncMs: number) {
     this.#disk = disk
-    this.#clock = clock
-    this.#syncMs = syncMs
+    this.#commits = new GroupCommit('Writing to memory failed', records => {
+      this.#writing = records
+      return new Promise((resolve, reject) => {
+        clock.delay(syncMs, () => {
+          if (this.#dead) return
+          this.#writing = []
+          try {
+            disk.sync(records)
+            resolve()
+          } catch (error) {
+            reject(error)
+          }
+        })
+      })
+    })
   }
 
   async open(restore: (record: ReplicaRecord) => void): Promise<readonly StorageWarning[]> {
     const torn = this.#disk.load()
     for (const record of this.#disk.records) {
-      this.#keep(record)
+      this.#keep([record])
       restore(record)
     }
-    return torn
-      ? [{ file: 'memory', offset: 0, cutBytes: 1, message: 'memory ends in half a write' }]
-      : []
+    const message = 'memory ends in half a write'
+    return torn ? [{ file: 'memory', offset: 0, cutBytes: 1, message }] : []
   }
 
   persist(records: readonly ReplicaRecord[]): Promise<void> {
-    if (this.#failure) return Promise.reject(this.#failure)
-    this.note(records)
-    const done = deferred()
-    this.#waiting.push(done)
-    if (!this.#batch) this.#write()
-    return done.promise
+    this.#keep(records)
+    return this.#commits.persist(records)
   }
 
   note(records: readonly ReplicaRecord[]): void {
-    for (const record of records) this.#keep(record)
-    this.#gathered.push(...records)
+    this.#keep(records)
+    this.#commits.note(records)
   }
 
-  #keep(record: ReplicaRecord): void {
-    if (record.type === 'write') this.#values.set(record.position, record.value)
-  }
-
-  #write(): void {
-    const batch = this.#gathered
-    const waiting = this.#waiting
-    this.#batch = batch
-    this.#gathered = []
-    this.#waiting = []
-    this.#clock.delay(this.#syncMs, () => {
-      if (this.#dead) return
-      this.#batch = undefined
-      try {
-        this.#disk.sync(batch)
-        for (const done of waiting) done.resolve()
-        if (this.#waiting.length > 0) this.#write()
-      } catch (error) {
-        this.#failure = new StorageFailedError('Writing to memory failed', error)
-        for (const done of [...waiting, ...this.#waiting]) done.reject(this.#failure)
-        this.#waiting = []
-      }
-    })
+  #keep(records: readonly ReplicaRecord[]): void {
+    for (const record of records) {
+      if (record.type === 'write') this.#values.set(record.position, record.value)
+    }
   }
 
   async read(position: Position): Promise<Value> {
@@ -152,7 +132,7 @@ class MemoryStorage implements Storage {
   }
 
   async close(): Promise<void> {
-    if (this.#gathered.length > 0) await this.persist([])
+    if (!this.#commits.failure) await this.#commits.persist([])
     this.#dead = true
     this.#disk.release()
   }
@@ -160,6 +140,6 @@ class MemoryStorage implements Storage {
   /** Ends without another write; returns what was being written. */
   die(): readonly ReplicaRecord[] {
     this.#dead = true
-    return this.#batch ?? []
+    return this.#writing
   }
 }

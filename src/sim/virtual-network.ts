@@ -153,6 +153,11 @@ export class VirtualNetwork {
     }
   }
 
+  /** Ends all connections of the process at `address` on its own side, as a loss of its network device would. */
+  cutOff(address: Address): void {
+    for (const side of this.#of(address)) side.end('network is down')
+  }
+
   /** Cuts the link between every one of `some` and every one of `others`; `oneWay` cuts only what `some` send. */
   partition(
     some: readonly Address[],

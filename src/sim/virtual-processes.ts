@@ -45,7 +45,10 @@ export interface VirtualProcessesOptions {
 
 export class VirtualProcesses implements Processes {
   readonly #options: VirtualProcessesOptions
-  readonly #alive = new Map<number, { end(waitStatus: number): void; term(): void; signals: KillSignal[] }>()
+  readonly #alive = new Map<
+    number,
+    { end(waitStatus: number): void; term(): void; signals: KillSignal[] }
+  >()
   #nextPid = 1000
   /** All that were ever launched, in order. */
   readonly launched: VirtualProcess[] = []

@@ -23,7 +23,10 @@ t.test('a replica that does not vote ignores promises and writes', async t => {
     const acceptor = new Acceptor()
     acceptor.apply({ type: 'metadata', status, promised: 0 })
     t.same(acceptor.promise({ proposal: 1 }), { response: { type: 'ignored' }, persist: [] })
-    t.same(acceptor.promise({ proposal: 1, position: 0 }), { response: { type: 'ignored' }, persist: [] })
+    t.same(acceptor.promise({ proposal: 1, position: 0 }), {
+      response: { type: 'ignored' },
+      persist: [],
+    })
     t.same(acceptor.write({ proposal: 1, position: 3, value: NOP }), {
       response: { type: 'ignored', position: 3 },
       persist: [],
@@ -31,28 +34,31 @@ t.test('a replica that does not vote ignores promises and writes', async t => {
   }
 })
 
-t.test('an implicit promise is granted once, answers with the end, and holds where nothing is held', async t => {
-  const { acceptor } = voting()
-  t.same(acceptor.promise({ proposal: 2 }), {
-    response: { type: 'accept', proposal: 2, position: 0 },
-    persist: [{ type: 'metadata', status: 'VOTING', promised: 2 }],
-  })
-  t.same(acceptor.promise({ proposal: 2 }).response, { type: 'reject', proposal: 2 })
-  t.same(acceptor.promise({ proposal: 1 }).response, { type: 'reject', proposal: 2 })
-  t.same(acceptor.promise({ proposal: 2, position: 7 }).response, { type: 'reject', proposal: 2 })
-  t.same(acceptor.write({ proposal: 1, position: 9, value: NOP }).response, {
-    type: 'reject',
-    proposal: 2,
-    position: 9,
-  })
-  t.equal(acceptor.end, 0, 'what was rejected leaves no trace')
-  t.same(acceptor.write({ proposal: 2, position: 9, value: NOP }).response, {
-    type: 'accept',
-    proposal: 2,
-    position: 9,
-  })
-  t.equal(acceptor.end, 9)
-})
+t.test(
+  'an implicit promise is granted once, answers with the end, and holds where nothing is held',
+  async t => {
+    const { acceptor } = voting()
+    t.same(acceptor.promise({ proposal: 2 }), {
+      response: { type: 'accept', proposal: 2, position: 0 },
+      persist: [{ type: 'metadata', status: 'VOTING', promised: 2 }],
+    })
+    t.same(acceptor.promise({ proposal: 2 }).response, { type: 'reject', proposal: 2 })
+    t.same(acceptor.promise({ proposal: 1 }).response, { type: 'reject', proposal: 2 })
+    t.same(acceptor.promise({ proposal: 2, position: 7 }).response, { type: 'reject', proposal: 2 })
+    t.same(acceptor.write({ proposal: 1, position: 9, value: NOP }).response, {
+      type: 'reject',
+      proposal: 2,
+      position: 9,
+    })
+    t.equal(acceptor.end, 0, 'what was rejected leaves no trace')
+    t.same(acceptor.write({ proposal: 2, position: 9, value: NOP }).response, {
+      type: 'accept',
+      proposal: 2,
+      position: 9,
+    })
+    t.equal(acceptor.end, 9)
+  },
+)
 
 t.test('an explicit promise answers with what was there before it', async t => {
   const { acceptor } = voting()
@@ -69,7 +75,11 @@ t.test('an explicit promise answers with what was there before it', async t => {
   })
   t.same(acceptor.promise({ proposal: 5, position: 4 }).response, { type: 'reject', proposal: 5 })
   t.equal(acceptor.write({ proposal: 4, position: 4, value: NOP }).response.type, 'reject')
-  t.equal(acceptor.promise({ proposal: 1 }).response.type, 'accept', 'other positions are not bound')
+  t.equal(
+    acceptor.promise({ proposal: 1 }).response.type,
+    'accept',
+    'other positions are not bound',
+  )
   t.equal(acceptor.write({ proposal: 1, position: 5, value: NOP }).response.type, 'accept')
 })
 
@@ -90,36 +100,41 @@ t.test('a learned position answers no write, and tells promises that it is learn
 t.test('learning what was accepted does not repeat it; learning anything else does', async t => {
   const { acceptor } = voting()
   acceptor.write({ proposal: 1, position: 0, value: append('a') })
-  t.same(acceptor.learned(chosen(0, 1, append('a'))), [{ type: 'learned', position: 0, proposal: 1 }])
+  t.same(acceptor.learned(chosen(0, 1, append('a'))), [
+    { type: 'learned', position: 0, proposal: 1 },
+  ])
   acceptor.write({ proposal: 1, position: 1, value: append('b') })
   t.match(acceptor.learned(chosen(1, 2, append('c'))), [
     { type: 'write', position: 1, proposal: 2, learned: true },
   ])
 })
 
-t.test('a learned TRUNCATE moves the beginning; what is before it is a learned tombstone', async t => {
-  const { acceptor } = voting()
-  for (const p of [0, 1, 2, 3]) acceptor.learned(chosen(p, 1, append(`${p}`)))
-  acceptor.write({ proposal: 1, position: 4, value: { type: 'TRUNCATE', to: 3 } })
-  t.equal(acceptor.begin, 0, 'not before it is chosen')
-  acceptor.learned(chosen(4, 1, { type: 'TRUNCATE', to: 3 }))
-  t.equal(acceptor.begin, 3)
-  t.equal(acceptor.at(2), undefined)
-  t.same(acceptor.promise({ proposal: 1, position: 2 }), {
-    response: {
-      type: 'accept',
-      proposal: 1,
-      position: 2,
-      held: {
-        promised: 1,
-        performed: { proposal: 1, learned: true, value: { type: 'NOP', tombstone: true } },
+t.test(
+  'a learned TRUNCATE moves the beginning; what is before it is a learned tombstone',
+  async t => {
+    const { acceptor } = voting()
+    for (const p of [0, 1, 2, 3]) acceptor.learned(chosen(p, 1, append(`${p}`)))
+    acceptor.write({ proposal: 1, position: 4, value: { type: 'TRUNCATE', to: 3 } })
+    t.equal(acceptor.begin, 0, 'not before it is chosen')
+    acceptor.learned(chosen(4, 1, { type: 'TRUNCATE', to: 3 }))
+    t.equal(acceptor.begin, 3)
+    t.equal(acceptor.at(2), undefined)
+    t.same(acceptor.promise({ proposal: 1, position: 2 }), {
+      response: {
+        type: 'accept',
+        proposal: 1,
+        position: 2,
+        held: {
+          promised: 1,
+          performed: { proposal: 1, learned: true, value: { type: 'NOP', tombstone: true } },
+        },
       },
-    },
-    persist: [],
-  })
-  t.equal(acceptor.write({ proposal: 9, position: 2, value: NOP }).response.type, 'ignored')
-  t.same(acceptor.missing(0, 6), [5, 6])
-})
+      persist: [],
+    })
+    t.equal(acceptor.write({ proposal: 9, position: 2, value: NOP }).response.type, 'ignored')
+    t.same(acceptor.missing(0, 6), [5, 6])
+  },
+)
 
 t.test('a learned tombstone says that all up to it is truncated', async t => {
   const { acceptor } = voting()
@@ -130,15 +145,18 @@ t.test('a learned tombstone says that all up to it is truncated', async t => {
   t.same(acceptor.missing(0, 7), [6, 7])
 })
 
-t.test('missing: position 0 of a new log, holes, what is not learned, what is past the end', async t => {
-  const { acceptor } = voting()
-  t.same(acceptor.missing(0, 0), [0])
-  acceptor.learned(chosen(0, 1, NOP))
-  acceptor.learned(chosen(4, 1, NOP))
-  acceptor.write({ proposal: 1, position: 2, value: NOP })
-  t.same(acceptor.missing(0, 5), [1, 2, 3, 5])
-  t.same(acceptor.missing(0, 0), [])
-})
+t.test(
+  'missing: position 0 of a new log, holes, what is not learned, what is past the end',
+  async t => {
+    const { acceptor } = voting()
+    t.same(acceptor.missing(0, 0), [0])
+    acceptor.learned(chosen(0, 1, NOP))
+    acceptor.learned(chosen(4, 1, NOP))
+    acceptor.write({ proposal: 1, position: 2, value: NOP })
+    t.same(acceptor.missing(0, 5), [1, 2, 3, 5])
+    t.same(acceptor.missing(0, 0), [])
+  },
+)
 
 // "Paxos Made Simple", section 2.2 and 2.3.
 
@@ -201,7 +219,8 @@ class Replica {
 
   persist(records: readonly ReplicaRecord[]): void {
     this.disk.push(...records)
-    for (const r of records) if (r.type === 'write') this.values.set(`${r.position}/${r.proposal}`, r.value)
+    for (const r of records)
+      if (r.type === 'write') this.values.set(`${r.position}/${r.proposal}`, r.value)
   }
 
   restart(): void {
@@ -227,7 +246,9 @@ class Checker {
     if (voters.size < this.#quorum) return undefined
     const before = this.chosen.get(position)
     this.chosen.set(position, text)
-    return before === undefined || before === text ? undefined : `${position}: ${before}, then ${text}`
+    return before === undefined || before === text
+      ? undefined
+      : `${position}: ${before}, then ${text}`
   }
 }
 
@@ -268,7 +289,8 @@ function run(seed: number, replicas: number): { wrong: string | undefined; chose
         const { response, persist } = replica.acceptor.promise({ proposal, position })
         replica.persist(persist)
         const held = response.type === 'accept' ? response.held : undefined
-        const value = held?.performed && replica.values.get(`${position}/${held.performed.proposal}`)
+        const value =
+          held?.performed && replica.values.get(`${position}/${held.performed.proposal}`)
         const answer =
           response.type === 'accept'
             ? {
@@ -283,8 +305,12 @@ function run(seed: number, replicas: number): { wrong: string | undefined; chose
           if (!outcome || begun) return
           begun = true
           const step = fillStep(outcome, proposal)
-          if (step.type === 'write') write(step.value.type === 'NOP' ? append(`by ${who}`) : step.value)
-          if (step.type === 'learn' && checker.chosen.get(position) !== JSON.stringify(step.action.performed.value)) {
+          if (step.type === 'write')
+            write(step.value.type === 'NOP' ? append(`by ${who}`) : step.value)
+          if (
+            step.type === 'learn' &&
+            checker.chosen.get(position) !== JSON.stringify(step.action.performed.value)
+          ) {
             wrong ??= `${position}: learned what was not chosen`
           }
         })
@@ -302,20 +328,24 @@ function run(seed: number, replicas: number): { wrong: string | undefined; chose
   }
   for (const { acceptor } of ensemble) {
     for (const position of [0, 1]) {
-      if (acceptor.isLearned(position) && !checker.chosen.has(position)) wrong ??= `${position} learned, not chosen`
+      if (acceptor.isLearned(position) && !checker.chosen.has(position))
+        wrong ??= `${position} learned, not chosen`
     }
   }
   return { wrong, chosen: checker.chosen.size }
 }
 
-t.test('agreement: at most one value is chosen at a position, with 3 and with 5 replicas', async t => {
-  for (const replicas of [3, 5]) {
-    let decided = 0
-    for (let seed = 1; seed <= 300; seed++) {
-      const { wrong, chosen } = run(seed, replicas)
-      if (wrong) t.fail(`seed ${seed}, ${replicas} replicas: ${wrong}`)
-      decided += chosen
+t.test(
+  'agreement: at most one value is chosen at a position, with 3 and with 5 replicas',
+  async t => {
+    for (const replicas of [3, 5]) {
+      let decided = 0
+      for (let seed = 1; seed <= 300; seed++) {
+        const { wrong, chosen } = run(seed, replicas)
+        if (wrong) t.fail(`seed ${seed}, ${replicas} replicas: ${wrong}`)
+        decided += chosen
+      }
+      t.ok(decided > 200, `the runs come to decisions (${decided})`)
     }
-    t.ok(decided > 200, `the runs come to decisions (${decided})`)
-  }
-})
+  },
+)

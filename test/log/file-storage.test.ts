@@ -1,6 +1,14 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -13,7 +21,12 @@ import { lockDirectory } from '../../src/log/lock-file.ts'
 import { type LogEntry, readLog, viewLog } from '../../src/log/read-log.ts'
 import { encodeBatch, encodeHeader, HEADER_BYTES, type StoredRecord } from '../../src/log/record.ts'
 import { scanSegment } from '../../src/log/segment.ts'
-import { appendOf, DamagedLogError, type ReplicaRecord, type Storage } from '../../src/log/storage.ts'
+import {
+  appendOf,
+  DamagedLogError,
+  type ReplicaRecord,
+  type Storage,
+} from '../../src/log/storage.ts'
 import type { Value } from '../../src/messages/log.ts'
 import { MemoryDisk } from '../../src/sim/memory-storage.ts'
 
@@ -23,7 +36,8 @@ if (process.argv[2] === 'hold') {
   await new Promise(() => setInterval(() => {}, 1_000))
 }
 
-const text = (value: Value): string => (value.type === 'APPEND' ? Buffer.from(value.bytes).toString() : value.type)
+const text = (value: Value): string =>
+  value.type === 'APPEND' ? Buffer.from(value.bytes).toString() : value.type
 const write = (position: number, content: string, proposal = 1): ReplicaRecord => ({
   type: 'write',
   position,
@@ -31,7 +45,11 @@ const write = (position: number, content: string, proposal = 1): ReplicaRecord =
   learned: false,
   value: appendOf(Buffer.from(content)),
 })
-const learned = (position: number, proposal = 1): ReplicaRecord => ({ type: 'learned', position, proposal })
+const learned = (position: number, proposal = 1): ReplicaRecord => ({
+  type: 'learned',
+  position,
+  proposal,
+})
 const VOTING: ReplicaRecord = { type: 'metadata', status: 'VOTING', promised: 1 }
 
 /** Opens, and returns all records with readable values. */
@@ -54,16 +72,22 @@ async function opened(options: FileStorageOptions): Promise<FileStorage> {
   return storage
 }
 
-const segments = (dir: string): string[] => readdirSync(dir).filter(name => name.startsWith('segment-'))
+const segments = (dir: string): string[] =>
+  readdirSync(dir).filter(name => name.startsWith('segment-'))
 const content = (dir: string): string =>
   segments(dir)
-    .map(name => `${name} ${readFileSync(join(dir, name)).toString('hex')} ${statSync(join(dir, name)).mtimeMs}`)
+    .map(
+      name =>
+        `${name} ${readFileSync(join(dir, name)).toString('hex')} ${statSync(join(dir, name)).mtimeMs}`,
+    )
     .join('\n')
 
 async function collect(entries: AsyncIterable<LogEntry>): Promise<string[]> {
   const out: string[] = []
   for await (const e of entries) {
-    out.push(`${e.position} ${e.type === 'APPEND' ? Buffer.from(e.bytes!).toString() : e.type}${e.learned ? '' : ' ?'}`)
+    out.push(
+      `${e.position} ${e.type === 'APPEND' ? Buffer.from(e.bytes!).toString() : e.type}${e.learned ? '' : ' ?'}`,
+    )
   }
   return out
 }
@@ -74,32 +98,40 @@ for (const [name, disk] of [
   ['memory', () => new MemoryDisk()],
   ['file', () => undefined],
 ] as const) {
-  t.test(`${name}: what was persisted is there again, in order, with what was noted before`, async t => {
-    const memory = disk()
-    const directory = join(t.testdir(), 'replicated_log')
-    const make = (): Storage => memory?.storage(systemClock, 0) ?? new FileStorage({ directory })
-    const first = make()
-    t.same(await open(first), { records: [], warnings: [] })
-    const script = [VOTING, write(0, 'a'), learned(0), { type: 'promise', position: 1, promised: 4 } as const]
-    await first.persist([script[0]!, script[1]!])
-    first.note([script[2]!])
-    await first.persist([script[3]!])
-    first.note([write(1, 'b', 4)])
-    t.equal(text(await first.read(0)), 'a')
-    t.equal(text(await first.read(1)), 'b', 'before it is on disk')
-    await first.close()
+  t.test(
+    `${name}: what was persisted is there again, in order, with what was noted before`,
+    async t => {
+      const memory = disk()
+      const directory = join(t.testdir(), 'replicated_log')
+      const make = (): Storage => memory?.storage(systemClock, 0) ?? new FileStorage({ directory })
+      const first = make()
+      t.same(await open(first), { records: [], warnings: [] })
+      const script = [
+        VOTING,
+        write(0, 'a'),
+        learned(0),
+        { type: 'promise', position: 1, promised: 4 } as const,
+      ]
+      await first.persist([script[0]!, script[1]!])
+      first.note([script[2]!])
+      await first.persist([script[3]!])
+      first.note([write(1, 'b', 4)])
+      t.equal(text(await first.read(0)), 'a')
+      t.equal(text(await first.read(1)), 'b', 'before it is on disk')
+      await first.close()
 
-    const second = make()
-    const { records, warnings } = await open(second)
-    t.same(records, [...script, write(1, 'b', 4)])
-    t.same(warnings, [])
-    t.equal(text(await second.read(0)), 'a')
-    const before = second.read(1)
-    await second.persist([write(1, 'c', 5)])
-    t.equal(text(await before), 'b', 'as of the call')
-    t.equal(text(await second.read(1)), 'c')
-    await second.close()
-  })
+      const second = make()
+      const { records, warnings } = await open(second)
+      t.same(records, [...script, write(1, 'b', 4)])
+      t.same(warnings, [])
+      t.equal(text(await second.read(0)), 'a')
+      const before = second.read(1)
+      await second.persist([write(1, 'c', 5)])
+      t.equal(text(await before), 'b', 'as of the call')
+      t.equal(text(await second.read(1)), 'c')
+      await second.close()
+    },
+  )
 }
 
 // Files
@@ -151,39 +183,53 @@ t.test('after a failed sync nothing is taken any more, and nothing is tried agai
   await storage.close()
 })
 
-t.test('segments roll, are given back below the truncation, and the log is read without them', async t => {
-  for (const [retainBytes, left] of [
-    [0, 1],
-    [200, 2],
-    [Infinity, 4],
-  ] as const) {
-    const directory = join(t.testdir(), `log-${retainBytes}`)
-    const options = { directory, segmentBytes: 150, retainBytes }
-    const storage = await opened(options)
-    await storage.persist([VOTING])
-    for (let p = 0; p < 14; p++) await storage.persist([write(p, `value ${p}`)])
-    const before = segments(directory).length
-    t.equal(before, 4)
-    storage.note([{ type: 'write', position: 14, proposal: 1, learned: true, value: { type: 'TRUNCATE', to: 13 } }])
-    await storage.persist([])
-    const reading = storage.read(12)
-    await storage.truncate(13)
-    t.equal(text(await reading), 'value 12', 'a read under way is completed')
-    t.equal(segments(directory).length, left)
-    await storage.close()
+t.test(
+  'segments roll, are given back below the truncation, and the log is read without them',
+  async t => {
+    for (const [retainBytes, left] of [
+      [0, 1],
+      [200, 2],
+      [Infinity, 4],
+    ] as const) {
+      const directory = join(t.testdir(), `log-${retainBytes}`)
+      const options = { directory, segmentBytes: 150, retainBytes }
+      const storage = await opened(options)
+      await storage.persist([VOTING])
+      for (let p = 0; p < 14; p++) await storage.persist([write(p, `value ${p}`)])
+      const before = segments(directory).length
+      t.equal(before, 4)
+      storage.note([
+        {
+          type: 'write',
+          position: 14,
+          proposal: 1,
+          learned: true,
+          value: { type: 'TRUNCATE', to: 13 },
+        },
+      ])
+      await storage.persist([])
+      const reading = storage.read(12)
+      await storage.truncate(13)
+      t.equal(text(await reading), 'value 12', 'a read under way is completed')
+      t.equal(segments(directory).length, left)
+      await storage.close()
 
-    const again = new FileStorage(options)
-    const { records } = await open(again)
-    t.same(records.find(r => r.type === 'metadata'), VOTING)
-    t.ok(records.some(r => r.type === 'truncated' && r.begin === 13) || retainBytes === Infinity)
-    t.equal(text(await again.read(13)), 'value 13')
-    await again.close()
+      const again = new FileStorage(options)
+      const { records } = await open(again)
+      t.same(
+        records.find(r => r.type === 'metadata'),
+        VOTING,
+      )
+      t.ok(records.some(r => r.type === 'truncated' && r.begin === 13) || retainBytes === Infinity)
+      t.equal(text(await again.read(13)), 'value 13')
+      await again.close()
 
-    const entries = await collect(readLog(directory))
-    t.equal(entries.length, retainBytes === 0 ? 3 : retainBytes === 200 ? 7 : 15)
-    t.match((await viewLog(directory)).begin, 13)
-  }
-})
+      const entries = await collect(readLog(directory))
+      t.equal(entries.length, retainBytes === 0 ? 3 : retainBytes === 200 ? 7 : 15)
+      t.match((await viewLog(directory)).begin, 13)
+    }
+  },
+)
 
 // Damage. A small log: four batches, of which the second has two records.
 
@@ -241,9 +287,17 @@ t.test('cut short: a torn tail at the end of the log, damage before it', async t
     const read = Math.max(0, ends.filter(end => end <= length).length - 1)
     const whole = length < HEADER_BYTES ? 0 : ends[read]!
     const clean = length === 0 || length === whole
-    t.strictSame(scan(cut, true), { read, end: clean ? 'clean' : 'torn', at: whole }, `${length} bytes`)
+    t.strictSame(
+      scan(cut, true),
+      { read, end: clean ? 'clean' : 'torn', at: whole },
+      `${length} bytes`,
+    )
     if (!clean || length === 0) {
-      t.strictSame(scan(cut, false), { read, end: 'damaged', at: whole }, `${length} bytes, not the last`)
+      t.strictSame(
+        scan(cut, false),
+        { read, end: 'damaged', at: whole },
+        `${length} bytes, not the last`,
+      )
     }
     // What a power loss can leave beside that: the file has its length, but not its content.
     const zeros = Buffer.concat([cut, Buffer.alloc(bytes.length - length)])
@@ -253,13 +307,18 @@ t.test('cut short: a torn tail at the end of the log, damage before it', async t
 
 t.test('a piece of a log inside an entry is not taken for a batch behind a torn one', async t => {
   const inner = segment(3).bytes
-  const outer = segment(3, [[VOTING], [{ ...write(0, ''), value: appendOf(inner) } as ReplicaRecord]])
+  const outer = segment(3, [
+    [VOTING],
+    [{ ...write(0, ''), value: appendOf(inner) } as ReplicaRecord],
+  ])
   t.match(scan(outer.bytes.subarray(0, outer.bytes.length - 1), true), { read: 1, end: 'torn' })
 })
 
 t.test('a torn tail is cut with a warning, and writing goes on behind what is whole', async t => {
   const { bytes, offsets } = segment(1)
-  const directory = t.testdir({ [`segment-${'1'.padStart(20, '0')}.log`]: bytes.subarray(0, bytes.length - 3) })
+  const directory = t.testdir({
+    [`segment-${'1'.padStart(20, '0')}.log`]: bytes.subarray(0, bytes.length - 3),
+  })
   const [name] = segments(directory)
 
   const before = content(directory)
@@ -304,79 +363,101 @@ t.test('a log that ends in half a header, or in an empty segment, goes on', asyn
   }
 })
 
-t.test('damage stops the opening, naming file, byte and what to do; readers get what is before it', async t => {
-  const make = async (name: string): Promise<string> => {
-    const directory = join(t.testdir(), name)
-    const storage = await opened({ directory, segmentBytes: 150 })
-    await storage.persist([VOTING])
-    for (let p = 0; p < 14; p++) await storage.persist([write(p, `value ${p}`)])
-    await storage.close()
-    t.equal(segments(directory).length, 4)
-    return directory
-  }
-  const file = (directory: string, n: number): string => join(directory, segments(directory)[n - 1]!)
-  // What is done to it, what is said, and how many entries a reader gets (negative: how many at the front it does not).
-  const cases: Record<string, [(directory: string) => void, RegExp, number]> = {
-    'bit in a closed segment': [
-      d => {
-        const bytes = readFileSync(file(d, 2))
-        bytes[bytes.length - 1]! ^= 1
-        writeFileSync(file(d, 2), bytes)
-      },
-      /segment-0+2\.log is damaged at byte \d+: .*later segments exist/,
-      7,
-    ],
-    'closed segment cut between two batches': [
-      d => {
-        const bytes = readFileSync(file(d, 2))
-        const { offsets } = scanOffsets(bytes, 2)
-        writeFileSync(file(d, 2), bytes.subarray(0, offsets.at(-1)))
-      },
-      /segment-0+2\.log is damaged at byte \d+: it has \d+ bytes but had \d+ when it was closed/,
-      7,
-    ],
-    'segment missing in the middle': [d => rmSync(file(d, 3)), /before it, segment-0+3\.log, is missing/, 8],
-    'segment missing at the front': [d => rmSync(file(d, 1)), /before it, segment-0+1\.log, is missing though/, -4],
-    'segment under another name': [
-      d => {
-        copyFileSync(file(d, 2), `${d}/x`)
-        renameSync(`${d}/x`, file(d, 3))
-      },
-      /its name says segment 3, its header segment 2/,
-      8,
-    ],
-    'written by a later version': [
-      d => {
-        const header = readFileSync(file(d, 1))
-        header.writeUInt32BE(2, 8)
-        header.writeUInt32BE(crc32(header.subarray(0, 36)), 36)
-        writeFileSync(file(d, 1), header)
-      },
-      /format version is 2, which this version does not know/,
-      0,
-    ],
-  }
-  for (const [name, [damage, message, entries]] of Object.entries(cases)) {
-    const directory = await make(name.replaceAll(' ', '-'))
-    damage(directory)
-    const before = content(directory)
-    const error = await new FileStorage({ directory }).open(() => {}).then(
-      () => t.fail(`${name}: it opened`),
-      (e: unknown) => e,
-    )
-    t.ok(error instanceof DamagedLogError, name)
-    t.match(error, { code: 'data_damaged', message, hint: /backup.*other replicas.*mesos-log read/s }, name)
-    t.equal(content(directory), before, 'nothing is changed')
-    t.equal(readdirSync(directory).length, segments(directory).length, 'nor locked')
+t.test(
+  'damage stops the opening, naming file, byte and what to do; readers get what is before it',
+  async t => {
+    const make = async (name: string): Promise<string> => {
+      const directory = join(t.testdir(), name)
+      const storage = await opened({ directory, segmentBytes: 150 })
+      await storage.persist([VOTING])
+      for (let p = 0; p < 14; p++) await storage.persist([write(p, `value ${p}`)])
+      await storage.close()
+      t.equal(segments(directory).length, 4)
+      return directory
+    }
+    const file = (directory: string, n: number): string =>
+      join(directory, segments(directory)[n - 1]!)
+    // What is done to it, what is said, and how many entries a reader gets (negative: how many at the front it does not).
+    const cases: Record<string, [(directory: string) => void, RegExp, number]> = {
+      'bit in a closed segment': [
+        d => {
+          const bytes = readFileSync(file(d, 2))
+          bytes[bytes.length - 1]! ^= 1
+          writeFileSync(file(d, 2), bytes)
+        },
+        /segment-0+2\.log is damaged at byte \d+: .*later segments exist/,
+        7,
+      ],
+      'closed segment cut between two batches': [
+        d => {
+          const bytes = readFileSync(file(d, 2))
+          const { offsets } = scanOffsets(bytes, 2)
+          writeFileSync(file(d, 2), bytes.subarray(0, offsets.at(-1)))
+        },
+        /segment-0+2\.log is damaged at byte \d+: it has \d+ bytes but had \d+ when it was closed/,
+        7,
+      ],
+      'segment missing in the middle': [
+        d => rmSync(file(d, 3)),
+        /before it, segment-0+3\.log, is missing/,
+        8,
+      ],
+      'segment missing at the front': [
+        d => rmSync(file(d, 1)),
+        /before it, segment-0+1\.log, is missing though/,
+        -4,
+      ],
+      'segment under another name': [
+        d => {
+          copyFileSync(file(d, 2), `${d}/x`)
+          renameSync(`${d}/x`, file(d, 3))
+        },
+        /its name says segment 3, its header segment 2/,
+        8,
+      ],
+      'written by a later version': [
+        d => {
+          const header = readFileSync(file(d, 1))
+          header.writeUInt32BE(2, 8)
+          header.writeUInt32BE(crc32(header.subarray(0, 36)), 36)
+          writeFileSync(file(d, 1), header)
+        },
+        /format version is 2, which this version does not know/,
+        0,
+      ],
+    }
+    for (const [name, [damage, message, entries]] of Object.entries(cases)) {
+      const directory = await make(name.replaceAll(' ', '-'))
+      damage(directory)
+      const before = content(directory)
+      const error = await new FileStorage({ directory })
+        .open(() => {})
+        .then(
+          () => t.fail(`${name}: it opened`),
+          (e: unknown) => e,
+        )
+      t.ok(error instanceof DamagedLogError, name)
+      t.match(
+        error,
+        { code: 'data_damaged', message, hint: /backup.*other replicas.*mesos-log read/s },
+        name,
+      )
+      t.equal(content(directory), before, 'nothing is changed')
+      t.equal(readdirSync(directory).length, segments(directory).length, 'nor locked')
 
-    const seen: string[] = []
-    await t.rejects(async () => {
-      for await (const e of readLog(directory)) if (e.type === 'APPEND') seen.push(text(e as Value))
-    }, { code: 'data_damaged' })
-    const all = Array.from({ length: 14 }, (_, p) => `value ${p}`)
-    t.same(seen, entries < 0 ? all.slice(-entries) : all.slice(0, entries), name)
-  }
-})
+      const seen: string[] = []
+      await t.rejects(
+        async () => {
+          for await (const e of readLog(directory))
+            if (e.type === 'APPEND') seen.push(text(e as Value))
+        },
+        { code: 'data_damaged' },
+      )
+      const all = Array.from({ length: 14 }, (_, p) => `value ${p}`)
+      t.same(seen, entries < 0 ? all.slice(-entries) : all.slice(0, entries), name)
+    }
+  },
+)
 
 function scanOffsets(bytes: Buffer, sequence: number) {
   const offsets: number[] = []
@@ -399,7 +480,11 @@ t.test('one process at a time writes; who is refused is told who has it', async 
   await new Promise<void>(resolve => child.on('message', said => said === 'held' && resolve()))
   await t.rejects(opened({ directory }), { code: 'path_in_use', message: `pid ${child.pid}` })
   child.kill('SIGSTOP')
-  await t.rejects(opened({ directory }), { message: `pid ${child.pid}` }, 'a stopped process still has it')
+  await t.rejects(
+    opened({ directory }),
+    { message: `pid ${child.pid}` },
+    'a stopped process still has it',
+  )
   child.kill('SIGKILL')
   await once(child, 'exit')
   await (await opened({ directory })).close()

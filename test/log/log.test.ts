@@ -135,12 +135,15 @@ class Ensemble {
     for (const i of this.members.keys()) {
       for (const [position, value] of this.learned(i)) {
         const before = chosen.get(position) ?? value
-        if (before !== value) t.fail(`position ${position} is ${before}, and ${value} for replica ${i}`)
+        if (before !== value)
+          t.fail(`position ${position} is ${before}, and ${value} for replica ${i}`)
         chosen.set(position, value)
       }
     }
     t.same(this.world.fatalities, [])
-    const bugs = this.logger.messages('error').filter(message => /failed in one of its handlers/.test(message))
+    const bugs = this.logger
+      .messages('error')
+      .filter(message => /failed in one of its handlers/.test(message))
     t.same(bugs, [])
   }
 }
@@ -158,13 +161,25 @@ t.test('alone: an empty disk becomes a log in a few syncs, and each append costs
   const before = e.world.clock.now()
   t.equal(await e.run(writer.start()), 0, 'position 0 is filled by the first election')
   const { disk } = e.members[0]!
-  t.equal(disk.syncs, 5, 'STARTING, VOTING, the implicit promise, and position 0: promise and write')
+  t.equal(
+    disk.syncs,
+    5,
+    'STARTING, VOTING, the implicit promise, and position 0: promise and write',
+  )
   t.ok(e.world.clock.now() - before < 100, 'nothing waits for a timer')
   t.same(await e.append(writer, 'a', 'b', 'c'), [1, 2, 3])
   t.equal(disk.syncs, 8)
   t.same(await e.read(0), ['1 a', '2 b', '3 c'])
   await e.finish(t)
-  t.same([...e.learned(0)], [[0, 'NOP'], [1, 'a'], [2, 'b'], [3, 'c']])
+  t.same(
+    [...e.learned(0)],
+    [
+      [0, 'NOP'],
+      [1, 'a'],
+      [2, 'b'],
+      [3, 'c'],
+    ],
+  )
 })
 
 t.test('alone: appends under way at once keep their order and share syncs', async t => {
@@ -177,7 +192,10 @@ t.test('alone: appends under way at once keep their order and share syncs', asyn
   const all = Array.from({ length: 100 }, (_, i) => writer.append(bytes(`${i}`)))
   for (const each of all) void each.then(position => order.push(position))
   await e.run(Promise.all(all))
-  t.same(order, Array.from({ length: 100 }, (_, i) => i + 1))
+  t.same(
+    order,
+    Array.from({ length: 100 }, (_, i) => i + 1),
+  )
   t.ok(disk.syncs - before < 20, `${disk.syncs - before} syncs`)
   t.equal((await e.read(0)).length, 100)
   t.equal((await e.read(0)).at(-1), '100 99')
@@ -249,6 +267,21 @@ t.test('a quorum that is none, and a list without this process, are refused', as
   t.same(e.members[0]!.runtime!.actors, [])
 })
 
+t.test('a log that is ended writes what it noted, and gives its storage back', async t => {
+  const e = new Ensemble(1)
+  await e.start()
+  await e.append(await e.elect(0), 'a')
+  const { runtime, pid, log, address } = e.members[0]!
+  runtime!.terminate(pid!)
+  await e.run(log!.closed)
+  t.same(runtime!.actors, [])
+  t.equal(e.learned(0).get(1), 'a', 'learned, though not 100 ms have passed')
+  e.world.crash(address)
+  await e.start()
+  t.same(await e.read(0), ['1 a'])
+  await e.finish(t)
+})
+
 // Recovery
 
 t.test('recovery decides by what all answers say', async t => {
@@ -261,7 +294,11 @@ t.test('recovery decides by what all answers say', async t => {
     const collector = new RecoverCollector(status, 2, autoInitialize)
     for (const [i, answer] of answers.entries()) {
       const response =
-        typeof answer !== 'string' ? answer : answer === 'VOTING' ? voting : ({ status: answer } as const)
+        typeof answer !== 'string'
+          ? answer
+          : answer === 'VOTING'
+            ? voting
+            : ({ status: answer } as const)
       const step = collector.add(`r${i}`, response)
       if (step) return step
     }
@@ -272,12 +309,22 @@ t.test('recovery decides by what all answers say', async t => {
   t.same(decide('EMPTY', ['EMPTY', 'STARTING', 'EMPTY']), starting)
   t.same(decide('EMPTY', ['EMPTY', 'EMPTY', 'EMPTY'], false), undefined)
   t.same(decide('EMPTY', ['EMPTY', 'EMPTY']), undefined, 'two of three are not all')
-  t.same(decide('EMPTY', ['EMPTY', 'VOTING', 'EMPTY']), undefined, 'one voter may know of a lost one')
+  t.same(
+    decide('EMPTY', ['EMPTY', 'VOTING', 'EMPTY']),
+    undefined,
+    'one voter may know of a lost one',
+  )
   t.same(decide('EMPTY', ['EMPTY', 'VOTING', 'STARTING']), undefined)
   t.same(decide('STARTING', ['STARTING', 'EMPTY', 'STARTING']), undefined)
-  t.same(decide('STARTING', ['STARTING', 'VOTING', 'STARTING']), { type: 'become', status: 'VOTING' })
+  t.same(decide('STARTING', ['STARTING', 'VOTING', 'STARTING']), {
+    type: 'become',
+    status: 'VOTING',
+  })
   for (const status of ['EMPTY', 'STARTING', 'RECOVERING'] as const) {
-    t.same(decide(status, ['EMPTY', voting, { ...voting, begin: 1 }], false), { type: 'catch up', begin: 1 })
+    t.same(decide(status, ['EMPTY', voting, { ...voting, begin: 1 }], false), {
+      type: 'catch up',
+      begin: 1,
+    })
   }
 })
 
@@ -300,7 +347,10 @@ t.test('without auto-initialisation an empty ensemble waits, and says what for',
   await e.start()
   await e.world.advance(30_000)
   t.notOk(e.members.some(member => member.log?.recovered))
-  t.equal(e.logger.messages('warn').filter(message => /mesos-log initialize/.test(message)).length, 3)
+  t.equal(
+    e.logger.messages('warn').filter(message => /mesos-log initialize/.test(message)).length,
+    3,
+  )
 })
 
 t.test('a replica that lost its disk votes only after it has what the others have', async t => {
@@ -315,9 +365,15 @@ t.test('a replica that lost its disk votes only after it has what the others hav
   e.members[2]!.disk.wipe()
   await e.start(2)
   t.same(await e.read(2), ['2 b', '3 c', '5 d'])
-  const promised = Math.max(...e.members[2]!.disk.records.map(r => (r.type === 'metadata' ? r.promised : 0)))
+  const promised = Math.max(
+    ...e.members[2]!.disk.records.map(r => (r.type === 'metadata' ? r.promised : 0)),
+  )
   t.ok(promised > 1, 'it is bound by the promise that it may have given before')
-  t.equal(await e.run(writer.append(bytes('e'))), undefined, 'the coordinator is to be elected again')
+  t.equal(
+    await e.run(writer.append(bytes('e'))),
+    undefined,
+    'the coordinator is to be elected again',
+  )
   await e.run(writer.start())
   t.same(await e.append(writer, 'f'), [6])
   await e.finish(t)
@@ -334,7 +390,10 @@ t.test('one voter beside two that lost their disks never makes progress', async 
     await e.start(i)
   }
   await e.world.advance(60_000)
-  t.same(e.members.map(member => member.log?.recovered), [true, false, false])
+  t.same(
+    e.members.map(member => member.log?.recovered),
+    [true, false, false],
+  )
   const writer = e.writer(0)
   let started = false
   void writer.start().then(() => {
@@ -392,56 +451,64 @@ t.test('multiple appends not learned are filled by the next coordinator', async 
   await e.finish(t)
 })
 
-t.test('an append that reached one replica only is completed, or replaced, but never both', async t => {
-  for (const seen of [true, false]) {
-    const e = new Ensemble(3)
+t.test(
+  'an append that reached one replica only is completed, or replaced, but never both',
+  async t => {
+    for (const seen of [true, false]) {
+      const e = new Ensemble(3)
+      await e.start()
+      await e.voting()
+      const writer = await e.elect(0)
+      // The write goes to the coordinator's own replica alone.
+      e.world.network.drop(
+        ({ message, from }) => message === 'log.replica/write' && from === e.addresses[0],
+      )
+      let position: Position | undefined | 'waits' = 'waits'
+      writer.append(bytes('half')).then(
+        p => {
+          position = p
+        },
+        () => {},
+      )
+      await e.world.advance(50)
+      t.equal(position, 'waits')
+      e.crash(seen ? 2 : 0)
+      const next = await e.elect(1)
+      const half = seen ? ['1 half'] : []
+      t.same(await e.read(1), half)
+      if (!seen) await e.start(0)
+      t.same(await e.append(next, 'next'), [seen ? 2 : 1])
+      await e.world.advance(1_000)
+      t.same(await e.read(0), [...half, `${seen ? 2 : 1} next`])
+      await e.finish(t)
+    }
+  },
+)
+
+t.test(
+  'with a quorum it goes on; without one it waits, and goes on when there is one again',
+  async t => {
+    const e = new Ensemble(5)
     await e.start()
     await e.voting()
     const writer = await e.elect(0)
-    // The write goes to the coordinator's own replica alone.
-    e.world.network.drop(({ message, from }) => message === 'log.replica/write' && from === e.addresses[0])
-    let position: Position | undefined | 'waits' = 'waits'
-    writer.append(bytes('half')).then(
-      p => {
-        position = p
-      },
-      () => {},
-    )
-    await e.world.advance(50)
-    t.equal(position, 'waits')
-    e.crash(seen ? 2 : 0)
-    const next = await e.elect(1)
-    const half = seen ? ['1 half'] : []
-    t.same(await e.read(1), half)
-    if (!seen) await e.start(0)
-    t.same(await e.append(next, 'next'), [seen ? 2 : 1])
-    await e.world.advance(1_000)
-    t.same(await e.read(0), [...half, `${seen ? 2 : 1} next`])
+    e.crash(4)
+    e.crash(3)
+    t.same(await e.append(writer, 'a'), [1])
+    e.crash(2)
+    const waiting = writer.append(bytes('b'))
+    let done = false
+    void waiting.then(() => {
+      done = true
+    })
+    await e.world.advance(30_000)
+    t.notOk(done)
+    await e.start(3)
+    t.equal(await e.run(waiting), 2)
+    t.same(await e.append(writer, 'c'), [3])
     await e.finish(t)
-  }
-})
-
-t.test('with a quorum it goes on; without one it waits, and goes on when there is one again', async t => {
-  const e = new Ensemble(5)
-  await e.start()
-  await e.voting()
-  const writer = await e.elect(0)
-  e.crash(4)
-  e.crash(3)
-  t.same(await e.append(writer, 'a'), [1])
-  e.crash(2)
-  const waiting = writer.append(bytes('b'))
-  let done = false
-  void waiting.then(() => {
-    done = true
-  })
-  await e.world.advance(30_000)
-  t.notOk(done)
-  await e.start(3)
-  t.equal(await e.run(waiting), 2)
-  t.same(await e.append(writer, 'c'), [3])
-  await e.finish(t)
-})
+  },
+)
 
 t.test('a lost request or answer costs time only', async t => {
   const e = new Ensemble(3, { timing: { answerMs: 200 } })
@@ -449,7 +516,9 @@ t.test('a lost request or answer costs time only', async t => {
   await e.voting()
   const writer = await e.elect(0)
   let losing = 3
-  const rule = e.world.network.drop(({ message }) => message === 'log.replica/write' && losing-- > 0)
+  const rule = e.world.network.drop(
+    ({ message }) => message === 'log.replica/write' && losing-- > 0,
+  )
   t.same(await e.append(writer, 'a', 'b'), [1, 2])
   t.equal(rule.count, 3)
   await e.finish(t)
@@ -471,7 +540,11 @@ t.test('rivals that want to be elected at once all get their turn', async t => {
     const written = await e.run(Promise.all([0, 1, 2].map(write)))
     await e.elect(0)
     const log = await e.read(0)
-    t.same(written.filter(line => !log.includes(line)), [], `seed ${seed}`)
+    t.same(
+      written.filter(line => !log.includes(line)),
+      [],
+      `seed ${seed}`,
+    )
     await e.finish(t)
   }
 })
@@ -496,82 +569,95 @@ t.test('a partitioned coordinator changes nothing; the others elect another', as
 
 // Everything at once
 
-t.test('random crashes, cuts and losses: what was acknowledged stays, in the same place for all', async t => {
-  for (const [size, seeds] of [
-    [3, 6],
-    [5, 3],
-  ] as const) {
-    let acknowledged = 0
-    for (let seed = 1; seed <= seeds; seed++) {
-      const e = new Ensemble(size, { seed, timing: { answerMs: 100, retryMs: 20, recoverRetryMs: 50 } })
-      const random = new SeededRandom([seed, 99])
-      await e.start()
-      await e.voting()
-      const known = new Map<Position, string>()
-      const alive = e.members.map(() => true)
-      let stop = false
+t.test(
+  'random crashes, cuts and losses: what was acknowledged stays, in the same place for all',
+  async t => {
+    for (const [size, seeds] of [
+      [3, 6],
+      [5, 3],
+    ] as const) {
+      let acknowledged = 0
+      for (let seed = 1; seed <= seeds; seed++) {
+        const e = new Ensemble(size, {
+          seed,
+          timing: { answerMs: 100, retryMs: 20, recoverRetryMs: 50 },
+        })
+        const random = new SeededRandom([seed, 99])
+        await e.start()
+        await e.voting()
+        const known = new Map<Position, string>()
+        const alive = e.members.map(() => true)
+        let stop = false
 
-      const client = async (i: number): Promise<void> => {
-        const writer = e.writer(i)
-        for (let n = 0; !stop; n++) {
-          if ((await writer.start()) === undefined) continue
-          for (;;) {
-            const value = `${i}/${n}/${known.size}`
-            const position = await writer.append(bytes(value))
-            if (position === undefined || stop) break
-            if (known.has(position)) t.fail(`seed ${seed}: position ${position} acknowledged twice`)
-            known.set(position, value)
-            n++
+        const client = async (i: number): Promise<void> => {
+          const writer = e.writer(i)
+          for (let n = 0; !stop; n++) {
+            if ((await writer.start()) === undefined) continue
+            for (;;) {
+              const value = `${i}/${n}/${known.size}`
+              const position = await writer.append(bytes(value))
+              if (position === undefined || stop) break
+              if (known.has(position))
+                t.fail(`seed ${seed}: position ${position} acknowledged twice`)
+              known.set(position, value)
+              n++
+            }
           }
         }
-      }
-      const begin = (i: number): void => {
-        client(i).catch(() => {})
-      }
-      for (const i of e.members.keys()) begin(i)
+        const begin = (i: number): void => {
+          client(i).catch(() => {})
+        }
+        for (const i of e.members.keys()) begin(i)
 
-      for (let step = 0; step < 40; step++) {
-        await e.world.advance(random.integer(60))
-        const i = random.integer(size)
-        switch (random.integer(5)) {
-          case 0:
-            if (alive[i]) e.crash(i, (['lost', 'torn', 'kept'] as const)[random.integer(3)])
-            alive[i] = false
-            break
-          case 1:
-          case 2:
-            if (!alive[i]) {
-              await e.start(i)
-              begin(i)
-            }
-            alive[i] = true
-            break
-          case 3:
-            e.world.network.partition([e.addresses[i]!], random.shuffle(e.addresses).slice(0, 2), {
-              oneWay: random.next() < 0.5,
-            })
-            break
-          case 4:
-            e.world.network.heal()
+        for (let step = 0; step < 40; step++) {
+          await e.world.advance(random.integer(60))
+          const i = random.integer(size)
+          switch (random.integer(5)) {
+            case 0:
+              if (alive[i]) e.crash(i, (['lost', 'torn', 'kept'] as const)[random.integer(3)])
+              alive[i] = false
+              break
+            case 1:
+            case 2:
+              if (!alive[i]) {
+                await e.start(i)
+                begin(i)
+              }
+              alive[i] = true
+              break
+            case 3:
+              e.world.network.partition(
+                [e.addresses[i]!],
+                random.shuffle(e.addresses).slice(0, 2),
+                {
+                  oneWay: random.next() < 0.5,
+                },
+              )
+              break
+            case 4:
+              e.world.network.heal()
+          }
         }
-      }
-      stop = true
-      e.world.network.heal()
-      for (const i of e.members.keys()) if (!alive[i]) await e.start(i)
-      await e.world.advance(30_000)
-      const writer = e.writer(0)
-      for (let tries = 0; (await e.run(writer.start())) === undefined; tries++) {
-        if (tries > 20) throw new Error(`seed ${seed}: nobody can be elected`)
-      }
-      const log = new Map((await e.read(0)).map(line => line.split(' ') as [string, string]))
-      for (const [position, value] of known) {
-        if (log.get(`${position}`) !== value) {
-          t.fail(`seed ${seed}: ${value} acknowledged at ${position}, where ${log.get(`${position}`)} is`)
+        stop = true
+        e.world.network.heal()
+        for (const i of e.members.keys()) if (!alive[i]) await e.start(i)
+        await e.world.advance(30_000)
+        const writer = e.writer(0)
+        for (let tries = 0; (await e.run(writer.start())) === undefined; tries++) {
+          if (tries > 20) throw new Error(`seed ${seed}: nobody can be elected`)
         }
+        const log = new Map((await e.read(0)).map(line => line.split(' ') as [string, string]))
+        for (const [position, value] of known) {
+          if (log.get(`${position}`) !== value) {
+            t.fail(
+              `seed ${seed}: ${value} acknowledged at ${position}, where ${log.get(`${position}`)} is`,
+            )
+          }
+        }
+        acknowledged += known.size
+        await e.finish(t)
       }
-      acknowledged += known.size
-      await e.finish(t)
+      t.ok(acknowledged > 100, `${acknowledged} appends with ${size} replicas`)
     }
-    t.ok(acknowledged > 100, `${acknowledged} appends with ${size} replicas`)
-  }
-})
+  },
+)

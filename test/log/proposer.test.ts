@@ -69,12 +69,18 @@ t.test('P2c: of what was performed, the one with the highest proposal binds', as
   })
 })
 
-t.test('replicas that do not vote, or are silent, decide nothing but that there is no quorum', async t => {
-  t.same(decide(2, 3, [ignored, accept(), accept()])?.by, 2)
-  t.same(decide(2, 3, [ignored, ignored])?.outcome, { type: 'ignored' })
-  t.same(decide(2, 3, [undefined, accept(), undefined])?.outcome, { type: 'ignored' })
-  t.same(decide(3, 5, [undefined, reject(4), ignored, undefined])?.outcome, { type: 'reject', proposal: 4 })
-})
+t.test(
+  'replicas that do not vote, or are silent, decide nothing but that there is no quorum',
+  async t => {
+    t.same(decide(2, 3, [ignored, accept(), accept()])?.by, 2)
+    t.same(decide(2, 3, [ignored, ignored])?.outcome, { type: 'ignored' })
+    t.same(decide(2, 3, [undefined, accept(), undefined])?.outcome, { type: 'ignored' })
+    t.same(decide(3, 5, [undefined, reject(4), ignored, undefined])?.outcome, {
+      type: 'reject',
+      proposal: 4,
+    })
+  },
+)
 
 t.test('a member counts once', async t => {
   const collector = collectWrites(2, 3)
@@ -84,17 +90,23 @@ t.test('a member counts once', async t => {
   t.same(collector.add('b', yes), { type: 'accept' })
 })
 
-t.test('fill: learn what is chosen, repeat what may be, retry above what is in the way', async t => {
-  const learned = performed(2, to(1), true)
-  t.same(fillStep({ type: 'accept', position: 3, action: learned }, 9), { type: 'learn', action: learned })
-  t.same(fillStep({ type: 'accept', position: 3, action: performed(2, to(1)) }, 9), {
-    type: 'write',
-    value: to(1),
-  })
-  t.same(fillStep({ type: 'reject', proposal: 12 }, 9), { type: 'retry', above: 12 })
-  t.same(fillStep({ type: 'reject', proposal: 9 }, 9), { type: 'retry', above: 9 })
-  t.same(fillStep({ type: 'ignored' }, 9), { type: 'retry', above: 9 })
-})
+t.test(
+  'fill: learn what is chosen, repeat what may be, retry above what is in the way',
+  async t => {
+    const learned = performed(2, to(1), true)
+    t.same(fillStep({ type: 'accept', position: 3, action: learned }, 9), {
+      type: 'learn',
+      action: learned,
+    })
+    t.same(fillStep({ type: 'accept', position: 3, action: performed(2, to(1)) }, 9), {
+      type: 'write',
+      value: to(1),
+    })
+    t.same(fillStep({ type: 'reject', proposal: 12 }, 9), { type: 'retry', above: 12 })
+    t.same(fillStep({ type: 'reject', proposal: 9 }, 9), { type: 'retry', above: 9 })
+    t.same(fillStep({ type: 'ignored' }, 9), { type: 'retry', above: 9 })
+  },
+)
 
 t.test('a collector agrees with looking at all answers at once', async () => {
   const response = fc.oneof(

@@ -1,12 +1,14 @@
 // Dominant Resource Fairness: who is furthest below its fair share comes first.
 // (Ghodsi et al., "Dominant Resource Fairness: Fair Allocation of Multiple Resource Types", NSDI 2011.)
 
+import { assert } from '../../base/assert.ts'
+
 /** Scalar quantities by resource name, in thousandths. */
 export type Scalars = ReadonlyMap<string, number>
 
 interface Client {
   readonly name: string
-  weight: number
+  readonly weight: number
   active: boolean
   /** How many allocations it was given; breaks ties, so that equals take turns. */
   count: number
@@ -15,6 +17,9 @@ interface Client {
   stale: boolean
 }
 
+/** If more than this part of the clients has moved, all are sorted anew. */
+const MANY = 1 / 8
+
 /**
  * Orders clients by dominant share: the largest, over all scalar resources, of allocated ÷ total, divided by the
  * client's weight. Equal shares go by the number of allocations, then by name, as in Mesos.
@@ -22,12 +27,13 @@ interface Client {
 export class DrfSorter {
   readonly #clients = new Map<string, Client>()
   readonly #total = new Map<string, number>()
-  /** Kept between calls: an allocation moves one client, so that sorting again is nearly free. */
+  /** In order, but for those in `#moved`: an allocation moves one client, so that the rest need not be looked at. */
   #order: Client[] = []
-  #sorted = true
+  readonly #moved = new Set<Client>()
 
   add(name: string, weight = 1): void {
     if (this.#clients.has(name)) return
+    assert(weight > 0, 'a weight is above 0')
     const client = {
       name,
       weight,
@@ -35,17 +41,18 @@ export class DrfSorter {
       count: 0,
       allocated: new Map<string, number>(),
       share: 0,
-      stale: true,
+      stale: false,
     }
     this.#clients.set(name, client)
     this.#order.push(client)
-    this.#sorted = false
+    this.#moved.add(client)
   }
 
   remove(name: string): void {
     const client = this.#clients.get(name)
     if (!client) return
     this.#clients.delete(name)
+    this.#moved.delete(client)
     this.#order.splice(this.#order.indexOf(client), 1)
   }
 
@@ -53,17 +60,19 @@ export class DrfSorter {
     return this.#clients.has(name)
   }
 
+  get size(): number {
+    return this.#clients.size
+  }
+
+  /** Whether the client has nothing. */
+  isIdle(name: string): boolean {
+    return (this.#clients.get(name)?.allocated.size ?? 0) === 0
+  }
+
   /** An inactive client keeps what it has and counts, but is not in the order. */
   setActive(name: string, active: boolean): void {
     const client = this.#clients.get(name)
     if (client) client.active = active
-  }
-
-  setWeight(name: string, weight: number): void {
-    const client = this.#clients.get(name)
-    if (!client) return
-    client.weight = weight
-    this.#touch(client)
   }
 
   addTotal(scalars: Scalars): void {
@@ -94,15 +103,13 @@ export class DrfSorter {
   /** The client's dominant share divided by its weight; 0 if it is not known. */
   share(name: string): number {
     const client = this.#clients.get(name)
-    if (!client) return 0
-    if (client.stale) this.#refresh(client)
-    return client.share
+    return client ? this.#shareOf(client) : 0
   }
 
-  /** Active clients, the one to be served first in front. */
+  /** Active clients, the one to be served first in front. Nothing may be changed while they are gone through. */
   *sorted(): IterableIterator<string> {
     this.#sort()
-    for (const client of this.#order.slice()) if (client.active) yield client.name
+    for (const client of this.#order) if (client.active) yield client.name
   }
 
   #change(client: Client, scalars: Scalars, sign: 1 | -1): void {
@@ -111,7 +118,8 @@ export class DrfSorter {
       if (now === 0) client.allocated.delete(resource)
       else client.allocated.set(resource, now)
     }
-    this.#touch(client)
+    client.stale = true
+    this.#moved.add(client)
   }
 
   #changeTotal(scalars: Scalars, sign: 1 | -1): void {
@@ -120,16 +128,14 @@ export class DrfSorter {
       if (now === 0) this.#total.delete(resource)
       else this.#total.set(resource, now)
     }
-    for (const client of this.#order) client.stale = true
-    this.#sorted = false
+    for (const client of this.#order) {
+      client.stale = true
+      this.#moved.add(client)
+    }
   }
 
-  #touch(client: Client): void {
-    client.stale = true
-    this.#sorted = false
-  }
-
-  #refresh(client: Client): void {
+  #shareOf(client: Client): number {
+    if (!client.stale) return client.share
     let share = 0
     for (const [resource, quantity] of client.allocated) {
       const total = this.#total.get(resource)
@@ -137,28 +143,35 @@ export class DrfSorter {
     }
     client.share = share / client.weight
     client.stale = false
+    return client.share
   }
 
-  /** Insertion sort: linear when, as nearly always, only one or two clients have moved. */
   #sort(): void {
-    if (this.#sorted) return
-    const order = this.#order
-    for (const client of order) if (client.stale) this.#refresh(client)
-    for (let i = 1; i < order.length; i++) {
-      const client = order[i]!
-      let j = i - 1
-      while (j >= 0 && before(client, order[j]!)) {
-        order[j + 1] = order[j]!
-        j--
-      }
-      order[j + 1] = client
+    const moved = this.#moved
+    if (moved.size === 0) return
+    for (const client of moved) this.#shareOf(client)
+    if (moved.size > this.#order.length * MANY) this.#order.sort(compare)
+    else {
+      for (const client of moved) this.#order.splice(this.#order.indexOf(client), 1)
+      for (const client of moved) this.#order.splice(this.#placeOf(client), 0, client)
     }
-    this.#sorted = true
+    moved.clear()
+  }
+
+  /** Where it belongs in the order, by bisection. */
+  #placeOf(client: Client): number {
+    let low = 0
+    let high = this.#order.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (compare(this.#order[middle]!, client) < 0) low = middle + 1
+      else high = middle
+    }
+    return low
   }
 }
 
-function before(a: Client, b: Client): boolean {
-  if (a.share !== b.share) return a.share < b.share
-  if (a.count !== b.count) return a.count < b.count
-  return a.name < b.name
+/** Names differ, so that no two clients are equal. */
+function compare(a: Client, b: Client): number {
+  return a.share - b.share || a.count - b.count || (a.name < b.name ? -1 : 1)
 }

@@ -1,0 +1,163 @@
+// The agent's flags, in Mesos' spelling. Each one that is listed here works.
+
+import { parseAddress } from '../actors/pid.ts'
+import { UserError } from '../base/errors.ts'
+import { defineFlags, type FlagValues, flag } from '../base/flags.ts'
+import { parseAgentResources, parseAttributes } from '../resources/parse.ts'
+import { DEFAULT_ROLE, validateRole } from '../resources/roles.ts'
+import { DEFAULT_SETTINGS } from './settings.ts'
+
+export const DEFAULT_AGENT_PORT = 5051
+const DEFAULT_MASTER_PORT = 5050
+
+/** Where tasks' files go if nobody says otherwise: fine for a try, too easily swept away for more. */
+export const FALLBACK_WORK_DIR = '/tmp/mesos'
+
+export const agentFlags = defineFlags({
+  master: flag.string({
+    group: 'Where',
+    required: true,
+    help: 'The master: host:port; without a port 5050.',
+    example: '127.0.0.1:5050',
+    validate: text => (masterAddress(text) === undefined ? masterProblem(text) : undefined),
+  }),
+  work_dir: flag.path({
+    group: 'Where',
+    help: "Directory of tasks' sandboxes.",
+    defaultText: `${FALLBACK_WORK_DIR}, which the system may clean up at any time`,
+    example: '/var/lib/mesos',
+  }),
+  runtime_dir: flag.path({
+    group: 'Where',
+    help: 'Directory of what must not outlive a reboot: the process ids of containers.',
+    defaultText: '/var/run/mesos for root, else mesos/runtime in the directory for temporary files',
+    example: '/var/run/mesos',
+  }),
+  ip: flag.string({
+    group: 'Where',
+    help: 'Address to listen on. 0.0.0.0 is all of them.',
+    defaultText: "all, and the address that the machine's hostname resolves to for others",
+    example: '127.0.0.1',
+  }),
+  port: flag.integer({
+    group: 'Where',
+    default: DEFAULT_AGENT_PORT,
+    min: 0,
+    max: 65_535,
+    help: 'Port to listen on. 0: any free one.',
+  }),
+  advertise_ip: flag.string({
+    group: 'Where',
+    help: 'Address by which others reach this agent, if it is not --ip.',
+    example: '203.0.113.5',
+  }),
+  advertise_port: flag.integer({
+    group: 'Where',
+    min: 1,
+    max: 65_535,
+    help: 'Port by which others reach this agent, if it is not --port.',
+  }),
+  hostname: flag.string({
+    group: 'Where',
+    help: 'Name by which frameworks, browsers and tools know this machine.',
+    defaultText: 'the address that is advertised',
+    example: 'agent-7.example.org',
+  }),
+  resources: flag.string({
+    group: 'What it offers',
+    help: "Resources: name(role):value;… or a JSON array, inline or as a file. What is not named of cpus, mem, disk and ports is the machine's.",
+    example: 'cpus:4;mem:4096;ports:[31000-32000]',
+    validate: problemWith(parseAgentResources),
+  }),
+  default_role: flag.string({
+    group: 'What it offers',
+    default: DEFAULT_ROLE,
+    help: 'Role that resources without one are reserved for; * is nobody in particular.',
+    validate: validateRole,
+  }),
+  attributes: flag.string({
+    group: 'What it offers',
+    help: 'What frameworks may want to know of this machine: name:value;…',
+    example: 'rack:r1;level:10',
+    validate: problemWith(parseAttributes),
+  }),
+  registration_backoff_factor: flag.duration({
+    group: 'Master',
+    default: DEFAULT_SETTINGS.registrationBackoffMs,
+    min: 1,
+    help: 'The agent asks the master to take it again after a tenth of this, then after twice as long each time, up to 15secs; each pause is varied by chance.',
+  }),
+  executor_registration_timeout: flag.duration({
+    group: 'Executors',
+    default: DEFAULT_SETTINGS.executorRegistrationTimeoutMs,
+    min: 1,
+    help: 'How long an executor may take from its start to its subscription.',
+  }),
+  executor_shutdown_grace_period: flag.duration({
+    group: 'Executors',
+    default: DEFAULT_SETTINGS.executorShutdownGraceMs,
+    min: 0,
+    help: 'How long an executor may take to end when it is told to, unless it says otherwise itself.',
+  }),
+  executor_environment_variables: flag.json(readVariables, {
+    group: 'Executors',
+    help: "JSON object of environment variables for executors and tasks. PATH is the agent's unless it is among them; LIBPROCESS_… and MESOS_… are the agent's to set.",
+    example: '{"LANG":"C.UTF-8"}',
+  }),
+  launcher: flag.choice(['posix'], {
+    group: 'Executors',
+    default: 'posix',
+    help: 'How tasks are started and killed. posix: each in a session of its own, killed with all its descendants.',
+  }),
+  logging_level: flag.choice(['debug', 'info', 'warn', 'error'], {
+    group: 'Log',
+    default: 'info',
+    help: 'Records below this level are not written.',
+  }),
+  log_format: flag.choice(['text', 'json'], {
+    group: 'Log',
+    default: 'text',
+    help: 'One readable line a record, or one JSON object.',
+  }),
+})
+
+export type AgentFlags = FlagValues<typeof agentFlags>
+
+/** `host:port` of `--master`; undefined if it is none. */
+export function masterAddress(text: string): string | undefined {
+  const address = /:\d+$/.test(text) ? text : `${text}:${DEFAULT_MASTER_PORT}`
+  const parsed = parseAddress(address)
+  return parsed && parsed.port > 0 ? address : undefined
+}
+
+function masterProblem(text: string): string {
+  if (text.startsWith('zk://')) return `'${text}': masters are not found through ZooKeeper yet`
+  if (text.includes(',')) return `'${text}': it is more than one master`
+  return `'${text}' is not the address of a master, host:port`
+}
+
+function readVariables(json: unknown): Readonly<Record<string, string>> {
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+    throw new UserError('invalid_value', 'it is not a JSON object')
+  }
+  for (const [name, value] of Object.entries(json)) {
+    if (typeof value !== 'string') {
+      throw new UserError('invalid_value', `the value of '${name}' is not a string`)
+    }
+    if (name === '' || name.includes('=') || `${name}${value}`.includes('\0')) {
+      throw new UserError('invalid_value', `'${name}' cannot be an environment variable`)
+    }
+  }
+  return json as Record<string, string>
+}
+
+function problemWith(parse: (text: string) => unknown): (text: string) => string | undefined {
+  return text => {
+    try {
+      parse(text)
+      return undefined
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error)
+    }
+  }
+}

@@ -1,0 +1,198 @@
+// Bytes that everybody can read, and bytes that nobody should have sent.
+
+import fc from 'fast-check'
+import { Packr } from 'msgpackr'
+import t from 'tap'
+import { decode, encode, joinArray, MAX_DEPTH, MalformedError } from '../../src/actors/codec.ts'
+
+const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
+const bytes = (text: string) => Buffer.from(text.replaceAll(' ', ''), 'hex')
+
+t.test('golden bytes', async t => {
+  // From the msgpack specification; any other library writes and reads the same.
+  const golden: [unknown, string][] = [
+    [null, 'c0'],
+    [false, 'c2'],
+    [true, 'c3'],
+    [0, '00'],
+    [127, '7f'],
+    [128, 'cc 80'],
+    [256, 'cd 0100'],
+    [65_536, 'ce 00010000'],
+    [-1, 'ff'],
+    [-32, 'e0'],
+    [-33, 'd0 df'],
+    [-129, 'd1 ff7f'],
+    [-32_769, 'd2 ffff7fff'],
+    [1.5, 'cb 3ff8000000000000'],
+    [2 ** 53 - 1, 'cb 433fffffffffffff'],
+    ['', 'a0'],
+    ['ü', 'a2 c3bc'],
+    ['x'.repeat(32), `d9 20 ${'78'.repeat(32)}`],
+    [Buffer.from([1, 2]), 'c4 02 0102'],
+    [[], '90'],
+    [[1, [2]], '92 01 91 02'],
+    [Array(16).fill(0), `dc 0010 ${'00'.repeat(16)}`],
+    [{}, '80'],
+    [{ a: 1, b: { c: null } }, '82 a1 61 01 a1 62 81 a1 63 c0'],
+    [{ gone: undefined }, '81 a4 676f6e65 d4 00 00'],
+    [[2, 'master', 'x', 'p/m', { id: 1 }, 7], '96 02 a6 6d6173746572 a1 78 a3 702f6d 81 a2 6964 01 07'],
+  ]
+  for (const [value, expected] of golden) {
+    const text = JSON.stringify(value) ?? 'undefined'
+    t.equal(hex(encode(value)), expected.replaceAll(' ', ''), `write ${text.slice(0, 40)}`)
+    t.strictSame(decode(bytes(expected)), value, `read ${text.slice(0, 40)}`)
+  }
+  // Forms that others may choose, and we do not.
+  const readable: [string, unknown][] = [
+    ['ca 3fc00000', 1.5],
+    ['cf 0000000000000001', 1],
+    ['d3 ffffffffffffffff', -1],
+    ['da 0001 78', 'x'],
+    ['db 00000001 78', 'x'],
+    ['c5 0001 07', Buffer.from([7])],
+    ['c6 00000001 07', Buffer.from([7])],
+    ['dd 00000001 07', [7]],
+    ['de 0001 a1 78 07', { x: 7 }],
+    ['df 00000001 a1 78 07', { x: 7 }],
+  ]
+  for (const [text, value] of readable) t.strictSame(decode(bytes(text)), value, text)
+})
+
+t.test('an array joined from its encoded members', async t => {
+  for (const count of [0, 1, 15, 16, 65_535, 65_536]) {
+    const members = Array.from({ length: count }, (_, i) => i % 300)
+    const parts = members.map(member => encode(member))
+    const size = parts.reduce((sum, part) => sum + part.length, 0)
+    t.ok(Buffer.compare(joinArray(parts, size), encode(members)) === 0, `${count} members`)
+  }
+})
+
+t.test('what is no acceptable message', async t => {
+  const refused: [string, RegExp][] = [
+    ['', /cut short at byte 0/],
+    ['c1', /byte 0xc1 at 0/],
+    ['00 00', /1 bytes after the end/],
+    ['dd ffffffff', /4294967295 items claimed at byte 5/],
+    ['df ffffffff', /8589934590 items claimed at byte 5/],
+    ['dc ffff 00', /65535 items claimed/],
+    ['de ffff 00', /131070 items claimed/],
+    ['9f 00', /15 items claimed/],
+    ['db ffffffff 78', /cut short/],
+    ['c6 ffffffff 78', /cut short/],
+    ['bf 78', /cut short/],
+    ['d6 ff 00000000', /byte 0xd6 at 0/],
+    ['c7 00 01', /byte 0xc7 at 0/],
+    ['d4 01 00', /extension type 1 at byte 0/],
+    ['d4 72 40', /extension type 114 at byte 0/],
+    ['d4 00 01', /extension type 0 at byte 0/],
+    ['81 80 00', /the key at byte 1 is no string/],
+    ['81 01 00', /the key at byte 1 is no string/],
+    ['82 a0 81 a0 00 c0 00', /the key at byte 5 is no string/],
+    ['91 81 91 00 00', /the key at byte 2 is no string/],
+  ]
+  for (const [text, expected] of refused) {
+    t.throws(() => decode(bytes(text)), new MalformedError(''), text || 'nothing')
+    t.throws(() => decode(bytes(text)), { message: expected }, text || 'nothing')
+  }
+  const deep = (depth: number) => bytes(`${'91'.repeat(depth)}c0`)
+  t.ok(decode(deep(MAX_DEPTH)))
+  t.throws(() => decode(deep(MAX_DEPTH + 1)), { message: /deeper than 64/ })
+  t.throws(() => decode(deep(1_000_000)), { message: /deeper than 64/ })
+  t.throws(() => decode(encode(new Date(0))), MalformedError, 'a Date is no part of a message')
+})
+
+t.test('every beginning of a message is refused', async t => {
+  const message = encode([
+    [0, { address: 'a:1', n: [1, -1, 1.5, 300, 70_000, 2 ** 40], s: 'x'.repeat(40) }],
+    [1, 'to', 'from', 'p/m', { b: Buffer.alloc(300), u: undefined, l: 'y'.repeat(300) }],
+    Array(20).fill(null),
+  ])
+  t.ok(decode(message))
+  for (let length = 0; length < message.length; length++) {
+    t.throws(() => decode(message.subarray(0, length)), MalformedError, `${length} bytes`)
+  }
+})
+
+t.test('claims cost no memory', async t => {
+  const before = process.memoryUsage().rss
+  for (const text of ['dd 10000000', 'df 08000000', 'c6 40000000', 'db 40000000']) {
+    for (let i = 0; i < 1_000; i++) t.throws(() => decode(bytes(text))) || t.bailout()
+  }
+  t.ok(process.memoryUsage().rss - before < 200 * 1024 * 1024)
+})
+
+t.test('names of prototypes are plain names', async t => {
+  const evil = bytes('82 a9 5f5f70726f746f5f5f 81 a8 706f6c6c75746564 c3 ab 636f6e7374727563746f72 01')
+  const decoded = decode(evil) as Record<string, unknown>
+  t.equal(Object.getPrototypeOf(decoded), Object.prototype)
+  t.equal(decoded['polluted'], undefined)
+  t.equal(({} as Record<string, unknown>)['polluted'], undefined)
+  t.equal(decoded['constructor'], 1)
+})
+
+const plain = fc.letrec(tie => ({
+  value: fc.oneof(
+    { depthSize: 'medium' },
+    fc.constant(null),
+    fc.constant(undefined),
+    fc.boolean(),
+    fc.maxSafeInteger(),
+    // -0 is sent as 0.
+    fc.double({ noNaN: true }).map(x => (x === 0 ? 0 : x)),
+    fc.string({ unit: 'grapheme', maxLength: 80 }),
+    fc.uint8Array({ maxLength: 300 }).map(array => Buffer.from(array)),
+    fc.array(tie('value'), { maxLength: 20 }),
+    fc.dictionary(
+      fc.string({ unit: 'grapheme', maxLength: 20 }).filter(key => key !== '__proto__'),
+      tie('value'),
+      { noNullPrototype: true },
+    ),
+  ),
+})).value
+
+t.test('decode(encode(x)) is x', async t => {
+  fc.assert(
+    fc.property(plain, value => {
+      t.strictSame(decode(encode(value)), value)
+    }),
+    { numRuns: 500 },
+  )
+})
+
+t.test('the check agrees with the decoder', async t => {
+  const packr = new Packr({ useRecords: false, variableMapSize: true, int64AsType: 'number' })
+  // Mostly headers, so that random bytes get beyond their first byte now and then; and real messages, damaged.
+  const header = fc.constantFrom(
+    ...bytes('80 81 82 90 91 92 93 a0 a1 a2 bf c0 c1 c2 c4 c5 c6 c7 ca cb cc cd ce cf d0 d1 d2 d3 d4 d5 d9 da db dc dd de df'),
+  )
+  const random = fc.array(fc.oneof(header, fc.integer({ min: 0, max: 8 }), fc.nat(255)), {
+    maxLength: 40,
+  })
+  const damaged = fc
+    .tuple(plain, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 3 }))
+    .map(([value, changes]) => {
+      const out = Buffer.from(encode(value))
+      for (const [at, byte] of changes) out[at % out.length] = byte
+      return [...out]
+    })
+  let accepted = 0
+  fc.assert(
+    fc.property(fc.oneof(random, damaged), message => {
+      const input = Buffer.from(message)
+      let ours: unknown
+      try {
+        ours = decode(input)
+      } catch (error) {
+        if (!(error instanceof MalformedError)) throw error
+        if (error.message.startsWith('not msgpack')) throw error
+        return
+      }
+      accepted++
+      // Bytes that are no UTF-8 are replaced, so that the value may be another one the second time round.
+      t.strictSame(packr.unpack(input), ours)
+    }),
+    { numRuns: 5_000 },
+  )
+  t.ok(accepted > 500, `${accepted} were accepted`)
+})

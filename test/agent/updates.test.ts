@@ -1,0 +1,78 @@
+import t from 'tap'
+import { StatusUpdateStream } from '../../src/agent/status-update-stream.ts'
+import type { TaskState } from '../../src/messages/status.ts'
+import { AWARE, command, MASTER, scene } from './world.ts'
+
+const update = (uuid: string, state: TaskState) => ({
+  framework_id: { value: 'F1' },
+  agent_id: { value: 'S0' },
+  status: { task_id: { value: 't1' }, state },
+  timestamp: 1,
+  uuid,
+})
+
+t.test('a stream gives one update at a time, in order, none twice', async t => {
+  const stream = new StatusUpdateStream('F1', 't1')
+  t.equal(stream.update(update('a', 'TASK_STARTING')), 'first')
+  t.equal(stream.update(update('b', 'TASK_RUNNING')), 'queued')
+  t.equal(stream.update(update('a', 'TASK_STARTING')), 'duplicate')
+  t.equal(stream.acknowledge('b'), 'unexpected')
+  t.equal(stream.acknowledge('a'), 'next')
+  t.equal(stream.head!.uuid, 'b')
+  t.equal(stream.acknowledge('a'), 'duplicate')
+  t.equal(stream.acknowledge('b'), 'idle')
+  t.equal(stream.head, undefined)
+  t.equal(stream.update(update('b', 'TASK_RUNNING')), 'duplicate')
+  t.equal(stream.update(update('c', 'TASK_FINISHED')), 'first')
+  t.equal(stream.update(update('d', 'TASK_KILLED')), 'late')
+  t.equal(stream.acknowledge('c'), 'closed')
+})
+
+t.test('an update is sent again, ever less often, until it is acknowledged', async t => {
+  const s = await scene()
+  s.master.acknowledges = false
+  s.master.run(AWARE, command('t1', 'sleep 1'))
+  await s.reaches('t1', 'TASK_STARTING')
+  await s.world.advance(3 * 3600_000)
+  t.strictSame([...new Set(s.master.states('t1'))], ['TASK_STARTING'], 'one in flight')
+  t.strictSame([...new Set(s.master.of('t1').map(u => u.uuid))].length, 1)
+  const pauses = s.master.updateTimes.slice(1).map((at, i) => Math.round((at - s.master.updateTimes[i]!) / 1000))
+  t.strictSame(pauses.slice(0, 9), [10, 20, 40, 80, 160, 320, 600, 600, 600])
+  t.equal(s.master.of('t1').at(-1)!.latest_state, 'TASK_FINISHED', 'the master hears of the end at once')
+  s.master.acknowledges = true
+  s.master.acknowledge(s.master.of('t1').at(-1))
+  await s.world.advance(1_000)
+  t.strictSame(s.master.states('t1').slice(-2), ['TASK_RUNNING', 'TASK_FINISHED'])
+  const count = s.master.updates.length
+  await s.world.advance(3600_000)
+  t.equal(s.master.updates.length, count)
+})
+
+t.test('a wrong acknowledgement changes nothing', async t => {
+  const s = await scene()
+  s.master.acknowledges = false
+  s.master.run(AWARE, command('t1', 'true'))
+  await s.reaches('t1', 'TASK_STARTING')
+  const [first] = s.master.of('t1')
+  s.master.acknowledge({ ...first!, uuid: 'AAAAAAAAAAAAAAAAAAAAAQ==' })
+  s.master.acknowledge({ ...first!, framework_id: { value: 'F2' } })
+  await s.world.advance(1_000)
+  t.equal(s.master.updates.length, 1)
+  s.master.acknowledge(first)
+  s.master.acknowledge(first)
+  await s.world.advance(1_000)
+  t.strictSame(s.master.states('t1'), ['TASK_STARTING', 'TASK_RUNNING'])
+})
+
+t.test('nothing is sent while there is no master, and all at once when there is', async t => {
+  const s = await scene()
+  s.master.acknowledges = false
+  s.master.run(AWARE, command('a', 'sleep 1'), command('b', 'sleep 1'))
+  await s.reaches('b', 'TASK_STARTING')
+  s.world.crash(MASTER)
+  await s.world.advance(60_000)
+  const master = s.startMaster()
+  await s.world.until(() => master.updates.length === 6, 'all six updates', 20_000)
+  t.strictSame(master.states('a'), ['TASK_STARTING', 'TASK_RUNNING', 'TASK_FINISHED'])
+  t.ok(master.updateTimes.at(-1)! - master.updateTimes[0]! < 100)
+})
