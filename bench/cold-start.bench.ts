@@ -12,13 +12,15 @@ import { Scheduler } from '../src/framework/scheduler.ts'
 import type { Offer } from '../src/messages/offer.ts'
 import { isTerminal, type TaskStatus } from '../src/messages/status.ts'
 import { type Contest, experiment } from './harness.ts'
-import { Scope } from './scope.ts'
+import type { Scope } from './scope.ts'
 import { median } from './statistics.ts'
 
 const SECONDS = 'cold_start.seconds'
 /** Measured once, with the same command task, for C++ Mesos on a machine with two cores. */
 const MESOS_SECONDS = 1.2
 const LIMIT_MS = 20_000
+/** The level of errors in the programs' JSON logs. Warnings are left out: one says that the other one was ended. */
+const ERROR = 50
 
 export const experiments = [
   experiment({
@@ -75,8 +77,7 @@ function open(scope: Scope): Contest<typeof SECONDS> {
 
 /** One start from scratch; all of it is gone when this resolves. */
 async function coldStart(outer: Scope): Promise<Times> {
-  const scope = new Scope()
-  outer.defer(() => scope.close())
+  const scope = outer.nested()
   try {
     const port = await freePort()
     const [masterDir, agentDir] = [scope.temporaryFolder(), scope.temporaryFolder()]
@@ -186,7 +187,7 @@ function readSteps(
   createInterface({ input: child.stderr! }).on('line', line => {
     const record = parsed(line)
     if (!record) return void process.stderr.write(`${program}: ${line}\n`)
-    if (record.level >= 40) process.stderr.write(`${program}: ${line}\n`)
+    if (record.level >= ERROR) process.stderr.write(`${program}: ${record.msg}\n`)
     const found = LINES.find(([of, pattern]) => of === program && pattern.test(record.msg))
     if (found) reached(found[2], record.time)
   })

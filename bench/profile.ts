@@ -16,6 +16,9 @@ export interface Breakdown {
   }[]
 }
 
+/** The sampler's own work, which is not the program's: left out. */
+const SAMPLER = 'node:inspector'
+
 /** Parts by where a function's source is: the first that is found in the path counts. */
 const PARTS: readonly (readonly [string, string])[] = [
   ['/src/actors/codec.', 'codec'],
@@ -31,6 +34,7 @@ const PARTS: readonly (readonly [string, string])[] = [
   ['/src/master/', 'master logic'],
   ['/src/log/', 'log'],
   ['/src/base/', 'base'],
+  [SAMPLER, SAMPLER],
 ]
 
 /** V8's own names for time outside of functions. */
@@ -74,8 +78,9 @@ export function breakdown(profile: Profiler.Profile, top = 20): Breakdown {
   let sampled = 0
   for (const [index, id] of (profile.samples ?? []).entries()) {
     const us = Math.max(0, profile.timeDeltas?.[index] ?? 0)
-    sampled += us
     const part = find(id)
+    if (part === SAMPLER) continue
+    sampled += us
     byPart.set(part, (byPart.get(part) ?? 0) + us)
     const { callFrame: frame } = nodes.get(id)!
     if (META[frame.functionName] !== undefined || frame.functionName === '(root)') continue

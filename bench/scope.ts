@@ -1,6 +1,6 @@
 // What a benchmark opens, and how it is closed again whatever happens: child processes by their pid, temporary folders.
 
-import { type ChildProcess, spawn, type SpawnOptions } from 'node:child_process'
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,10 +15,22 @@ export class Scope {
   readonly #closers: (() => void | Promise<void>)[] = []
   readonly #children = new Set<ChildProcess>()
   readonly #folders = new Set<string>()
+  readonly #inner = new Set<Scope>()
 
   /** Has `close` run when the scope is closed. */
   defer(close: () => void | Promise<void>): void {
     this.#closers.push(close)
+  }
+
+  /** A scope inside this one, for what is closed before the rest. */
+  nested(): Scope {
+    const inner = new Scope()
+    this.#inner.add(inner)
+    this.defer(() => {
+      this.#inner.delete(inner)
+      return inner.close()
+    })
+    return inner
   }
 
   /** An empty folder, removed with all it holds by then. */
@@ -50,6 +62,8 @@ export class Scope {
 
   /** Ends and removes everything; every closer runs, and the first failure is thrown afterwards. */
   async close(): Promise<void> {
+    // All at once, so that none has the time to complain of another's end.
+    for (const child of this.#children) child.kill('SIGTERM')
     const failures: unknown[] = []
     for (let close = this.#closers.pop(); close; close = this.#closers.pop()) {
       try {
@@ -63,6 +77,7 @@ export class Scope {
 
   /** For the end of this process, when nothing can be waited for any more. */
   closeNow(): void {
+    for (const inner of this.#inner) inner.closeNow()
     for (const child of this.#children) child.kill('SIGKILL')
     for (const folder of this.#folders) this.#remove(folder)
   }
@@ -76,7 +91,6 @@ export class Scope {
 async function end(child: ChildProcess): Promise<void> {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
   const exited = once(child, 'exit')
-  child.kill('SIGTERM')
   const limit = setTimeout(() => child.kill('SIGKILL'), END_LIMIT_MS)
   await exited
   clearTimeout(limit)

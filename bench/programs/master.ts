@@ -1,7 +1,7 @@
 // The real master with a registry in a file log, and a sampler of its own CPU time.
 
-import { Session } from 'node:inspector/promises'
 import { writeFileSync } from 'node:fs'
+import { Session } from 'node:inspector/promises'
 import { join } from 'node:path'
 import { systemRuntime } from '../../src/actors/system-runtime.ts'
 import { parseFlags } from '../../src/base/flags.ts'

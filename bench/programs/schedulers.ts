@@ -1,9 +1,9 @@
 // Frameworks that always want more: each offer is filled with as many small tasks as fit.
 
-import { Scheduler } from '../../src/framework/scheduler.ts'
+import type { Address } from '../../src/actors/pid.ts'
 import { systemRuntime } from '../../src/actors/system-runtime.ts'
 import { createLogger } from '../../src/base/logger.ts'
-import type { Address } from '../../src/actors/pid.ts'
+import { Scheduler } from '../../src/framework/scheduler.ts'
 import type { OfferID } from '../../src/messages/ids.ts'
 import type { Offer } from '../../src/messages/offer.ts'
 import type { TaskStatus } from '../../src/messages/status.ts'

@@ -47,7 +47,7 @@ export abstract class Actor {
   /** What a thrown error ends: this actor alone, or (for those without which the process is useless) the process. */
   readonly failureEnds: 'actor' | 'process' = 'actor'
 
-  #context: Context | undefined
+  #context: Context | undefined;
 
   [ATTACH](context: Context): Hooks {
     if (this.#context) throw new Error('an actor can be spawned once only')

@@ -203,9 +203,11 @@ export class Cell {
     }
     this.ended = true
     for (const event of this.mailbox.drain()) refuse(event)
-    for (const reply of this.#unanswered) reply.fail('FAILED', `${this.pid} ended before it answered`)
+    for (const reply of this.#unanswered)
+      reply.fail('FAILED', `${this.pid} ended before it answered`)
     this.#unanswered.clear()
-    for (const respond of this.#unresponded) respond(text(503, `${this.id} ended before it answered.\n`))
+    for (const respond of this.#unresponded)
+      respond(text(503, `${this.id} ended before it answered.\n`))
     this.#unresponded.clear()
     for (const timer of this.#timers) timer.cancel()
     this.#timers.clear()
@@ -223,5 +225,9 @@ function refuse(event: ActorEvent): void {
 }
 
 function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    typeof (value as { then?: unknown }).then === 'function'
+  )
 }

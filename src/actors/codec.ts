@@ -45,7 +45,9 @@ export function decode(bytes: Uint8Array): unknown {
   try {
     return packr.unpack(bytes)
   } catch (error) {
-    throw new MalformedError(`not msgpack: ${error instanceof Error ? error.message : String(error)}`)
+    throw new MalformedError(
+      `not msgpack: ${error instanceof Error ? error.message : String(error)}`,
+    )
   }
 }
 
@@ -91,7 +93,8 @@ function checkStructure(bytes: Uint8Array): void {
       const { kind, width } = FORMS[byte - 0xc0]!
       if (at + width > end) throw new MalformedError(`cut short at byte ${end}`)
       if (kind === 'fixed') at += width
-      else if (kind === 'refused') throw new MalformedError(`byte 0x${byte.toString(16)} at ${at - 1}`)
+      else if (kind === 'refused')
+        throw new MalformedError(`byte 0x${byte.toString(16)} at ${at - 1}`)
       else if (kind === 'extension') {
         if (bytes[at] !== 0 || bytes[at + 1] !== 0) {
           throw new MalformedError(`extension type ${bytes[at]} at byte ${at - 1}`)

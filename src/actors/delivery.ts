@@ -6,7 +6,7 @@ import type { Cell } from './cell.ts'
 import type { Clock, Timer } from './clock.ts'
 import { decode, encode } from './codec.ts'
 import type { Complaints } from './complaints.ts'
-import { FRAME, type Frame } from './frames.ts'
+import { type ActorFrame, FRAME } from './frames.ts'
 import type { Links, LinksOptions } from './links.ts'
 import type { Reply } from './mailbox.ts'
 import type { Peer } from './peer.ts'
@@ -91,7 +91,7 @@ export class Delivery {
     })
   }
 
-  received(peer: Peer, frame: Frame): void {
+  received(peer: Peer, frame: ActorFrame): void {
     switch (frame[0]) {
       case FRAME.tell:
         return this.#incoming(peer, frame[1], frame[2], frame[3], frame[4], undefined)
@@ -149,12 +149,12 @@ export class Delivery {
       : clock.delay(timeoutMs, expire)
   }
 
-  #remote(to: Pid, frame: Frame): void {
+  #remote(to: Pid, frame: ActorFrame): void {
     this.#o.peers.send(this.#o.peers.at(addressOf(to)), frame)
     this.#o.wake()
   }
 
-  #respond(peer: Peer, frame: Frame): void {
+  #respond(peer: Peer, frame: ActorFrame): void {
     this.#o.peers.send(peer, frame)
     this.#o.wake()
   }
@@ -206,7 +206,11 @@ export class Delivery {
 
   #nobody(id: string, name: string, reply: Reply | undefined, from: Peer | Pid): void {
     this.unknown++
-    this.#complain(from, { to: id, message: name }, 'message for an actor that is not here, dropped')
+    this.#complain(
+      from,
+      { to: id, message: name },
+      'message for an actor that is not here, dropped',
+    )
     reply?.fail('NO_SUCH_ACTOR', `there is no actor ${id}@${this.#o.address}`)
   }
 
@@ -287,6 +291,6 @@ function copy(schema: v.GenericSchema, value: unknown): unknown {
 
 function describe(issues: readonly v.BaseIssue<unknown>[]): string {
   const first = issues[0]!
-  const path = v.getDotPath(first as v.BaseIssue<unknown>)
+  const path = v.getDotPath(first)
   return path ? `${path}: ${first.message}` : first.message
 }

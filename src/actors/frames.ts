@@ -60,6 +60,13 @@ export type Frame =
   | readonly [typeof FRAME.ping]
   | readonly [typeof FRAME.pong]
 
+/** What concerns actors; the others keep up the connection itself. */
+export type ActorFrame = Exclude<Frame, { readonly 0: 0 | 8 | 9 }>
+
+export function isActorFrame(frame: Frame): frame is ActorFrame {
+  return frame[0] !== FRAME.hello && frame[0] !== FRAME.ping && frame[0] !== FRAME.pong
+}
+
 const isId = (x: unknown): boolean => typeof x === 'string' && x.length <= 1024
 const isNumber = (x: unknown): boolean => Number.isSafeInteger(x)
 
@@ -94,7 +101,9 @@ function hasOutline(f: unknown): boolean {
     case FRAME.reply:
       return f.length === 3 && isNumber(f[1])
     case FRAME.fail:
-      return f.length === 4 && isNumber(f[1]) && typeof f[2] === 'string' && typeof f[3] === 'string'
+      return (
+        f.length === 4 && isNumber(f[1]) && typeof f[2] === 'string' && typeof f[3] === 'string'
+      )
     case FRAME.link:
     case FRAME.unlink:
     case FRAME.exited:
@@ -108,7 +117,9 @@ function hasOutline(f: unknown): boolean {
 }
 
 function describe(frame: unknown): string {
-  if (!Array.isArray(frame)) return `a frame must be a list, not ${frame === null ? 'null' : typeof frame}`
-  const kind = typeof frame[0] === 'number' ? `kind ${frame[0]}` : `a kind of type ${typeof frame[0]}`
+  if (!Array.isArray(frame))
+    return `a frame must be a list, not ${frame === null ? 'null' : typeof frame}`
+  const kind =
+    typeof frame[0] === 'number' ? `kind ${frame[0]}` : `a kind of type ${typeof frame[0]}`
   return `no frame of ${kind} has these ${frame.length} members`
 }

@@ -16,7 +16,8 @@ export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) =
 
 export class HttpServer {
   readonly #server: Server
-  handle: (request: HttpRequest) => Promise<HttpResponse> = () => Promise.resolve(text(503, 'starting\n'))
+  handle: (request: HttpRequest) => Promise<HttpResponse> = () =>
+    Promise.resolve(text(503, 'starting\n'))
   upgrade: Upgrade = (_request, socket) => socket.destroy()
 
   constructor() {

@@ -36,7 +36,10 @@ export const NOT_FOUND: HttpResponse = { status: 404 }
 
 export function methodNotAllowed(allowed: readonly string[]): HttpResponse {
   return {
-    ...text(405, `Expecting one of { ${allowed.map(m => `'${m}'`).join(', ')} }, but received another method`),
+    ...text(
+      405,
+      `Expecting one of { ${allowed.map(m => `'${m}'`).join(', ')} }, but received another method`,
+    ),
     headers: { allow: allowed.join(', ') },
   }
 }
@@ -77,7 +80,8 @@ export function splitPath(
   const clean = path.replace(/^\/+/, '/')
   const end = clean.indexOf('/', 1)
   const first = end === -1 ? clean.slice(1) : clean.slice(1, end)
-  if (first !== '' && isActor(first)) return { id: first, rest: end === -1 ? '/' : clean.slice(end) }
+  if (first !== '' && isActor(first))
+    return { id: first, rest: end === -1 ? '/' : clean.slice(end) }
   return delegate === undefined ? undefined : { id: delegate, rest: clean }
 }
 

@@ -105,7 +105,8 @@ export class Peer {
     this.#frameBytes = 0
     const channel = this.channel!
     if (channel.bufferedBytes + sizeBytes > limits.maxQueuedBytes) return 'queue full'
-    if (sizeBytes + HEADER_BYTES <= limits.maxMessageBytes) channel.send(joinArray(frames, sizeBytes))
+    if (sizeBytes + HEADER_BYTES <= limits.maxMessageBytes)
+      channel.send(joinArray(frames, sizeBytes))
     else {
       for (const { group, groupBytes } of groups(frames, limits.maxMessageBytes - HEADER_BYTES)) {
         channel.send(joinArray(group, groupBytes))

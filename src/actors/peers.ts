@@ -18,14 +18,22 @@ import type { Logger } from '../base/log.ts'
 import type { Clock, Timer } from './clock.ts'
 import { decode, encode, joinArray, MalformedError } from './codec.ts'
 import type { Complaints } from './complaints.ts'
-import { checkMessage, FRAME, type Frame, type Hello, WIRE_VERSION } from './frames.ts'
+import {
+  type ActorFrame,
+  checkMessage,
+  FRAME,
+  type Frame,
+  type Hello,
+  isActorFrame,
+  WIRE_VERSION,
+} from './frames.ts'
 import { type Limits, Peer } from './peer.ts'
 import { type Address, parseAddress } from './pid.ts'
 import type { Channel, ChannelEvents, Transport } from './transport.ts'
 
 /** What the runtime does with what comes. */
 export interface PeersHost {
-  received(peer: Peer, frame: Frame): void
+  received(peer: Peer, frame: ActorFrame): void
   /** A peer is gone, or could not be reached: its questions stay unanswered and its links break. */
   lost(peer: Peer, reason: string): void
 }
@@ -214,10 +222,11 @@ export class Peers {
   }
 
   #frame(peer: Peer, frame: Frame): void {
-    if (frame[0] === FRAME.ping) {
+    if (isActorFrame(frame)) this.#o.host.received(peer, frame)
+    else if (frame[0] === FRAME.ping) {
       this.send(peer, [FRAME.pong])
       this.#o.clock.soon(() => this.flush())
-    } else if (frame[0] !== FRAME.pong && frame[0] !== FRAME.hello) this.#o.host.received(peer, frame)
+    }
   }
 
   #malformedFrom(peer: Peer, error: string, count: number): void {

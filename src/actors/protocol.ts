@@ -76,7 +76,7 @@ export interface Served {
 
 /** Binds handlers to a protocol, as a member of an actor's `serves`. */
 export function serve<E extends Entries>(definition: Protocol<E>, handlers: Handlers<E>): Served {
-  return { protocol: definition, handlers: handlers as unknown as Served['handlers'] }
+  return { protocol: definition, handlers }
 }
 
 /** How an `ask` may end without an answer. */

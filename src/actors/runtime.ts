@@ -7,7 +7,14 @@ import { Cell } from './cell.ts'
 import type { Clock } from './clock.ts'
 import { Complaints } from './complaints.ts'
 import { Delivery } from './delivery.ts'
-import { findRoute, type HttpRequest, type HttpResponse, NOT_FOUND, splitPath, text } from './http.ts'
+import {
+  findRoute,
+  type HttpRequest,
+  type HttpResponse,
+  NOT_FOUND,
+  splitPath,
+  text,
+} from './http.ts'
 import { Links } from './links.ts'
 import { DEFAULT_LIMITS, type Limits } from './peer.ts'
 import { Peers } from './peers.ts'
@@ -147,7 +154,9 @@ export class Runtime {
     const cell = target && this.#cells.get(target.id)
     const route = cell && findRoute(cell.routes, target.rest)
     if (!cell || !route) return Promise.resolve(this.#assets.get(request.path) ?? NOT_FOUND)
-    return new Promise(respond => cell.enqueue({ type: 'http', request, handler: route.handler, respond }))
+    return new Promise(respond =>
+      cell.enqueue({ type: 'http', request, handler: route.handler, respond }),
+    )
   }
 
   /** Ids of all living actors. */
@@ -157,16 +166,20 @@ export class Runtime {
 
   /** Messages dropped since the start, and why. */
   get dropped(): { readonly malformed: number; readonly unknown: number } {
-    return { malformed: this.#peers.malformed + this.#delivery.malformed, unknown: this.#delivery.unknown }
+    return {
+      malformed: this.#peers.malformed + this.#delivery.malformed,
+      unknown: this.#delivery.unknown,
+    }
   }
 
   /** Ends all actors and connections, and stops listening. */
   async shutdown(): Promise<void> {
-    const ended = [...this.#cells.values()].map(cell => {
-      cell.terminateNow()
-      return this.wait(cell.pid)
-    })
-    await Promise.all(ended)
+    // More than once, since an actor may start another one in its last turn.
+    while (this.#cells.size > 0) {
+      const cells = [...this.#cells.values()]
+      for (const cell of cells) cell.terminateNow()
+      await Promise.all(cells.map(cell => this.wait(cell.pid)))
+    }
     this.#peers.close()
     await this.#options.transport.close()
   }

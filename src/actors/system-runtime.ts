@@ -35,9 +35,11 @@ export async function systemRuntime(options: SystemRuntimeOptions): Promise<Runt
   const http = listen && new HttpServer()
   let address = `nat-${random.uuid().slice(0, 13)}:0`
   if (listen) {
-    const port = await http!.listen(listen.ip, listen.port).catch((error: NodeJS.ErrnoException) => {
-      throw listenError(error, listen.ip, listen.port)
-    })
+    const port = await http!
+      .listen(listen.ip, listen.port)
+      .catch((error: NodeJS.ErrnoException) => {
+        throw listenError(error, listen.ip, listen.port)
+      })
     address = `${listen.advertiseHost ?? listen.ip}:${listen.advertisePort ?? port}`
   }
   const transport = new WebSocketTransport({
@@ -60,9 +62,13 @@ export async function systemRuntime(options: SystemRuntimeOptions): Promise<Runt
 function listenError(error: NodeJS.ErrnoException, ip: string, port: number): Error {
   switch (error.code) {
     case 'EADDRINUSE':
-      return new UserError('address_in_use', `Port ${port} on ${ip} is in use by another process.`, {
-        hint: `Stop it (find it with: ss -ltnp 'sport = :${port}'), or choose another with --port.`,
-      })
+      return new UserError(
+        'address_in_use',
+        `Port ${port} on ${ip} is in use by another process.`,
+        {
+          hint: `Stop it (find it with: ss -ltnp 'sport = :${port}'), or choose another with --port.`,
+        },
+      )
     case 'EADDRNOTAVAIL':
       return new UserError('invalid_value', `This machine has no address ${ip} to listen on.`, {
         hint: 'Give one of its own addresses with --ip (list them with: ip address), or 0.0.0.0 for all.',

@@ -1,7 +1,8 @@
 // The agent: one actor, `slave(1)` as in Mesos, that routes what it hears to the parts that know.
 //
 //   master ──register, ping──▶ registration.ts ◀── retries, silence
-//   master ──run, kill───────▶ tasks.ts ──▶ executors.ts ◀──▶ executors (command-executor.ts, or processes)
+//   master ──run, kill───────▶ tasks.ts ──▶ executor-starts.ts ──▶ executors (command-executor.ts, or processes)
+//   executors ◀──tasks, kills▶ executors.ts ──▶ executor-ends.ts
 //   executors ──updates──────▶ updates.ts ──▶ task-status-update-manager.ts ──▶ master, until acknowledged
 //   people ──HTTP────────────▶ state-json.ts, files.ts
 
@@ -26,6 +27,9 @@ import { AgentExecutor } from '../messages/executor-api.ts'
 import type { AgentID } from '../messages/ids.ts'
 import { AGENT_CAPABILITIES } from './agent-capabilities.ts'
 import { AgentState } from './agent-state.ts'
+import { ExecutorEnds } from './executor-ends.ts'
+import { ExecutorLinks } from './executor-links.ts'
+import { ExecutorStarts } from './executor-starts.ts'
 import { Executors } from './executors.ts'
 import type { FileAttachments } from './files.ts'
 import type { AgentOptions } from './options.ts'
@@ -73,6 +77,7 @@ export class Agent extends Actor {
   #registration!: Registration
   #updates!: Updates
   #executors!: Executors
+  #ends!: ExecutorEnds
   #tasks!: Tasks
   #startTimeMs = 0
   /** Why the agent ends, once it does. */
@@ -113,21 +118,27 @@ export class Agent extends Actor {
       registration,
       manager,
       ip: options.ip,
-      settled: (framework, executor) => this.#executors.settled(framework, executor),
+      settled: (framework, executor) => this.#ends.settled(framework, executor),
     })
     const attachments = this.#attachments
-    const idle = (): void => this.#endIfIdle()
-    this.#executors = new Executors(
-      { context, options, state, registration, manager, attachments, idle },
-      updates,
-    )
-    this.#tasks = new Tasks({
+    const links = new ExecutorLinks(context, state)
+    const ends = new ExecutorEnds({
       context,
+      options,
       state,
-      executors: this.#executors,
+      registration,
+      manager,
+      attachments,
+      links,
       updates,
-      user: options.user,
+      idle: () => this.#endIfIdle(),
     })
+    const starts = new ExecutorStarts({ context, options, state, attachments, links, ends })
+    const executors = new Executors({ context, state, registration, links, ends, updates })
+    const { user } = options
+    this.#tasks = new Tasks({ context, state, starts, executors, ends, updates, user })
+    this.#ends = ends
+    this.#executors = executors
     this.#updates = updates
     this.#registration = registration
     this.#routes()
@@ -244,7 +255,8 @@ export class Agent extends Actor {
   }
 
   #ping({ connected }: Ping, from: Pid): void {
-    if (!this.#registration.isMaster(from)) return this.#stranger('ping', from)
+    // A master may ping before its answer to the registration is out.
+    if (!this.#registration.accepts(from)) return this.#stranger('ping', from)
     const { id } = this.#state.info
     if (id) this.#registration.master.tell('pong', { agent_id: id })
     this.#registration.pinged(connected)
@@ -273,7 +285,7 @@ export class Agent extends Actor {
     this.#manager.forget(framework_id.value)
     if (!framework || framework.state === 'TERMINATING') return
     this.log.info({ framework: framework.id }, 'the framework is gone; ending its executors')
-    this.#executors.shutdownFramework(framework)
+    this.#ends.shutdownFramework(framework)
   }
 
   #shutdownExecutor({ framework_id, executor_id }: ShutdownExecutor): void {
@@ -283,7 +295,7 @@ export class Agent extends Actor {
       { framework: framework_id.value, executor: executor.id },
       'asked to end an executor',
     )
-    this.#executors.shutdown(executor)
+    this.#ends.shutdown(executor)
   }
 
   #frameworkMessage({ framework_id, executor_id, data }: ExecutorMessage): void {
@@ -304,7 +316,7 @@ export class Agent extends Actor {
     this.#ending = reason
     this.#registration.stop()
     for (const framework of [...this.#state.frameworks.values()]) {
-      this.#executors.shutdownFramework(framework)
+      this.#ends.shutdownFramework(framework)
     }
     this.#endIfIdle()
   }

@@ -27,7 +27,14 @@ export interface FileAttachments {
 }
 
 type Failure = Extract<ReadResponse, { ok: false }>
-type Found = { readonly ok: true; readonly path: string; readonly status: FileStatus }
+interface Located {
+  /** Without symbolic links. */
+  readonly path: string
+  /** What was attached, without symbolic links. */
+  readonly top: string
+  readonly status: FileStatus
+}
+type Found = Located & { readonly ok: true }
 
 const failure = (code: Failure['code'], message: string): Failure => ({ ok: false, code, message })
 
@@ -83,9 +90,11 @@ export class FilesActor extends Actor implements FileAttachments {
     const entries = await this.resume(
       Promise.all(
         listing.value.map(async name => {
-          const status = await this.#files.status(`${found.path}/${name}`).catch(() => undefined)
           // Gone since, or not to be looked at: the others are still worth showing.
-          return status && fileInfo(`${base}/${name}`, status)
+          const entry = await this.#within(found.top, `${found.path}/${name}`).catch(
+            () => undefined,
+          )
+          return entry && fileInfo(`${base}/${name}`, entry.status)
         }),
       ),
     )
@@ -122,17 +131,17 @@ export class FilesActor extends Actor implements FileAttachments {
     return found.value ? { ok: true, ...found.value } : NO_FILE
   }
 
-  async #locate(
-    root: string,
-    attached: string,
-    name: string,
-  ): Promise<{ path: string; status: FileStatus } | undefined> {
+  async #locate(root: string, attached: string, name: string): Promise<Located | undefined> {
     const top = await this.#files.resolve(root)
-    const path = await this.#files.resolve(root + name.slice(attached.length))
-    if (top === undefined || path === undefined) return undefined
-    if (path !== top && !path.startsWith(`${top}/`)) return undefined
+    return top === undefined ? undefined : this.#within(top, root + name.slice(attached.length))
+  }
+
+  /** What is at `given`, if no symbolic link leads from there out of `top`. */
+  async #within(top: string, given: string): Promise<Located | undefined> {
+    const path = await this.#files.resolve(given)
+    if (path === undefined || (path !== top && !path.startsWith(`${top}/`))) return undefined
     const status = await this.#files.status(path)
-    return status && { path, status }
+    return status && { path, top, status }
   }
 
   /** The longest attached name that is `name` or a directory above it. */

@@ -4,6 +4,8 @@ import type { Context } from '../actors/actor.ts'
 import type { KillTask, Reconciliation, RunTask } from '../messages/agent-registration.ts'
 import type { TaskInfo } from '../messages/task.ts'
 import type { AgentExecutor, AgentFramework, AgentState } from './agent-state.ts'
+import type { ExecutorEnds } from './executor-ends.ts'
+import type { ExecutorStarts } from './executor-starts.ts'
 import type { Executors } from './executors.ts'
 import { whyRefused } from './refusals.ts'
 import { commandExecutorInfo } from './task-record.ts'
@@ -12,7 +14,9 @@ import type { AgentVerdict, Updates } from './updates.ts'
 export interface TasksOptions {
   readonly context: Context
   readonly state: AgentState
+  readonly starts: ExecutorStarts
   readonly executors: Executors
+  readonly ends: ExecutorEnds
   readonly updates: Updates
   readonly user: string
 }
@@ -25,7 +29,7 @@ export class Tasks {
   }
 
   async run({ framework: info, task }: RunTask): Promise<void> {
-    const { context, state, executors, user } = this.#o
+    const { context, state, starts, user } = this.#o
     const frameworkId = info.id?.value
     const taskId = task.task_id.value
     if (frameworkId === undefined) {
@@ -45,7 +49,7 @@ export class Tasks {
     const executorId = task.executor?.executor_id.value ?? taskId
     const existing = framework.executors.get(executorId)
     if (existing) return this.#add(existing, task)
-    const executor = executors.create(
+    const executor = starts.create(
       framework,
       task.executor
         ? { ...task.executor, framework_id: { value: frameworkId } }
@@ -55,7 +59,7 @@ export class Tasks {
     executor.queued.set(taskId, task)
     const fields = { framework: frameworkId, task: taskId, container: executor.containerId }
     context.log.info(fields, kind === 'command' ? 'running a command' : 'starting an executor')
-    return executors.start(executor)
+    return starts.start(executor)
   }
 
   kill({ framework_id, task_id, kill_policy }: KillTask): Promise<void> | void {
@@ -98,7 +102,7 @@ export class Tasks {
   }
 
   #add(executor: AgentExecutor, task: TaskInfo): Promise<void> | void {
-    const { executors } = this.#o
+    const { executors, ends } = this.#o
     const taskId = task.task_id.value
     const { framework } = executor
     if (executor.queued.has(taskId) || executor.tasks.has(taskId)) {
@@ -116,7 +120,7 @@ export class Tasks {
     }
     if (executor.state === 'TERMINATING' || executor.state === 'TERMINATED') {
       // The end of this one was reported; what the master has counted since would never be given back.
-      if (executor.state === 'TERMINATED') executors.reportExit(framework.id, executor.id)
+      if (executor.state === 'TERMINATED') ends.reportExit(framework.id, executor.id)
       return this.#refuse(framework, task, {
         state: 'TASK_DROPPED',
         reason: 'REASON_EXECUTOR_TERMINATED',
@@ -129,23 +133,23 @@ export class Tasks {
   }
 
   #refuse(framework: AgentFramework, task: TaskInfo, verdict: AgentVerdict): Promise<void> {
-    const { executors, updates } = this.#o
+    const { ends, updates } = this.#o
     const executorId = task.executor?.executor_id.value
     // The master has counted its resources when it sent the task.
     if (executorId !== undefined && !framework.executors.has(executorId)) {
-      executors.reportExit(framework.id, executorId)
+      ends.reportExit(framework.id, executorId)
     }
     return updates.refuse(framework, task.task_id.value, verdict)
   }
 
   async #killQueued(executor: AgentExecutor, taskId: string): Promise<void> {
-    const { executors, updates } = this.#o
+    const { ends, updates } = this.#o
     await updates.fromAgent(executor, taskId, {
       state: 'TASK_KILLED',
       reason: 'REASON_TASK_KILLED_DURING_LAUNCH',
       message: 'Killed before delivery to the executor',
     })
     // Executors end themselves after their last task, but not before their first.
-    if (!executor.wasUsed && executor.queued.size === 0) executors.shutdown(executor)
+    if (!executor.wasUsed && executor.queued.size === 0) ends.shutdown(executor)
   }
 }

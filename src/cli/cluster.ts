@@ -49,11 +49,7 @@ export async function startCluster(
 ): Promise<Cluster> {
   const { ip, port, agents } = options
   if (options.workDir !== undefined) checkDirectory('work_dir', options.workDir)
-  if (port !== 0 && !(await isFree(ip, port))) {
-    throw new UserError('address_in_use', `Port ${port} on ${ip} is in use by another process.`, {
-      hint: `Stop it (find it with: ss -ltnp 'sport = :${port}'), or choose another port with --port.`,
-    })
-  }
+  const masterPort = await claim(ip, port)
   const workDir = options.workDir ?? mkdtempSync(join(tmpdir(), 'mesos-local-'))
   const children: Child[] = []
   const programs: Child[] = []
@@ -80,7 +76,6 @@ export async function startCluster(
   }
 
   try {
-    const masterPort = port === 0 ? await freePort(ip) : port
     const master = `${ip}:${masterPort}`
     const masterDirectory = directory('master')
     start('master', 'mesos-master.js', [
@@ -177,33 +172,33 @@ function countAgents(master: string): Promise<number> {
 }
 
 async function nextFree(ip: string, from: number): Promise<number> {
-  let port = from
-  while (!(await isFree(ip, port))) port++
-  return port
+  for (let port = from; ; port++) {
+    if (typeof (await tryListen(ip, port)) === 'number') return port
+  }
 }
 
-async function isFree(ip: string, port: number): Promise<boolean> {
-  return (await tryListen(ip, port)) !== undefined
-}
-
-async function freePort(ip: string): Promise<number> {
-  const port = await tryListen(ip, 0)
-  if (port === undefined) {
-    throw new UserError('address_in_use', `No port of ${ip} can be listened on.`, {
-      hint: 'Give an address of this machine with --ip.',
+/** The master's port: the one that is wanted, or for 0 any. */
+async function claim(ip: string, port: number): Promise<number> {
+  const found = await tryListen(ip, port)
+  if (typeof found === 'number') return found
+  if (found.code === 'EADDRINUSE') {
+    throw new UserError('address_in_use', `Port ${port} on ${ip} is in use by another process.`, {
+      hint: `Stop it (find it with: ss -ltnp 'sport = :${port}'), or choose another port with --port.`,
     })
   }
-  return port
+  throw new UserError('invalid_value', `Cannot listen on ${ip}:${port}: ${found.message}.`, {
+    hint: 'Check --ip and --port.',
+  })
 }
 
-/** The port that could be listened on, which is free again; undefined if it could not. */
-function tryListen(ip: string, port: number): Promise<number | undefined> {
+/** The port that could be listened on, and is free again; or why it could not. */
+function tryListen(ip: string, port: number): Promise<number | NodeJS.ErrnoException> {
   return new Promise(resolve => {
     const server = createServer()
-    server.once('error', () => resolve(undefined))
+    server.once('error', resolve)
     server.listen({ host: ip, port }, () => {
       const address = server.address()
-      const found = typeof address === 'object' ? address?.port : undefined
+      const found = typeof address === 'object' && address ? address.port : port
       server.close(() => resolve(found))
     })
   })

@@ -88,7 +88,7 @@ class Terminal implements Watcher {
   async ended(): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    const last = Promise.all(this.#followers.map(follower => follower.catchUp()))
+    const last = Promise.all(this.#followers.map(follower => follower.catchUp({ last: true })))
     let limit: NodeJS.Timeout | undefined
     const late = new Promise<void>((_, reject) => {
       limit = setTimeout(() => reject(new Error('no answer in time')), LAST_READ_LIMIT_MS)

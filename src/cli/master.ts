@@ -33,9 +33,8 @@ export const masterCommand: Command<typeof masterFlags> = {
       const registryLog = storage ? await Log.open({ storage, quorum: 1 }) : undefined
       startMaster(runtime, { config: masterConfig(flags), hostname, log: registryLog })
       for (const [path, asset] of dashboard(dashboardDirectory)) runtime.provide(path, asset)
-      await leading(runtime)
       const port = runtime.address.split(':').at(-1)
-      log.info(`this master leads; its dashboard: http://${hostname}:${port}`)
+      void leading(runtime).then(() => log.info(`dashboard: http://${hostname}:${port}`))
     })
   },
 }

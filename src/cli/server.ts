@@ -2,8 +2,8 @@
 
 import { lookup } from 'node:dns/promises'
 import { hostname } from 'node:os'
-import type { Pid } from '../actors/pid.ts'
 import type { Runtime } from '../actors/runtime.ts'
+import { deferred } from '../base/deferred.ts'
 import type { LogThreshold, Logger } from '../base/log.ts'
 import { onParentEnd } from '../framework/parent.ts'
 
@@ -21,36 +21,37 @@ export interface ServerFlags {
 export interface Server {
   readonly runtime: Runtime
   readonly log: Logger
-  /** By which others reach it: in addresses, and in links for people. */
+  /** By which people and tools reach it. */
   readonly hostname: string
+  /** Ends the process, in order. */
+  end(why: Ending): void
 }
 
-/** Why a server ends. `parent`: the process that started it is gone. */
-export type Ending = 'SIGINT' | 'SIGTERM' | 'SIGUSR1' | 'parent' | 'failure'
+/** Why a server ends. `parent`: the process that started it is gone. `told`: another process said so. */
+export type Ending = 'SIGINT' | 'SIGTERM' | 'parent' | 'told' | 'failure'
+
+/** What has to be done before the runtime ends. */
+export type Finish = () => Promise<void>
 
 /**
  * Listens, hands over to `start`, and ends when a signal comes or an actor fails without which the process is
- * useless. Resolves to the exit status: 0 after a signal, 1 after a failure. `start` gives back what has to be done
- * before the runtime ends.
+ * useless. Resolves to the exit status: 0 if a person or a parent wanted the end, 1 if not, so that a supervisor starts
+ * the server again.
  */
 export async function serve(
   name: string,
   flags: ServerFlags,
   warnings: readonly string[],
-  start: (server: Server) => Promise<((ending: Ending) => Promise<void>) | void>,
+  start: (server: Server) => Promise<Finish | void>,
 ): Promise<number> {
-  const { createLogger } = await import('../base/logger.ts')
-  const { systemRuntime } = await import('../actors/system-runtime.ts')
+  const [{ createLogger }, { systemRuntime }] = await Promise.all([
+    import('../base/logger.ts'),
+    import('../actors/system-runtime.ts'),
+  ])
   const log = createLogger({ name, level: flags.logging_level, format: flags.log_format })
   for (const warning of warnings) log.warn(warning)
-  let failed: (failure: { readonly actor: Pid; readonly error: unknown }) => void = () => {}
-  const ending = new Promise<Ending>(resolve => {
-    onEnd(resolve)
-    failed = ({ actor, error }) => {
-      log.error({ failed: actor, error }, 'the process cannot go on without this actor and ends')
-      resolve('failure')
-    }
-  })
+  const ending = deferred<Ending>()
+  onSignal(ending.resolve)
   const { listen, advertise } = await addresses(flags)
   const runtime = await systemRuntime({
     log,
@@ -60,29 +61,34 @@ export async function serve(
       advertiseHost: advertise,
       ...(flags.advertise_port !== undefined && { advertisePort: flags.advertise_port }),
     },
-    fatal: (actor, error) => failed({ actor, error }),
+    fatal: (actor, error) => {
+      log.error({ failed: actor, error }, 'the process cannot go on without this actor and ends')
+      ending.resolve('failure')
+    },
   })
   log.info({ address: runtime.address, ip: listen }, 'listening')
-  let finish: ((ending: Ending) => Promise<void>) | void
+  let finish: Finish | void
   try {
-    finish = await start({ runtime, log, hostname: flags.hostname ?? advertise })
+    const own = flags.hostname ?? advertise
+    finish = await start({ runtime, log, hostname: own, end: ending.resolve })
   } catch (error) {
     await runtime.shutdown()
     throw error
   }
-  const why = await ending
+  const why = await ending.promise
   log.info({ why }, 'ending')
-  await finish?.(why)
+  await finish?.()
   await runtime.shutdown()
-  return why === 'failure' ? 1 : 0
+  return why === 'failure' || why === 'told' ? 1 : 0
 }
 
-function onEnd(end: (why: Ending) => void): void {
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGUSR1'] as const) {
-    let count = 0
+function onSignal(end: (why: Ending) => void): void {
+  let asked = false
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
       // Whoever asks twice does not want order, but an end.
-      if (++count > 1 && signal !== 'SIGUSR1') process.exit(1)
+      if (asked) process.exit(1)
+      asked = true
       end(signal)
     })
   }

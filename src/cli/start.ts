@@ -15,6 +15,7 @@ const flags = defineFlags({
 
 /** Without a terminal, how often a line may say how far the tasks are. */
 const LINE_INTERVAL_MS = 500
+const FIRST_LINE_MS = 20
 
 await main({
   name: 'npm start --',
@@ -74,15 +75,17 @@ function showBar(progress: Progress): () => void {
 
 function showLines(progress: Progress): () => void {
   let timer: NodeJS.Timeout | undefined
+  let shown = ''
+  const show = (): void => {
+    timer = undefined
+    if (progress.text() !== shown) say(progress.text())
+    shown = progress.text()
+  }
   return () => {
-    if (progress.done) {
-      clearTimeout(timer)
-      say(progress.text())
-    } else {
-      timer ??= setTimeout(() => {
-        timer = undefined
-        if (!progress.done) say(progress.text())
-      }, LINE_INTERVAL_MS)
-    }
+    // The first line comes soon, to show how tasks start; and the last one, before others are said.
+    timer ??= setTimeout(show, shown === '' ? FIRST_LINE_MS : LINE_INTERVAL_MS)
+    if (!progress.done) return
+    clearTimeout(timer)
+    show()
   }
 }

@@ -10,7 +10,7 @@ import { forgetOffer } from './offers.ts'
 import type { AgentRecord, FrameworkRecord, OfferRecord } from './state.ts'
 import { masterStatus, newTask, stateFor } from './status.ts'
 import { addTask } from './tasks.ts'
-import { validateTask } from './validation.ts'
+import { type TaskSetting, validateTask } from './task-validation.ts'
 
 type Accept = Extract<Call, { type: 'ACCEPT' }>['accept']
 
@@ -21,8 +21,8 @@ export function accept(m: MasterContext, framework: FrameworkRecord, call: Accep
   const ids = (call.offer_ids ?? []).map(id => id.value)
   const operations = call.operations ?? []
   const chosen = chooseOffers(m, framework, ids)
-  // Whatever comes of it, an offer that was answered is used up.
-  const offers = ids.flatMap(id => framework.offers.get(id) ?? [])
+  // Whatever comes of it, an offer that was answered is used up. Once, though it be named twice.
+  const offers = [...new Set(ids)].flatMap(id => framework.offers.get(id) ?? [])
   for (const offer of offers) forgetOffer(m, offer)
 
   if ('error' in chosen) {
@@ -47,14 +47,17 @@ export function accept(m: MasterContext, framework: FrameworkRecord, call: Accep
       operations,
       stateFor(framework, 'TASK_DROPPED'),
       'REASON_AGENT_DISCONNECTED',
-      'Task launched with an offer of an agent that is disconnected',
+      'Agent disconnected',
     )
     return
   }
   const offered = Resources.sum(offers.map(offer => offer.resources))
   const left = perform(m, framework, agent, role, offered, operations)
-  const refusal = { refuseSeconds: call.filters?.refuse_seconds, nowMs: m.now() }
-  m.allocator.recover(framework.id, agent.id, role, left, refusal)
+  m.allocator.recover(framework.id, agent.id, role, left, {
+    refuseSeconds: call.filters?.refuse_seconds,
+    nowMs: m.now(),
+    used: left !== offered,
+  })
   m.allocateSoon()
 }
 
@@ -159,7 +162,7 @@ function launch(
           agentId: agent.id,
           role,
           available,
-          taskExists: id => framework.tasks.has(id) || framework.unreachableTasks.has(id),
+          task: id => taskOf(framework, id),
           executor: id => executors?.get(id)?.info,
         })
   if (!checked.ok) {
@@ -167,7 +170,7 @@ function launch(
     return available
   }
   const { needs } = checked
-  const record = newTask(task, framework, role)
+  const record = newTask(task, framework, role, needs.resources)
   addTask(m, framework, agent, record)
   if (needs.newExecutor) {
     const { info, resources } = needs.newExecutor
@@ -189,6 +192,13 @@ function launch(
     task: { ...task, ...executor, resources: record.task.resources ?? [] },
   })
   return available.subtract(needs.total)
+}
+
+function taskOf(framework: FrameworkRecord, id: string): ReturnType<TaskSetting['task']> {
+  const known = framework.tasks.get(id)?.task
+  if (known) return { state: known.state, known: true }
+  const unreachable = framework.unreachableTasks.get(id)
+  return unreachable && { state: unreachable.state, known: false }
 }
 
 function refuseAll(

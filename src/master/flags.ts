@@ -162,8 +162,9 @@ export function masterConfig(values: MasterFlags): MasterConfig {
 export function parseWeights(text: string): ReadonlyMap<string, number> {
   const weights = new Map<string, number>()
   for (const part of text.split(',').filter(p => p.trim() !== '')) {
-    const [role = '', value = ''] = part.split('=').map(s => s.trim())
+    const [role = '', value = '', ...rest] = part.split('=').map(s => s.trim())
     const weight = Number(value)
+    if (rest.length > 0) throw new Error(`in '${part}': write role=weight`)
     const invalid = validateRole(role)
     if (invalid !== undefined) throw new Error(`in '${part}': ${invalid}`)
     if (value === '' || !Number.isFinite(weight) || weight <= 0) {

@@ -6,12 +6,12 @@ import type { FrameworkInfo } from '../messages/framework.ts'
 import type { Call } from '../messages/scheduler-api.ts'
 import type { FrameworkTerms } from './allocator/allocator.ts'
 import { minimumByRole } from './allocator/filters.ts'
-import { HEARTBEAT_INTERVAL_MS } from './constants.ts'
+import { HEARTBEAT_INTERVAL_MS, MAX_REMOVED_FRAMEWORKS } from './constants.ts'
 import type { MasterContext } from './context.ts'
 import { rescindOffer, returnOffer } from './offers.ts'
-import type { FrameworkRecord } from './state.ts'
+import type { AgentRecord, FrameworkRecord } from './state.ts'
 import { endTask, removeExecutor } from './tasks.ts'
-import { rolesOf, validateFramework } from './validation.ts'
+import { rolesOf, validateChange, validateFramework } from './validation.ts'
 
 type Subscription = Extract<Call, { type: 'SUBSCRIBE' }>['subscribe']
 
@@ -40,13 +40,12 @@ export function subscribe(
   const existing =
     inside === undefined ? m.state.frameworksByPid.get(from) : m.state.frameworks.get(inside)
   if (existing) {
-    if (existing.info.principal !== info.principal && !existing.recovered) {
-      return refuse("Changing framework's principal is not allowed.")
-    }
+    const change = validateChange(existing.info, info, { strict: false })
+    if (change !== undefined) return refuse(change)
     resubscribe(m, existing, info, suppressed, from)
     return
   }
-  const id = inside ?? `${m.info.id}-${String(m.state.nextFramework++).padStart(4, '0')}`
+  const id = inside ?? newId(m)
   const framework = addFramework(m, id, info, suppressed)
   connect(m, framework, from)
   m.log.info(
@@ -55,8 +54,31 @@ export function subscribe(
   )
 }
 
+/** An id that no framework has. Schedulers bring ids of their own, which may look like this master's. */
+function newId(m: MasterContext): string {
+  const { frameworks, removedFrameworks } = m.state
+  for (;;) {
+    const id = `${m.info.id}-${String(m.state.nextFramework++).padStart(4, '0')}`
+    if (!frameworks.has(id) && !removedFrameworks.has(id)) return id
+  }
+}
+
+/**
+ * A framework that this master knows from an agent only. Its scheduler has as long to come back as agents have, or as
+ * it asked for itself, if that is longer; Mesos would keep it for ever (MESOS-4659).
+ */
+export function recoverFramework(
+  m: MasterContext,
+  id: string,
+  info: FrameworkInfo,
+): FrameworkRecord {
+  const framework = addFramework(m, id, info)
+  awaitScheduler(m, framework, Math.max(failoverTimeoutMs(info), m.config.agentReregisterTimeoutMs))
+  return framework
+}
+
 /** Puts a framework on the books, without a scheduler. */
-export function addFramework(
+function addFramework(
   m: MasterContext,
   id: string,
   given: FrameworkInfo,
@@ -102,6 +124,9 @@ function termsOf(framework: FrameworkRecord, suppressed: readonly string[]): Fra
 }
 
 function connect(m: MasterContext, framework: FrameworkRecord, pid: Pid): void {
+  // A scheduler is one framework's. If it had another one, it has left that.
+  const other = m.state.frameworksByPid.get(pid)
+  if (other && other !== framework) disconnectFramework(m, other)
   framework.failoverTimer?.cancel()
   framework.failoverTimer = undefined
   framework.pid = pid
@@ -175,13 +200,19 @@ function updateFramework(
     if (!framework.roles.has(offer.role)) rescindOffer(m, offer)
   }
   m.allocator.updateFramework(framework.id, termsOf(framework, suppressed))
-  for (const agent of m.state.agents.values()) {
-    if (agent.tasks.has(framework.id)) {
-      m.tellAgent(agent, 'update_framework', { framework: framework.info })
-    }
+  for (const agent of agentsOf(m, framework)) {
+    m.tellAgent(agent, 'update_framework', { framework: framework.info })
   }
   m.allocateSoon()
   m.changed()
+}
+
+/** Agents that can be reached and run something of a framework. */
+function agentsOf(m: MasterContext, framework: FrameworkRecord): AgentRecord[] {
+  return [...m.state.agents.values()].filter(
+    ({ id, connected, tasks }) =>
+      connected && (tasks.has(framework.id) || framework.executors.has(id)),
+  )
 }
 
 /** UPDATE_FRAMEWORK: as in a new subscription, without the loss of a connection. */
@@ -192,7 +223,11 @@ export function updateFrameworkCall(
 ): void {
   const info = subscription.framework_info
   const suppressed = subscription.suppressed_roles ?? []
-  const invalid = validateFramework(info, suppressed, m.config)
+  const invalid =
+    info.id?.value !== framework.id
+      ? "'framework_id' differs from 'update_framework.framework_info.id'"
+      : (validateFramework(info, suppressed, m.config) ??
+        validateChange(framework.info, info, { strict: true }))
   if (invalid !== undefined) {
     m.log.warn({ framework_id: framework.id, reason: invalid }, 'UPDATE_FRAMEWORK refused')
     return
@@ -212,16 +247,23 @@ export function disconnectFramework(m: MasterContext, framework: FrameworkRecord
   framework.active = false
   m.allocator.setFrameworkActive(framework.id, false)
   for (const offer of [...framework.offers.values()]) returnOffer(m, offer)
-  const failoverMs = Math.max(0, framework.info.failover_timeout ?? 0) * 1000
+  const failoverMs = failoverTimeoutMs(framework.info)
   m.log.info(
     { framework_id: framework.id, framework: framework.info.name, failover_timeout_ms: failoverMs },
     'framework disconnected',
   )
-  framework.failoverTimer = m.delay(failoverMs, () => {
+  awaitScheduler(m, framework, failoverMs)
+  m.changed()
+}
+
+const failoverTimeoutMs = (info: FrameworkInfo): number =>
+  Math.max(0, info.failover_timeout ?? 0) * 1000
+
+function awaitScheduler(m: MasterContext, framework: FrameworkRecord, ms: number): void {
+  framework.failoverTimer = m.delay(ms, () => {
     m.log.info({ framework_id: framework.id }, 'failover timeout, removing the framework')
     removeFramework(m, framework)
   })
-  m.changed()
 }
 
 /** Ends a framework for good: its tasks are killed, its resources return, its id cannot come back. */
@@ -230,11 +272,8 @@ export function removeFramework(m: MasterContext, framework: FrameworkRecord): v
   framework.failoverTimer = undefined
   if (framework.active) m.allocator.setFrameworkActive(framework.id, false)
   framework.active = false
-  for (const agent of m.state.agents.values()) {
-    if (!agent.connected) continue
-    if (agent.tasks.has(framework.id) || framework.executors.has(agent.id)) {
-      m.tellAgent(agent, 'shutdown_framework', { framework_id: { value: framework.id } })
-    }
+  for (const agent of agentsOf(m, framework)) {
+    m.tellAgent(agent, 'shutdown_framework', { framework_id: { value: framework.id } })
   }
   for (const offer of [...framework.offers.values()]) returnOffer(m, offer)
   // The scheduler is gone or asked for this: it is not told of each task.
@@ -247,8 +286,9 @@ export function removeFramework(m: MasterContext, framework: FrameworkRecord): v
     })
   }
   for (const [agentId, executors] of [...framework.executors]) {
-    for (const executorId of [...executors.keys()])
+    for (const executorId of [...executors.keys()]) {
       removeExecutor(m, framework, agentId, executorId)
+    }
   }
   if (framework.pid !== undefined) {
     m.state.frameworksByPid.delete(framework.pid)
@@ -257,10 +297,19 @@ export function removeFramework(m: MasterContext, framework: FrameworkRecord): v
   }
   framework.unregisteredAtMs = m.now()
   m.state.frameworks.delete(framework.id)
-  m.state.removedFrameworks.add(framework.id)
+  remember(m.state.removedFrameworks, framework.id)
   m.state.completedFrameworks.push(framework)
   m.allocator.removeFramework(framework.id)
   m.allocateSoon()
   m.changed()
   m.log.info({ framework_id: framework.id, framework: framework.info.name }, 'framework removed')
+}
+
+function remember(removed: Set<string>, id: string): void {
+  removed.add(id)
+  if (removed.size <= MAX_REMOVED_FRAMEWORKS) return
+  for (const oldest of removed) {
+    removed.delete(oldest)
+    return
+  }
 }

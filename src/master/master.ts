@@ -1,9 +1,11 @@
 // The master: one actor that routes each message to its conversation, and waits for nothing but the registry.
 
 import { Actor } from '../actors/actor.ts'
+import type { Timer } from '../actors/clock.ts'
 import { addressOf, type Pid } from '../actors/pid.ts'
 import { type Ref, serve } from '../actors/protocol.ts'
 import { BoundedRing } from '../base/bounded-ring.ts'
+import { onceAWhile } from '../base/log.ts'
 import { AgentMaster, MasterAgent } from '../messages/agent-registration.ts'
 import type { MasterInfo } from '../messages/agent.ts'
 import { Files } from '../messages/files.ts'
@@ -15,7 +17,7 @@ import {
   giveUpRecovered,
   pong,
   registerAgent,
-  reregisterAgent,
+  tellStranger,
 } from './agents.ts'
 import { Allocator } from './allocator/allocator.ts'
 import type { MasterConfig } from './config.ts'
@@ -31,6 +33,7 @@ import { decline, makeOffers } from './offers.ts'
 import { RegistrarProtocol } from './registrar.ts'
 import type { Operation } from './registry/operations.ts'
 import { Registry } from './registry/registry.ts'
+import { reregisterAgent } from './reregistration.ts'
 import { addRoutes } from './routes/routes.ts'
 import { type AgentRecord, type FrameworkRecord, MasterState } from './state.ts'
 import {
@@ -43,6 +46,7 @@ import {
   shutdownExecutor,
   statusUpdate,
 } from './tasks.ts'
+import { delayed } from './timers.ts'
 
 export interface MasterOptions {
   readonly config: MasterConfig
@@ -52,6 +56,8 @@ export interface MasterOptions {
 
 /** What may wait for the registry to be read; beyond it senders repeat themselves anyway. */
 const MAX_WAITING = 10_000
+/** A scheduler that was not told of its framework's end may go on for long; the log need not say each time. */
+const COMPLAINT_MS = 10_000
 
 export class Master extends Actor {
   override readonly idPrefix = 'master'
@@ -61,11 +67,13 @@ export class Master extends Actor {
   readonly #state: MasterState
   #m!: MasterContext
   #phase: 'recovering' | 'leading' = 'recovering'
+  #electedAtMs = 0
   /** Messages that came while the registry was being read; served in order afterwards. */
   #waiting: (() => unknown)[] = []
   readonly #schedulers = new Map<Pid, Ref<(typeof SchedulerEvents)['entries']>>()
   readonly #agents = new Map<Pid, Ref<ToAgent>>()
   readonly #registryView = new Registry()
+  readonly #complain = onceAWhile(() => this.clock.now(), COMPLAINT_MS)
   #allocating = false
   #expiry: { readonly atMs: number; cancel(): void } | undefined
 
@@ -80,7 +88,12 @@ export class Master extends Actor {
           const agent = this.#agentOf(agent_id.value, from)
           if (agent) await dropAgent(this.#m, agent, 'it unregistered')
         }),
-      status_update: ({ update }, from) => this.#leading(() => statusUpdate(this.#m, update, from)),
+      status_update: ({ update }, from) =>
+        this.#leading(() => {
+          const agent = this.#agentOf(update.agent_id.value, from)
+          if (agent) statusUpdate(this.#m, agent, update)
+          else tellStranger(this.#m, update.agent_id.value, from)
+        }),
       exited_executor: ({ agent_id, framework_id, executor_id, status }, from) =>
         this.#leading(() => {
           const agent = this.#agentOf(agent_id.value, from)
@@ -91,8 +104,10 @@ export class Master extends Actor {
           if (this.#agentOf(message.agent_id.value, from)) executorMessage(this.#m, message)
         }),
       pong: ({ agent_id }, from) => {
+        if (this.#phase !== 'leading') return
         const agent = this.#agentOf(agent_id.value, from)
         if (agent) pong(agent)
+        else tellStranger(this.#m, agent_id.value, from)
       },
     }),
   ]
@@ -110,6 +125,7 @@ export class Master extends Actor {
       route: (path, help, handler) => this.route(path, help, handler),
       leading: () => this.#phase === 'leading',
       startedAtMs: this.clock.now(),
+      electedAtMs: () => this.#electedAtMs,
       files: of => this.ref(Files, of),
     })
     const registrar = this.ref(RegistrarProtocol, this.#o.registrar)
@@ -117,6 +133,7 @@ export class Master extends Actor {
     Object.assign(this.#registryView, Registry.of(snapshot))
     for (const info of snapshot.agents) this.#state.recoveredAgents.set(info.id!.value, info)
     this.#phase = 'leading'
+    this.#electedAtMs = this.clock.now()
     const { recoveredAgents } = this.#state
     if (recoveredAgents.size > 0) {
       this.delay(this.#o.config.agentReregisterTimeoutMs, () => giveUpRecovered(this.#m))
@@ -160,10 +177,13 @@ export class Master extends Actor {
     }
     const framework = this.#state.frameworksByPid.get(from)
     if (!framework || framework.id !== call.framework_id?.value) {
-      this.log.warn(
-        { from, call: call.type, framework_id: call.framework_id?.value },
-        'call of a scheduler that is not subscribed, dropped',
-      )
+      const fields = { from, call: call.type, framework_id: call.framework_id?.value }
+      this.#complain(repeats => {
+        this.log.warn(
+          { ...fields, ...repeats },
+          'call of a scheduler that is not subscribed, dropped',
+        )
+      })
       return
     }
     this.#subscribedCall(framework, call)
@@ -252,7 +272,7 @@ export class Master extends Actor {
       registryView: this.#registryView,
       now: () => this.clock.now(),
       nowSeconds: () => this.clock.now() / 1000,
-      delay: (ms, run) => this.delay(ms, run),
+      delay: (ms, run) => this.#delay(ms, run),
       tellFramework: (framework, event) => {
         if (framework.connected && framework.pid !== undefined) {
           this.#scheduler(framework.pid).tell('event', event)
@@ -317,11 +337,15 @@ export class Master extends Actor {
     const nextMs = this.#m.allocator.nextExpiryMs
     if (nextMs === undefined || (this.#expiry && this.#expiry.atMs <= nextMs)) return
     this.#expiry?.cancel()
-    const timer = this.delay(nextMs - this.clock.now(), () => {
+    const timer = this.#delay(nextMs - this.clock.now(), () => {
       this.#expiry = undefined
       this.#allocateSoon()
     })
     this.#expiry = { atMs: nextMs, cancel: () => timer.cancel() }
+  }
+
+  #delay(ms: number, run: () => unknown): Timer {
+    return delayed({ clock: this.clock, delay: (after, then) => this.delay(after, then) }, ms, run)
   }
 
   #heartbeat(): void {

@@ -1,5 +1,6 @@
 // Offers: from what the allocator grants to what a scheduler sees, and back.
 
+import { assert } from '../base/assert.ts'
 import { addressOf, idOf, parseAddress } from '../actors/pid.ts'
 import type { Offer } from '../messages/offer.ts'
 import type { Resource } from '../messages/resource.ts'
@@ -90,10 +91,11 @@ function asSeenBy(framework: FrameworkRecord, role: string, resources: Resources
   return list.flatMap(resource => toPreRefinement(resource) ?? [])
 }
 
-/** Takes an offer off the books; its resources are the caller's to pass on. */
+/** Takes an offer off the books; its resources are the caller's to pass on, once. */
 export function forgetOffer(m: MasterContext, offer: OfferRecord): void {
   offer.timer?.cancel()
-  m.state.offers.delete(offer.id)
+  const known = m.state.offers.delete(offer.id)
+  assert(known, 'an offer is taken off the books once')
   m.state.frameworks.get(offer.frameworkId)?.offers.delete(offer.id)
   m.state.agents.get(offer.agentId)?.offers.delete(offer.id)
   m.changed()

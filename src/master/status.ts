@@ -9,7 +9,7 @@ import {
 } from '../messages/status.ts'
 import type { StatusUpdate } from '../messages/agent-registration.ts'
 import type { Task, TaskInfo } from '../messages/task.ts'
-import { Resources } from '../resources/resources.ts'
+import type { Resources } from '../resources/resources.ts'
 import type { TaskRecord } from './state.ts'
 
 export function isPartitionAware(framework: {
@@ -51,13 +51,32 @@ export function masterStatus(
   }
 }
 
-/** The record of a task that was just accepted. */
+/** The status of the master's own that tells what it knows of a task; `state` is what to say that it is. */
+export function statusOf(
+  task: Task,
+  state: TaskState,
+  reason: TaskStatusReason,
+  message: string,
+  timestampSeconds: number,
+): TaskStatus {
+  const last = task.statuses?.at(-1)
+  const taskId = task.task_id.value
+  return {
+    ...masterStatus(taskId, task.agent_id.value, state, reason, message, timestampSeconds),
+    ...(task.executor_id && { executor_id: task.executor_id }),
+    ...(last?.container_status && { container_status: last.container_status }),
+    ...(last?.healthy !== undefined && { healthy: last.healthy }),
+    ...(last?.check_status && { check_status: last.check_status }),
+  }
+}
+
+/** The record of a task that was just accepted. `resources`: its own, allocated to nobody. */
 export function newTask(
   info: TaskInfo,
   framework: { readonly id: string; readonly info: FrameworkInfo },
   role: string,
+  resources: Resources,
 ): TaskRecord {
-  const resources = Resources.of(info.resources).unallocate()
   const task: Task = {
     name: info.name,
     task_id: info.task_id,
@@ -88,6 +107,7 @@ export function recordOf(task: Task, role: string, resources: Resources): TaskRe
     resources,
     statuses,
     holding: !isTerminal(task.state),
+    kill: undefined,
   }
 }
 
@@ -97,17 +117,17 @@ export function roleOf(task: Task): string {
 }
 
 /**
- * Lets a record follow an update. `state` runs ahead to the latest the agent knows; `status_update_state` is what goes
- * to the scheduler now. A terminal task never changes state again.
+ * Lets a record follow an update. `state` runs ahead to the latest the agent knows; `status_update_state` is what the
+ * scheduler was told last (`told`). A terminal task never changes state again.
  */
-export function follow(record: TaskRecord, update: StatusUpdate): void {
+export function follow(record: TaskRecord, update: StatusUpdate, told: boolean): void {
   const { task, statuses } = record
-  const status: TaskStatus = { ...update.status }
-  delete status.data
+  const { data: _, ...status } = update.status
   if (!isTerminal(task.state)) task.state = update.latest_state ?? status.state
-  task.status_update_state = status.state
-  if (update.uuid === undefined) delete task.status_update_uuid
-  else task.status_update_uuid = update.uuid
+  if (told && update.uuid !== undefined) {
+    task.status_update_state = status.state
+    task.status_update_uuid = update.uuid
+  }
   if (statuses.at(-1)?.state === status.state) statuses.pop()
   statuses.push(status)
 }

@@ -1,6 +1,5 @@
 // Tasks: on the books, off the books, and every message about one that is not its launch.
 
-import type { Pid } from '../actors/pid.ts'
 import type { ExecutorMessage, StatusUpdate } from '../messages/agent-registration.ts'
 import type { Call } from '../messages/scheduler-api.ts'
 import {
@@ -12,7 +11,7 @@ import {
 import type { Task } from '../messages/task.ts'
 import type { MasterContext } from './context.ts'
 import type { AgentRecord, FrameworkRecord, TaskRecord } from './state.ts'
-import { follow, masterStatus, stateFor } from './status.ts'
+import { follow, masterStatus, stateFor, statusOf } from './status.ts'
 
 type CallOf<T extends Call['type']> = Extract<Call, { type: T }>
 
@@ -49,7 +48,7 @@ export function removeTask(
 ): void {
   releaseTask(m, record)
   const id = record.task.task_id.value
-  framework.tasks.delete(id)
+  if (framework.tasks.get(id) === record) framework.tasks.delete(id)
   const agent = m.state.agents.get(record.task.agent_id.value)
   const tasks = agent?.tasks.get(framework.id)
   tasks?.delete(id)
@@ -60,6 +59,7 @@ export function removeTask(
 }
 
 function rememberUnreachable(m: MasterContext, framework: FrameworkRecord, task: Task): void {
+  framework.unreachableTasks.delete(task.task_id.value)
   framework.unreachableTasks.set(task.task_id.value, task)
   const { maxUnreachableTasksPerFramework: most } = m.config
   for (const id of framework.unreachableTasks.keys()) {
@@ -70,7 +70,7 @@ function rememberUnreachable(m: MasterContext, framework: FrameworkRecord, task:
 
 /**
  * Ends a task because of something the master knows and its agent cannot tell: the framework hears of it once,
- * without acknowledgement.
+ * without acknowledgement. `mayReturn`: the task may still run where nobody sees it.
  */
 export function endTask(
   m: MasterContext,
@@ -80,64 +80,95 @@ export function endTask(
     readonly state: TaskState
     readonly reason: TaskStatusReason
     readonly message: string
+    readonly mayReturn?: boolean
   },
 ): void {
   const { task } = record
-  const status = masterStatus(
-    task.task_id.value,
-    task.agent_id.value,
-    end.state,
-    end.reason,
-    end.message,
-    m.nowSeconds(),
-  )
-  const unreachable = end.state === 'TASK_UNREACHABLE'
-  if (unreachable) status.unreachable_time = { nanoseconds: Math.round(m.now()) * 1_000_000 }
-  const wasTerminal = isTerminal(task.state)
-  if (!wasTerminal) {
-    follow(record, {
-      framework_id: task.framework_id,
-      agent_id: task.agent_id,
-      status,
-      timestamp: m.nowSeconds(),
-    })
+  const { reason, message, mayReturn = false } = end
+  // One that had ended already: its scheduler may not know, and the agent that would repeat it is gone.
+  const ended = isTerminal(task.state)
+  const state = ended ? task.state : end.state
+  const status = statusOf(task, state, reason, message, m.nowSeconds())
+  if (state === 'TASK_UNREACHABLE') status.unreachable_time = nanoseconds(m.now())
+  if (!ended) {
+    const { framework_id, agent_id } = task
+    follow(record, { framework_id, agent_id, status, timestamp: m.nowSeconds() }, true)
   }
-  removeTask(m, framework, record, unreachable && !wasTerminal ? 'unreachable' : 'completed')
-  if (!wasTerminal) m.tellFramework(framework, { type: 'UPDATE', update: { status } })
+  removeTask(m, framework, record, mayReturn && !ended ? 'unreachable' : 'completed')
+  m.tellFramework(framework, { type: 'UPDATE', update: { status } })
+}
+
+const nanoseconds = (ms: number) => ({ nanoseconds: Math.round(ms) * 1_000_000 })
+
+/** Tasks that may have run unseen on an agent which will not come back: now it is certain that they do not. */
+export function endUnreachable(m: MasterContext, agentId: string, message: string): void {
+  for (const framework of m.state.frameworks.values()) {
+    for (const task of framework.unreachableTasks.values()) {
+      if (task.agent_id.value !== agentId) continue
+      const news = !isTerminal(task.state)
+      const status = settleUnreachable(m, framework, task, 'REASON_AGENT_REMOVED', message)
+      // Those that were called lost are over for their framework since then.
+      if (news) m.tellFramework(framework, { type: 'UPDATE', update: { status } })
+    }
+  }
+}
+
+/** An unreachable task that turned out to have ended. */
+function settleUnreachable(
+  m: MasterContext,
+  framework: FrameworkRecord,
+  task: Task,
+  reason: TaskStatusReason,
+  message: string,
+): TaskStatus {
+  const status = statusOf(task, stateFor(framework, 'TASK_GONE'), reason, message, m.nowSeconds())
+  if (!isTerminal(task.state)) {
+    task.state = status.state
+    task.statuses = [...(task.statuses ?? []), status]
+  }
+  framework.unreachableTasks.delete(task.task_id.value)
+  framework.completedTasks.push(task)
+  m.changed()
+  return status
 }
 
 /** From an agent: what happened to a task. The agent repeats it until the scheduler has acknowledged it. */
-export function statusUpdate(m: MasterContext, update: StatusUpdate, from: Pid): void {
-  const agent = m.state.agents.get(update.agent_id.value)
-  if (!agent || agent.pid !== from) {
-    m.log.debug(
-      { from, agent_id: update.agent_id.value },
-      'update from an agent that is not registered',
-    )
-    return
-  }
-  const framework = m.state.frameworks.get(update.framework_id.value)
+export function statusUpdate(m: MasterContext, agent: AgentRecord, update: StatusUpdate): void {
+  const { framework_id, status, uuid } = update
+  const framework = m.state.frameworks.get(framework_id.value)
   if (!framework) {
     m.log.warn(
-      { framework_id: update.framework_id.value, agent_id: agent.id },
+      { framework_id: framework_id.value, agent_id: agent.id },
       'update for an unknown framework',
     )
-    if (m.state.removedFrameworks.has(update.framework_id.value)) {
-      m.tellAgent(agent, 'shutdown_framework', { framework_id: update.framework_id })
+    if (m.state.removedFrameworks.has(framework_id.value)) {
+      m.tellAgent(agent, 'shutdown_framework', { framework_id })
     }
     return
   }
-  const record = framework.tasks.get(update.status.task_id.value)
-  if (record && record.task.agent_id.value === agent.id) {
-    follow(record, update)
+  const record = framework.tasks.get(status.task_id.value)
+  if (record && record.task.agent_id.value !== agent.id) return dismiss(m, agent, update)
+  if (record) {
+    follow(record, update, framework.connected)
     if (isTerminal(record.task.state)) releaseTask(m, record)
     m.changed()
   }
-  const { status } = update
   m.tellFramework(framework, {
     type: 'UPDATE',
-    update: { status: { ...status, ...(update.uuid !== undefined && { uuid: update.uuid }) } },
+    update: { status: uuid === undefined || status.uuid === uuid ? status : { ...status, uuid } },
   })
+}
+
+/** An update of a task that was not adopted, for one of the same id runs elsewhere: its scheduler must not take it for that. */
+function dismiss(m: MasterContext, agent: AgentRecord, update: StatusUpdate): void {
+  const { agent_id, framework_id, status, uuid } = update
+  m.log.warn(
+    { framework_id: framework_id.value, task_id: status.task_id.value, agent_id: agent.id },
+    'update of a second task of this id, not forwarded',
+  )
+  if (uuid === undefined) return
+  const { task_id } = status
+  m.tellAgent(agent, 'status_update_acknowledgement', { agent_id, framework_id, task_id, uuid })
 }
 
 /** ACKNOWLEDGE: only then does a task that ended leave the books, and the agent send its next update. */
@@ -172,7 +203,7 @@ export function acknowledge(
   })
 }
 
-/** KILL: passed to the agent, remembered while that is away; an unknown task is answered as by RECONCILE. */
+/** KILL: passed to the agent, once more when that comes back; an unknown task is answered as by RECONCILE. */
 export function kill(
   m: MasterContext,
   framework: FrameworkRecord,
@@ -192,24 +223,23 @@ export function kill(
     )
     return
   }
+  record.kill = { policy: kill_policy }
   const agent = m.state.agents.get(on)
-  if (!agent) return
-  if (!agent.connected) {
-    agent.pendingKills.push({
-      frameworkId: framework.id,
-      taskId: task_id.value,
-      policy: kill_policy,
-    })
-    return
-  }
-  m.tellAgent(agent, 'kill_task', {
-    framework_id: { value: framework.id },
-    task_id,
-    ...(kill_policy && { kill_policy }),
-  })
+  if (agent?.connected) tellKill(m, agent, record)
 }
 
-/** RECONCILE: the latest state of the tasks named, or of all that have not ended. */
+/** Passes on the kill that a task's scheduler asked for. */
+export function tellKill(
+  m: MasterContext,
+  agent: AgentRecord,
+  { task, kill: asked }: TaskRecord,
+): void {
+  const { framework_id, task_id } = task
+  const policy = asked?.policy
+  m.tellAgent(agent, 'kill_task', { framework_id, task_id, ...(policy && { kill_policy: policy }) })
+}
+
+/** RECONCILE: the latest state of the tasks named, or of all that are on the books. */
 export function reconcile(
   m: MasterContext,
   framework: FrameworkRecord,
@@ -223,24 +253,19 @@ export function reconcile(
   for (const record of framework.tasks.values()) tellLatest(m, framework, record.task)
 }
 
+/** What its scheduler was told last, rather than what the agent knows: the updates between are on their way. */
 function tellLatest(m: MasterContext, framework: FrameworkRecord, task: Task): void {
-  const last = task.statuses?.at(-1)
-  const status: TaskStatus = {
-    ...masterStatus(
-      task.task_id.value,
-      task.agent_id.value,
-      task.state,
-      'REASON_RECONCILIATION',
-      'Reconciliation: Latest task state',
-      m.nowSeconds(),
-    ),
-    ...(last?.container_status && { container_status: last.container_status }),
-    ...(last?.healthy !== undefined && { healthy: last.healthy }),
-  }
+  const status = statusOf(
+    task,
+    task.status_update_state ?? task.state,
+    'REASON_RECONCILIATION',
+    'Reconciliation: Latest task state',
+    m.nowSeconds(),
+  )
   m.tellFramework(framework, { type: 'UPDATE', update: { status } })
 }
 
-/** The six cases of Mesos' docs/reconciliation.md, in its order. */
+/** The six cases of Mesos' docs/reconciliation.md, in its order, and those tasks that are known to be out of reach. */
 function reconcileTask(
   m: MasterContext,
   framework: FrameworkRecord,
@@ -250,37 +275,34 @@ function reconcileTask(
   const record = framework.tasks.get(taskId)
   if (record) return tellLatest(m, framework, record.task)
   const { state, registryView } = m
+  const known = framework.unreachableTasks.get(taskId)
+  const lost = agentId === undefined || known?.agent_id.value === agentId ? known : undefined
+  const on = agentId ?? lost?.agent_id.value
   // An agent that is expected back may bring this very task: better no answer than a wrong one.
-  if (agentId === undefined ? state.recoveredAgents.size > 0 : state.recoveredAgents.has(agentId))
-    return
+  if (on === undefined ? state.recoveredAgents.size > 0 : state.recoveredAgents.has(on)) return
   const answer = (name: Parameters<typeof stateFor>[1], text: string, sinceMs?: number): void => {
-    const status = masterStatus(
-      taskId,
-      agentId,
-      stateFor(framework, name),
-      'REASON_RECONCILIATION',
-      text,
-      m.nowSeconds(),
-    )
-    if (sinceMs !== undefined)
-      status.unreachable_time = { nanoseconds: Math.round(sinceMs) * 1_000_000 }
+    const to = stateFor(framework, name)
+    const status = masterStatus(taskId, on, to, 'REASON_RECONCILIATION', text, m.nowSeconds())
+    if (sinceMs !== undefined) status.unreachable_time = nanoseconds(sinceMs)
     m.tellFramework(framework, { type: 'UPDATE', update: { status } })
   }
-  if (agentId !== undefined) {
-    if (state.agents.has(agentId)) {
-      return answer('TASK_GONE', 'Reconciliation: Task is unknown to the agent')
+  if (on !== undefined) {
+    const agent = state.agents.get(on)
+    if (agent && !agent.connected && lost) {
+      return answer('TASK_UNREACHABLE', 'Reconciliation: Task is unreachable')
     }
-    const unreachableSince = registryView.unreachable.get(agentId)
+    if (agent) {
+      const text = 'Reconciliation: Task is unknown to the agent'
+      if (lost) settleUnreachable(m, framework, lost, 'REASON_RECONCILIATION', text)
+      return answer('TASK_GONE', text)
+    }
+    const unreachableSince = registryView.unreachable.get(on)
     if (unreachableSince !== undefined) {
       return answer('TASK_UNREACHABLE', 'Reconciliation: Task is unreachable', unreachableSince)
     }
-    if (registryView.gone.has(agentId)) {
+    if (registryView.gone.has(on)) {
       return answer('TASK_GONE_BY_OPERATOR', 'Reconciliation: Task is gone')
     }
-  }
-  const unreachable = framework.unreachableTasks.get(taskId)
-  if (unreachable) {
-    return answer('TASK_UNREACHABLE', 'Reconciliation: Task is unreachable')
   }
   answer('TASK_UNKNOWN', 'Reconciliation: Task is unknown')
 }

@@ -193,7 +193,8 @@ export class VirtualNetwork {
   /** Connections with an end that has not closed. */
   get connections(): number {
     const open = [...this.#sides].filter(side => !side.closed)
-    return open.filter(side => side.dialled || !this.#sides.has(side.other) || side.other.closed).length
+    return open.filter(side => side.dialled || !this.#sides.has(side.other) || side.other.closed)
+      .length
   }
 
   isCut(from: Address, to: Address): boolean {

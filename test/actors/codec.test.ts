@@ -36,7 +36,10 @@ t.test('golden bytes', async t => {
     [{}, '80'],
     [{ a: 1, b: { c: null } }, '82 a1 61 01 a1 62 81 a1 63 c0'],
     [{ gone: undefined }, '81 a4 676f6e65 d4 00 00'],
-    [[2, 'master', 'x', 'p/m', { id: 1 }, 7], '96 02 a6 6d6173746572 a1 78 a3 702f6d 81 a2 6964 01 07'],
+    [
+      [2, 'master', 'x', 'p/m', { id: 1 }, 7],
+      '96 02 a6 6d6173746572 a1 78 a3 702f6d 81 a2 6964 01 07',
+    ],
   ]
   for (const [value, expected] of golden) {
     const text = JSON.stringify(value) ?? 'undefined'
@@ -117,13 +120,16 @@ t.test('every beginning of a message is refused', async t => {
 t.test('claims cost no memory', async t => {
   const before = process.memoryUsage().rss
   for (const text of ['dd 10000000', 'df 08000000', 'c6 40000000', 'db 40000000']) {
-    for (let i = 0; i < 1_000; i++) t.throws(() => decode(bytes(text))) || t.bailout()
+    const message = bytes(text)
+    for (let i = 0; i < 1_000; i++) t.throws(() => decode(message))
   }
   t.ok(process.memoryUsage().rss - before < 200 * 1024 * 1024)
 })
 
 t.test('names of prototypes are plain names', async t => {
-  const evil = bytes('82 a9 5f5f70726f746f5f5f 81 a8 706f6c6c75746564 c3 ab 636f6e7374727563746f72 01')
+  const evil = bytes(
+    '82 a9 5f5f70726f746f5f5f 81 a8 706f6c6c75746564 c3 ab 636f6e7374727563746f72 01',
+  )
   const decoded = decode(evil) as Record<string, unknown>
   t.equal(Object.getPrototypeOf(decoded), Object.prototype)
   t.equal(decoded['polluted'], undefined)
@@ -164,7 +170,9 @@ t.test('the check agrees with the decoder', async t => {
   const packr = new Packr({ useRecords: false, variableMapSize: true, int64AsType: 'number' })
   // Mostly headers, so that random bytes get beyond their first byte now and then; and real messages, damaged.
   const header = fc.constantFrom(
-    ...bytes('80 81 82 90 91 92 93 a0 a1 a2 bf c0 c1 c2 c4 c5 c6 c7 ca cb cc cd ce cf d0 d1 d2 d3 d4 d5 d9 da db dc dd de df'),
+    ...bytes(
+      '80 81 82 90 91 92 93 a0 a1 a2 bf c0 c1 c2 c4 c5 c6 c7 ca cb cc cd ce cf d0 d1 d2 d3 d4 d5 d9 da db dc dd de df',
+    ),
   )
   const random = fc.array(fc.oneof(header, fc.integer({ min: 0, max: 8 }), fc.nat(255)), {
     maxLength: 40,

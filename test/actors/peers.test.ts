@@ -112,94 +112,110 @@ t.test('a process dials itself by another name', async t => {
 })
 
 t.test('a crash breaks links, both ways; a new start is a new process', async t => {
-  await withStage(t, async ({ world, probe, restart }) => {
-    const one = probe(A, {}, 'one')
-    const two = probe(B, { initialize: self => self.link(one.pid) }, 'two')
-    await world.advance(100)
-    one.probe.link(two.pid)
-    await world.advance(100)
-    restart(B)
-    const again = probe(B, { initialize: self => self.link(one.pid) }, 'two')
-    await world.advance(100)
-    t.strictSame(one.probe.heard, [`exited ${two.pid}`])
-    one.probe.chat(two.pid).tell('note', { text: 'welcome' })
-    await world.advance(100)
-    t.strictSame(again.probe.heard, ['welcome'])
-    t.equal(world.network.connections, 1)
-  }, LATENCY)
+  await withStage(
+    t,
+    async ({ world, probe, restart }) => {
+      const one = probe(A, {}, 'one')
+      const two = probe(B, { initialize: self => self.link(one.pid) }, 'two')
+      await world.advance(100)
+      one.probe.link(two.pid)
+      await world.advance(100)
+      restart(B)
+      const again = probe(B, { initialize: self => self.link(one.pid) }, 'two')
+      await world.advance(100)
+      t.strictSame(one.probe.heard, [`exited ${two.pid}`])
+      one.probe.chat(two.pid).tell('note', { text: 'welcome' })
+      await world.advance(100)
+      t.strictSame(again.probe.heard, ['welcome'])
+      t.equal(world.network.connections, 1)
+    },
+    LATENCY,
+  )
 })
 
 t.test('a restarted process replaces the connection that its peer holds for alive', async t => {
-  await withStage(t, async ({ world, probe, restart }) => {
-    const one = probe(A, {}, 'one')
-    const two = probe(B, {}, 'two')
-    one.probe.link(two.pid)
-    await world.advance(100)
-    // The reset meets a cut link: nobody tells A.
-    world.network.partition([A], [B])
-    restart(B)
-    await world.advance(100)
-    world.network.heal()
-    t.strictSame(one.probe.heard, [])
-    const again = probe(B, {}, 'two')
-    again.probe.chat(one.pid).tell('note', { text: 'I am new' })
-    await world.advance(100)
-    t.strictSame(one.probe.heard, [`exited ${two.pid}`, 'I am new'])
-    one.probe.chat(two.pid).tell('note', { text: 'welcome' })
-    await world.advance(100)
-    t.strictSame(again.probe.heard, ['welcome'])
-  }, LATENCY)
+  await withStage(
+    t,
+    async ({ world, probe, restart }) => {
+      const one = probe(A, {}, 'one')
+      const two = probe(B, {}, 'two')
+      one.probe.link(two.pid)
+      await world.advance(100)
+      // The reset meets a cut link: nobody tells A.
+      world.network.partition([A], [B])
+      restart(B)
+      await world.advance(100)
+      world.network.heal()
+      t.strictSame(one.probe.heard, [])
+      const again = probe(B, {}, 'two')
+      again.probe.chat(one.pid).tell('note', { text: 'I am new' })
+      await world.advance(100)
+      t.strictSame(one.probe.heard, [`exited ${two.pid}`, 'I am new'])
+      one.probe.chat(two.pid).tell('note', { text: 'welcome' })
+      await world.advance(100)
+      t.strictSame(again.probe.heard, ['welcome'])
+    },
+    LATENCY,
+  )
 })
 
 t.test('silence ends a connection on both sides; after healing a new one works', async t => {
-  await withStage(t, async ({ world, probe }) => {
-    const one = probe(A, {}, 'one')
-    const two = probe(B, { initialize: self => self.link(one.pid) }, 'two')
-    one.probe.link(two.pid)
-    await world.advance(60_000)
-    t.strictSame([one.probe.heard, two.probe.heard], [[], []], 'an idle connection is kept')
-    world.network.partition([A], [B])
-    const asked = outcome(one.probe.chat(two.pid).ask('echo', { text: 'lost' }))
-    await world.advance(9_000)
-    t.strictSame([one.probe.heard, two.probe.heard], [[], []], 'a short silence means nothing')
-    await world.advance(7_000)
-    t.strictSame(one.probe.heard.splice(0), [`exited ${two.pid}`])
-    t.strictSame(two.probe.heard.splice(0), [`exited ${one.pid}`])
-    t.equal(await asked, 'DISCONNECTED')
+  await withStage(
+    t,
+    async ({ world, probe }) => {
+      const one = probe(A, {}, 'one')
+      const two = probe(B, { initialize: self => self.link(one.pid) }, 'two')
+      one.probe.link(two.pid)
+      await world.advance(60_000)
+      t.strictSame([one.probe.heard, two.probe.heard], [[], []], 'an idle connection is kept')
+      world.network.partition([A], [B])
+      const asked = outcome(one.probe.chat(two.pid).ask('echo', { text: 'lost' }))
+      await world.advance(9_000)
+      t.strictSame([one.probe.heard, two.probe.heard], [[], []], 'a short silence means nothing')
+      await world.advance(7_000)
+      t.strictSame(one.probe.heard.splice(0), [`exited ${two.pid}`])
+      t.strictSame(two.probe.heard.splice(0), [`exited ${one.pid}`])
+      t.equal(await asked, 'DISCONNECTED')
 
-    one.probe.link(two.pid)
-    one.probe.chat(two.pid).tell('note', { text: 'into the void' })
-    await world.advance(11_000)
-    t.strictSame(one.probe.heard.splice(0), [`exited ${two.pid}`], 'nor can it be dialled')
+      one.probe.link(two.pid)
+      one.probe.chat(two.pid).tell('note', { text: 'into the void' })
+      await world.advance(11_000)
+      t.strictSame(one.probe.heard.splice(0), [`exited ${two.pid}`], 'nor can it be dialled')
 
-    world.network.heal()
-    one.probe.chat(two.pid).tell('note', { text: 'again' })
-    two.probe.chat(one.pid).tell('note', { text: 'and back' })
-    await world.advance(1_000)
-    t.strictSame([one.probe.heard, two.probe.heard], [['and back'], ['again']])
-    t.equal(world.network.connections, 1)
-  }, LATENCY)
+      world.network.heal()
+      one.probe.chat(two.pid).tell('note', { text: 'again' })
+      two.probe.chat(one.pid).tell('note', { text: 'and back' })
+      await world.advance(1_000)
+      t.strictSame([one.probe.heard, two.probe.heard], [['and back'], ['again']])
+      t.equal(world.network.connections, 1)
+    },
+    LATENCY,
+  )
 })
 
 t.test('one side redials while the other still believes in the old connection', async t => {
-  await withStage(t, async ({ world, probe }) => {
-    const one = probe(A, {}, 'one')
-    const two = probe(B, {}, 'two')
-    two.probe.link(one.pid)
-    await world.advance(100)
-    // What A sends is lost from now on, and its side of the connection ends: B does not hear of that.
-    world.network.partition([A], [B])
-    await world.advance(10_000)
-    one.probe.chat(two.pid).tell('note', { text: 'lost in the cut link' })
-    world.network.cutOff(A)
-    await world.advance(100)
-    t.strictSame(two.probe.heard, [], 'B noticed nothing')
-    world.network.heal()
-    one.probe.chat(two.pid).tell('note', { text: 'on a new connection' })
-    await world.advance(100)
-    t.strictSame(two.probe.heard, [`exited ${one.pid}`, 'on a new connection'])
-    t.equal(world.network.connections, 1)
-  }, LATENCY)
+  await withStage(
+    t,
+    async ({ world, probe }) => {
+      const one = probe(A, {}, 'one')
+      const two = probe(B, {}, 'two')
+      two.probe.link(one.pid)
+      await world.advance(100)
+      // What A sends is lost from now on, and its side of the connection ends: B does not hear of that.
+      world.network.partition([A], [B])
+      await world.advance(10_000)
+      one.probe.chat(two.pid).tell('note', { text: 'lost in the cut link' })
+      world.network.cutOff(A)
+      await world.advance(100)
+      t.strictSame(two.probe.heard, [], 'B noticed nothing')
+      world.network.heal()
+      one.probe.chat(two.pid).tell('note', { text: 'on a new connection' })
+      await world.advance(100)
+      t.strictSame(two.probe.heard, [`exited ${one.pid}`, 'on a new connection'])
+      t.equal(world.network.connections, 1)
+    },
+    LATENCY,
+  )
 })
 
 t.test('partitions, crashes and restarts at random: it always comes back', async t => {
@@ -430,7 +446,10 @@ t.test('who does not greet properly is cut off', async t => {
   t.ok(log.messages('warn').length <= 50, 'and an end of lines, however many there are')
   await world.advance(60_000)
   connect().events.message(new Uint8Array([0xc1]))
-  t.match(log.records.findLast(record => record.level === 'warn')?.fields, { peer: '192.0.2.1', suppressed: Number })
+  t.match(log.records.findLast(record => record.level === 'warn')?.fields, {
+    peer: '192.0.2.1',
+    suppressed: Number,
+  })
 })
 
 t.test('one wrong frame does not spoil its message', async t => {
@@ -522,7 +541,7 @@ t.test('nothing is read from others while their messages pile up', async t => {
   const flood = connect()
   flood.greet()
   const note = [FRAME.tell, 'x', 'y', 'test.chat/note', { text: '' }]
-  const frames = Array(1_000).fill(note)
+  const frames = Array.from({ length: 1_000 }, () => note)
   for (let i = 0; i < 100; i++) flood.send(...frames)
   let wasPaused = false
   world.clock.delay(0, () => {

@@ -123,10 +123,14 @@ export interface Stage {
   readonly world: World
   readonly log: CollectingLogger
   /** Spawns a probe at an address, whose process is started if need be. */
-  probe(address: string, options?: ProbeOptions, id?: string): { probe: Probe; pid: Pid }
-  runtime(address: string): Runtime
+  readonly probe: (
+    address: string,
+    options?: ProbeOptions,
+    id?: string,
+  ) => { probe: Probe; pid: Pid }
+  readonly runtime: (address: string) => Runtime
   /** Kills the process at an address and starts it anew, empty. */
-  restart(address: string): void
+  readonly restart: (address: string) => void
 }
 
 /** A world with processes made as they are named. */
@@ -167,10 +171,10 @@ export async function withStage(
 }
 
 /** How an ask ended: its answer, or the code of its failure. */
-export async function outcome(asked: Promise<{ readonly text: string } | object>): Promise<string> {
+export async function outcome(asked: Promise<{ readonly text?: string }>): Promise<string> {
   try {
     const answer = await asked
-    return 'text' in answer ? String(answer.text) : 'answered'
+    return answer.text ?? 'answered'
   } catch (error) {
     return (error as { code?: string }).code ?? String(error)
   }

@@ -87,7 +87,12 @@ t.test('how a command ends is in the state and message of its last update', asyn
         shell: false,
         value: '/bin/echo',
         arguments: ['echo', 'a b'],
-        environment: { variables: [{ name: 'X', value: '1' }, { name: 'MESOS_SANDBOX', value: '/' }] },
+        environment: {
+          variables: [
+            { name: 'X', value: '1' },
+            { name: 'MESOS_SANDBOX', value: '/' },
+          ],
+        },
       },
     }),
   )
@@ -109,7 +114,12 @@ t.test('a kill asks, waits its grace, and insists', async t => {
   t.equal(s.master.last('gentle')!.message, 'Command terminated with signal Terminated')
 
   const grace = { kill_policy: { grace_period: { nanoseconds: 20e9 } } }
-  s.master.run(killing, command('a', 'stubborn'), command('b', 'stubborn', grace), command('c', 'stubborn', grace))
+  s.master.run(
+    killing,
+    command('a', 'stubborn'),
+    command('b', 'stubborn', grace),
+    command('c', 'stubborn', grace),
+  )
   for (const id of ['a', 'b', 'c']) await s.reaches(id, 'TASK_RUNNING')
   const start = s.world.clock.now()
   s.master.kill(killing, 'a')
@@ -177,7 +187,10 @@ t.test('what cannot be launched fails with the reason', async t => {
   s.files.failure = new Error('no space left on device')
   s.master.run(AWARE, command('t2', 'true'))
   await s.reaches('t2', 'TASK_FAILED')
-  t.match(s.master.last('t2'), { reason: 'REASON_CONTAINER_LAUNCH_FAILED', message: /no space left/ })
+  t.match(s.master.last('t2'), {
+    reason: 'REASON_CONTAINER_LAUNCH_FAILED',
+    message: /no space left/,
+  })
   s.files.failure = undefined
   s.master.run(AWARE, command('t3', 'true'))
   await s.reaches('t3', 'TASK_FINISHED')
@@ -193,7 +206,9 @@ t.test('what the agent cannot do is refused, and said', async t => {
     refused('image', {
       container: { type: 'MESOS', mesos: { image: { type: 'DOCKER', docker: { name: 'x' } } } },
     }),
-    refused('volume', { container: { type: 'MESOS', volumes: [{ mode: 'RW', container_path: 'v' }] } }),
+    refused('volume', {
+      container: { type: 'MESOS', volumes: [{ mode: 'RW', container_path: 'v' }] },
+    }),
     refused('uri', { command: { value: 'true', uris: [{ value: 'http://x/y' }] } }),
     refused('user', { command: { value: 'true', user: 'nobody' } }),
     refused('health', { health_check: { type: 'COMMAND', command: { value: 'true' } } }),
@@ -229,7 +244,11 @@ t.test('what the agent cannot do is refused, and said', async t => {
   }
   t.equal(s.processes.launched.length, 0)
   await s.world.settle()
-  t.equal(JSON.parse((await s.get('/state')).body).frameworks.length, 0, 'and forgotten when acknowledged')
+  t.equal(
+    JSON.parse((await s.get('/state')).body).frameworks.length,
+    0,
+    'and forgotten when acknowledged',
+  )
   s.master.run(AWARE, command('fine', 'true', { container: { type: 'MESOS' } }))
   await s.reaches('fine', 'TASK_FINISHED')
 })
@@ -244,7 +263,10 @@ t.test('a task id comes again', async t => {
   s.master.run(AWARE, command('t1', 'sleep 5'))
   await s.world.advance(100)
   t.equal(s.processes.launched.length, 1, 'while its end is not acknowledged it cannot')
-  t.equal(s.log.messages('warn').some(m => /Cannot reuse an already existing executor/.test(m)), true)
+  t.equal(
+    s.log.messages('warn').some(m => /Cannot reuse an already existing executor/.test(m)),
+    true,
+  )
   s.master.acknowledge(s.master.of('t1').at(-1))
   await s.world.advance(100)
   s.master.acknowledges = true

@@ -48,13 +48,15 @@ class TestExecutor extends Actor {
       ...call,
       executor_id: { value: this.id },
       framework_id: { value: 'F1' },
-    } as ExecutorCall)
+    })
   }
   update(task: string, state: TaskState, more: object = {}): string {
     const uuid = uuidToBase64(this.random.uuid())
     this.call({
       type: 'UPDATE',
-      update: { status: { task_id: { value: task }, state, source: 'SOURCE_EXECUTOR', uuid, ...more } },
+      update: {
+        status: { task_id: { value: task }, state, source: 'SOURCE_EXECUTOR', uuid, ...more },
+      },
     })
     return uuid
   }
@@ -113,7 +115,11 @@ t.test('an executor subscribes, gets its tasks in order, and reports', async t =
   t.strictSame(executor.seen, ['SUBSCRIBED', 'LAUNCH', 'LAUNCH'])
   t.match(executor.events[0], {
     subscribed: {
-      executor_info: { executor_id: { value: 'ex' }, framework_id: { value: 'F1' }, source: 'conf' },
+      executor_info: {
+        executor_id: { value: 'ex' },
+        framework_id: { value: 'F1' },
+        source: 'conf',
+      },
       framework_info: { id: { value: 'F1' } },
       agent_info: { id: { value: 'S0' }, hostname: 'agent.example.org' },
       container_id: { value: spec.containerId },
@@ -123,7 +129,10 @@ t.test('an executor subscribes, gets its tasks in order, and reports', async t =
   const uuid = executor.update('a', 'TASK_RUNNING', { message: 'going', data: 'aGVsbG8=' })
   await s.reaches('a', 'TASK_RUNNING')
   await s.world.advance(10)
-  t.match(executor.events.at(-1), { type: 'ACKNOWLEDGED', acknowledged: { task_id: { value: 'a' }, uuid } })
+  t.match(executor.events.at(-1), {
+    type: 'ACKNOWLEDGED',
+    acknowledged: { task_id: { value: 'a' }, uuid },
+  })
   t.match(s.master.last('a'), {
     message: 'going',
     data: 'aGVsbG8=',
@@ -132,11 +141,21 @@ t.test('an executor subscribes, gets its tasks in order, and reports', async t =
 
   s.master.run(AWARE, custom('c'))
   await s.world.advance(10)
-  t.equal(executor.seen.filter(type => type === 'LAUNCH').length, 3, 'the same executor is used again')
+  t.equal(
+    executor.seen.filter(type => type === 'LAUNCH').length,
+    3,
+    'the same executor is used again',
+  )
   t.equal(s.processes.launched.length, 1)
   const { frameworks } = JSON.parse((await s.get('/state')).body)
   t.match(frameworks[0].executors, [
-    { id: 'ex', name: 'my executor', type: 'CUSTOM', resources: { cpus: 0.4, mem: 128 }, tasks: { length: 3 } },
+    {
+      id: 'ex',
+      name: 'my executor',
+      type: 'CUSTOM',
+      resources: { cpus: 0.4, mem: 128 },
+      tasks: { length: 3 },
+    },
   ])
 
   executor.call({ type: 'MESSAGE', message: { data: 'dXA=' } })
@@ -206,10 +225,14 @@ t.test('an executor that is lost takes its tasks with it', async t => {
     })
   }
   t.strictSame(s.master.states('c'), ['TASK_FINISHED'])
-  t.match(s.master.exits, [{ executor_id: { value: 'ex' }, framework_id: { value: 'F1' }, status: 9 }])
+  t.match(s.master.exits, [
+    { executor_id: { value: 'ex' }, framework_id: { value: 'F1' }, status: 9 },
+  ])
   await s.world.advance(10)
   const state = JSON.parse((await s.get('/state')).body)
-  t.match(state.completed_frameworks[0].completed_executors, [{ id: 'ex', type: 'CUSTOM', completed_tasks: { length: 3 } }])
+  t.match(state.completed_frameworks[0].completed_executors, [
+    { id: 'ex', type: 'CUSTOM', completed_tasks: { length: 3 } },
+  ])
 
   s.master.run(AWARE, custom('d'))
   await s.world.until(() => s.processes.launched.length === 2, 'a new one is started')

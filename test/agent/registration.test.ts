@@ -27,7 +27,10 @@ t.test('it asks at once, and then ever less often, until it is answered', async 
   await s.world.until(() => master.registrations.length === 1, 'the agent found it', 25_000)
   await s.world.advance(120_000)
   const pauses = master.registrations.slice(1).map(({ at }, i) => at - master.registrations[i]!.at)
-  t.ok(pauses.every(ms => ms > 7_000 && ms < 23_000), 'fifteen seconds, varied by chance')
+  t.ok(
+    pauses.every(ms => ms > 7_000 && ms < 23_000),
+    'fifteen seconds, varied by chance',
+  )
   master.mode = 'answer'
   await s.world.until(() => s.log.messages('info').includes('registered with the master'), 'in')
   const asked = master.registrations.length
@@ -101,8 +104,14 @@ t.test('a new master is told all that runs, and what it believed besides is sett
     ],
   )
   t.equal(told!.tasks[0]!.executor_id, undefined)
-  t.strictSame(told!.executor_infos.map(e => e.executor_id.value), ['ex'])
-  t.strictSame(told!.frameworks.map(f => f.id!.value), ['F1'])
+  t.strictSame(
+    told!.executor_infos.map(e => e.executor_id.value),
+    ['ex'],
+  )
+  t.strictSame(
+    told!.frameworks.map(f => f.id!.value),
+    ['F1'],
+  )
   t.match(told!.completed_frameworks, [
     { framework_info: { id: { value: 'F9' } }, tasks: [{ task_id: { value: 'other' } }] },
   ])
@@ -169,23 +178,26 @@ t.test('only the master is obeyed', async t => {
   t.match(JSON.parse((await s.get('/state')).body), { id: 'S0' })
 })
 
-t.test('a master that goes by another name than the one given is the master all the same', async t => {
-  const s = await scene({ options: { masters: ['localhost:5050'] }, master: false })
-  const { world } = s
-  const master = new FakeMaster()
-  new Runtime({
-    address: MASTER,
-    transport: world.network.transport('localhost:5050'),
-    clock: world.clock,
-    random: world.random,
-    log: silentLogger,
-  }).spawn(master, 'master')
-  await world.until(() => s.log.messages('info').includes('registered with the master'), 'in')
-  s.master = master
-  master.run(AWARE, command('t1', 'true'))
-  await s.reaches('t1', 'TASK_FINISHED')
-  t.equal(master.registrations.length, 1)
-})
+t.test(
+  'a master that goes by another name than the one given is the master all the same',
+  async t => {
+    const s = await scene({ options: { masters: ['localhost:5050'] }, master: false })
+    const { world } = s
+    const master = new FakeMaster()
+    new Runtime({
+      address: MASTER,
+      transport: world.network.transport('localhost:5050'),
+      clock: world.clock,
+      random: world.random,
+      log: silentLogger,
+    }).spawn(master, 'master')
+    await world.until(() => s.log.messages('info').includes('registered with the master'), 'in')
+    s.master = master
+    master.run(AWARE, command('t1', 'true'))
+    await s.reaches('t1', 'TASK_FINISHED')
+    t.equal(master.registrations.length, 1)
+  },
+)
 
 t.test('told to shut down, it ends all it runs and says so', async t => {
   const s = await scene({ program: () => ({ ignoresSigterm: true }) })

@@ -68,7 +68,11 @@ export async function scene(given: SceneOptions = {}): Promise<Scene> {
     master: undefined as never,
     startMaster,
     reaches: (taskId, state) =>
-      world.until(() => made.master.states(taskId).at(-1) === state, `${taskId}: ${state}`, 7200_000),
+      world.until(
+        () => made.master.states(taskId).at(-1) === state,
+        `${taskId}: ${state}`,
+        7200_000,
+      ),
     get: async path => {
       const [bare = '', query = ''] = path.split('?')
       const answer = made.agent.http({

@@ -170,7 +170,7 @@ t.test('what was opened is closed', async t => {
   t.notOk(existsSync(folder))
 
   const last = new Scope()
-  const killed = last.start(process.execPath, ['-e', forever], { stdio: 'pipe' })
+  const killed = last.nested().start(process.execPath, ['-e', forever], { stdio: 'pipe' })
   const left = last.temporaryFolder()
   const exited = once(killed, 'exit')
   last.closeNow()
@@ -186,18 +186,20 @@ t.test('a profile is summed up by part', async t => {
   })
   const sum = breakdown({
     nodes: [
-      node(1, '(root)', '', [2, 3, 4, 7]),
+      node(1, '(root)', '', [2, 3, 4, 7, 8]),
       node(2, '(idle)', ''),
       node(3, '(garbage collector)', ''),
       node(4, 'allocate', 'file:///x/build/src/master/allocator/allocator.js', [5, 6]),
       node(5, 'get', ''),
       node(6, 'add', 'file:///x/build/src/resources/resources.js'),
       node(7, 'onread', 'node:internal/stream_base_commons'),
+      node(8, 'post', 'node:inspector', [9]),
+      node(9, 'dispatch', ''),
     ],
     startTime: 0,
     endTime: 100,
-    samples: [2, 3, 4, 5, 6, 7],
-    timeDeltas: [10, 20, 30, 20, 5, 15],
+    samples: [9, 2, 3, 4, 5, 6, 7],
+    timeDeltas: [80, 10, 20, 30, 20, 5, 15],
   })
   t.equal(sum.sampledMs, 0.1)
   t.strictSame(sum.parts, [

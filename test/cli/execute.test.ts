@@ -115,6 +115,11 @@ t.test('output is followed by bytes, and no character is cut in two', async t =>
   t.ok(Math.max(...asked) <= 64 * 1024, 'never more at once than an agent gives')
   await follower.catchUp()
   t.equal(printed.length, 100_002)
+  file = Buffer.concat([file, euro.subarray(0, 1)])
+  await follower.catchUp()
+  t.equal(printed.length, 100_002)
+  await follower.catchUp({ last: true })
+  t.equal(printed.length, 100_003, 'what stays torn is shown at the end')
 })
 
 async function running(...argv: string[]) {

@@ -3,9 +3,11 @@
 import t from 'tap'
 import type { Offer } from '../../src/messages/offer.ts'
 import { isTerminal } from '../../src/messages/status.ts'
-import { Batch, Cluster, MASTER } from './cluster.ts'
+import { Batch, MASTER } from './batch.ts'
+import { Cluster } from './cluster.ts'
 
-const repeat = (command: string, times: number): string[] => Array.from({ length: times }, () => command)
+const repeat = (command: string, times: number): string[] =>
+  Array.from({ length: times }, () => command)
 
 async function cluster(agents = 3, seed = 1): Promise<Cluster> {
   const made = new Cluster(seed)
@@ -24,7 +26,10 @@ t.test('tasks run on all agents and their ends are acknowledged', async t => {
     ['TASK_STARTING', 'TASK_RUNNING', 'TASK_FINISHED'],
   )
   t.equal(scheduler.statuses.get('t20')?.at(-1)?.message, 'Command exited with status 3')
-  t.ok(c.agents.every(agent => agent.processes.launched.length >= 4), 'all agents were used')
+  t.ok(
+    c.agents.every(agent => agent.processes.launched.length >= 4),
+    'all agents were used',
+  )
   await c.world.advance(1_000)
   const state = await c.state()
   t.equal(state.frameworks[0]?.tasks.length, 0)
@@ -33,44 +38,52 @@ t.test('tasks run on all agents and their ends are acknowledged', async t => {
   t.same(c.world.fatalities, [])
 })
 
-t.test('a killed master comes back: same agents, same tasks, and the framework goes on', async t => {
-  const c = await cluster()
-  const { scheduler } = c.run(
-    new Batch([...repeat('sleep 30', 6), ...repeat('sleep 1', 30)], { failover_timeout: 600 }),
-  )
-  await c.until(() => scheduler.count('TASK_RUNNING') >= 6, 'tasks run')
-  const before = await c.state()
-  c.crashMaster()
-  await c.world.advance(3_000)
-  await c.startMaster()
-  await c.until(() => scheduler.count('TASK_FINISHED') === 36, 'all tasks finished', 120_000)
-  const after = await c.state()
-  t.same(
-    after.slaves.map(agent => [agent.pid, agent.id]).sort(),
-    before.slaves.map(agent => [agent.pid, agent.id]).sort(),
-    'agents have the ids they had',
-  )
-  t.equal(after.frameworks[0]?.id, before.frameworks[0]?.id)
-  for (const id of scheduler.statuses.keys()) t.equal(scheduler.ends(id), 1, `${id} ended once`)
-  t.equal(
-    c.agents.reduce((sum, agent) => sum + agent.processes.launched.length, 0),
-    36,
-    'no task was started twice',
-  )
-  t.same(c.world.fatalities, [])
-})
+t.test(
+  'a killed master comes back: same agents, same tasks, and the framework goes on',
+  async t => {
+    const c = await cluster()
+    const { scheduler } = c.run(
+      new Batch([...repeat('sleep 30', 6), ...repeat('sleep 1', 30)], { failover_timeout: 600 }),
+    )
+    await c.until(() => scheduler.count('TASK_RUNNING') >= 6, 'tasks run')
+    const before = await c.state()
+    c.crashMaster()
+    await c.world.advance(3_000)
+    await c.startMaster()
+    await c.until(() => scheduler.count('TASK_FINISHED') === 36, 'all tasks finished', 120_000)
+    const after = await c.state()
+    t.same(
+      after.slaves.map(agent => [agent.pid, agent.id]).sort(),
+      before.slaves.map(agent => [agent.pid, agent.id]).sort(),
+      'agents have the ids they had',
+    )
+    t.equal(after.frameworks[0]?.id, before.frameworks[0]?.id)
+    for (const id of scheduler.statuses.keys()) t.equal(scheduler.ends(id), 1, `${id} ended once`)
+    t.equal(
+      c.agents.reduce((sum, agent) => sum + agent.processes.launched.length, 0),
+      36,
+      'no task was started twice',
+    )
+    t.same(c.world.fatalities, [])
+  },
+)
 
 for (const aware of [false, true]) {
   const capabilities = aware ? [{ type: 'PARTITION_AWARE' }] : []
   const expected = aware ? 'TASK_UNREACHABLE' : 'TASK_LOST'
   t.test(`a killed agent: tasks are ${expected} and run elsewhere`, async t => {
     const c = await cluster(2)
-    const { scheduler } = c.run(new Batch(repeat('sleep 1000', 8), { capabilities }, { again: true }))
+    const { scheduler } = c.run(
+      new Batch(repeat('sleep 1000', 8), { capabilities }, { again: true }),
+    )
     await c.until(() => scheduler.count('TASK_RUNNING') === 8, 'both agents are full')
     c.crashAgent(c.agents[0]!)
     await c.until(() => scheduler.count(expected) === 4, 'the tasks of one are given up')
     const another = c.startAgent()
-    await c.until(() => another.processes.launched.length === 4, 'they are launched on another agent')
+    await c.until(
+      () => another.processes.launched.length === 4,
+      'they are launched on another agent',
+    )
     t.equal(c.agents[1]!.processes.alive, 4)
     await c.until(() => scheduler.count('TASK_FINISHED') === 4, 'and end there')
     t.same(c.world.fatalities, [])
@@ -217,7 +230,10 @@ for (const seed of [1, 2, 3, 4, 5, 6]) {
     }
     const state = await c.state()
     t.equal(state.slaves.length, 3)
-    t.ok(state.slaves.every(agent => agent.used_resources.cpus === 0), 'nothing is used')
+    t.ok(
+      state.slaves.every(agent => agent.used_resources.cpus === 0),
+      'nothing is used',
+    )
     t.same(c.world.fatalities, [])
   })
 }

@@ -6,20 +6,17 @@ import { DEFAULT_SETTINGS } from '../../src/agent/settings.ts'
 import { startAgent } from '../../src/agent/start.ts'
 import { parseFlags } from '../../src/base/flags.ts'
 import { collectingLogger, type CollectingLogger } from '../../src/base/log.ts'
-import { pack, type TaskRequest } from '../../src/framework/packing.ts'
-import { Scheduler, type SchedulerOptions } from '../../src/framework/scheduler.ts'
+import type { Scheduler } from '../../src/framework/scheduler.ts'
 import { Log } from '../../src/log/log.ts'
 import { masterConfig, masterFlags } from '../../src/master/flags.ts'
 import { startMaster } from '../../src/master/start.ts'
-import type { Offer } from '../../src/messages/offer.ts'
-import { isTerminal, type TaskState, type TaskStatus } from '../../src/messages/status.ts'
+import type { TaskState } from '../../src/messages/status.ts'
 import { parseResources } from '../../src/resources/parse.ts'
 import { MemoryFiles } from '../../src/sim/memory-files.ts'
 import { MemoryDisk } from '../../src/sim/memory-storage.ts'
 import { VirtualProcesses } from '../../src/sim/virtual-processes.ts'
 import { World } from '../../src/sim/world.ts'
-
-export const MASTER = '10.0.0.1:5050'
+import { MASTER } from './batch.ts'
 
 export interface AgentHost {
   readonly address: Address
@@ -136,74 +133,5 @@ export class Cluster {
 
   until(reached: () => boolean, what: string, limitMs?: number): Promise<void> {
     return this.world.until(reached, what, limitMs)
-  }
-}
-
-/** Runs commands, as many at a time as offers hold, and remembers every status. */
-export class Batch extends Scheduler {
-  waiting: readonly TaskRequest[]
-  readonly statuses = new Map<string, TaskStatus[]>()
-  readonly errors: string[] = []
-  /** Tasks that could not be reached are launched again under another name. */
-  readonly #again: boolean
-
-  constructor(
-    commands: readonly string[],
-    more: Partial<SchedulerOptions['framework']> = {},
-    options: { readonly again?: boolean; readonly cpus?: number } = {},
-  ) {
-    super({ master: MASTER, framework: { name: 'batch', ...more } })
-    this.#again = options.again ?? false
-    this.waiting = commands.map((value, i) => ({
-      name: value,
-      task_id: { value: `t${i}` },
-      command: { value },
-      needs: { cpus: options.cpus ?? 1, mem: 64 },
-    }))
-  }
-
-  last(id: string): TaskState | undefined {
-    return this.statuses.get(id)?.at(-1)?.state
-  }
-
-  count(state: TaskState): number {
-    return [...this.statuses.keys()].filter(id => this.last(id) === state).length
-  }
-
-  /** How often a task was said to have ended. */
-  ends(id: string): number {
-    return this.statuses.get(id)?.filter(s => isTerminal(s.state)).length ?? 0
-  }
-
-  protected override offers(offers: readonly Offer[]): void {
-    for (const offer of offers) {
-      const { tasks, rest } = pack(offer, this.waiting)
-      this.waiting = rest
-      this.launch(offer, tasks, { refuse_seconds: 1 })
-    }
-  }
-
-  protected override update(status: TaskStatus): void {
-    const id = status.task_id.value
-    const known = this.statuses.get(id)
-    if (known?.some(s => s.uuid !== undefined && s.uuid === status.uuid)) return
-    if (known) known.push(status)
-    else this.statuses.set(id, [status])
-    const gone = status.state === 'TASK_LOST' || status.state === 'TASK_UNREACHABLE'
-    if (!gone || !this.#again) return
-    this.waiting = [
-      ...this.waiting,
-      {
-        name: 'again',
-        task_id: { value: `${id}-again` },
-        command: { value: 'sleep 1' },
-        needs: { cpus: 1, mem: 64 },
-      },
-    ]
-    this.revive()
-  }
-
-  protected override error(message: string): void {
-    this.errors.push(message)
   }
 }

@@ -117,7 +117,7 @@ function readEnvironment(json: unknown): Environment {
   if (plain.success) {
     return { variables: Object.entries(plain.output).map(([name, value]) => ({ name, value })) }
   }
-  return read(Environment, json, 'an object of names and texts')
+  return read(Environment, Array.isArray(json) ? undefined : json, 'an object of names and texts')
 }
 
 function readTask(json: unknown): WantedTask {

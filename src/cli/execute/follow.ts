@@ -26,21 +26,27 @@ export class Follower {
     this.#print = print
   }
 
-  /** Prints what was added since the last time. Rejects if the file cannot be read; the next call goes on there. */
-  catchUp(): Promise<void> {
-    const turn = this.#busy.then(() => this.#catchUp())
+  /**
+   * Prints what was added since the last time; half a character at the end waits for its other half, unless this is
+   * the `last` time. Rejects if the file cannot be read; the next call goes on there.
+   */
+  catchUp({ last = false } = {}): Promise<void> {
+    const turn = this.#busy.then(() => this.#catchUp(last))
     this.#busy = turn.catch(() => {})
     return turn
   }
 
-  async #catchUp(): Promise<void> {
+  async #catchUp(last: boolean): Promise<void> {
     const length = await this.#read(this.#path, -1, 0)
     if (!length) return
     while (this.#atBytes < length.offset) {
       const wantedBytes = Math.min(STEP_BYTES, length.offset - this.#atBytes)
       const piece = await this.#read(this.#path, this.#atBytes, wantedBytes)
       if (!piece || piece.data === '') return
-      const { text, sizeBytes } = wholeCharacters(piece.data, wantedBytes)
+      const whole = wholeCharacters(piece.data, wantedBytes)
+      const all = { text: piece.data, sizeBytes: wantedBytes }
+      const { text, sizeBytes } = whole.sizeBytes === 0 && last ? all : whole
+      if (sizeBytes === 0) return
       this.#atBytes += sizeBytes
       this.#print(text)
     }

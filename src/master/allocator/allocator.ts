@@ -218,7 +218,8 @@ export class Allocator {
     this.#dirty.add(agentId)
     if (!framework || !returned) return
     const untilMs = this.#refusedUntilMs(returned)
-    if (untilMs !== undefined) this.#refuse(framework, agentId, { role, resources, untilMs }, returned.nowMs)
+    if (untilMs !== undefined)
+      this.#refuse(framework, agentId, { role, resources, untilMs }, returned.nowMs)
   }
 
   /** No more offers for these roles (none named: all of the framework's). */

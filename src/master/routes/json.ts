@@ -4,21 +4,62 @@ import type { Task } from '../../messages/task.ts'
 import { stateAttributes, stateReservations, stateResources } from '../../resources/format.ts'
 import { Resources } from '../../resources/resources.ts'
 import type { MasterContext } from '../context.ts'
-import type { AgentRecord, FrameworkRecord, OfferRecord } from '../state.ts'
+import type { AgentRecord, ExecutorRecord, FrameworkRecord, OfferRecord } from '../state.ts'
 import { roleOf } from '../status.ts'
 
 const seconds = (ms: number): number => ms / 1000
 
-export function agentJson(m: MasterContext, agent: AgentRecord): object {
-  const used: Resources[] = m.state
-    .tasksOf(agent)
-    .filter(record => record.holding)
-    .map(record => record.resources)
+/** What custom executors hold, by agent. Made once an answer, for agents and frameworks are many. */
+type ExecutorsByAgent = ReadonlyMap<string, readonly ExecutorRecord[]>
+
+export function executorsByAgent(m: MasterContext): ExecutorsByAgent {
+  const byAgent = new Map<string, ExecutorRecord[]>()
   for (const framework of m.state.frameworks.values()) {
-    for (const executor of framework.executors.get(agent.id)?.values() ?? []) {
-      used.push(executor.resources)
+    for (const [agentId, executors] of framework.executors) {
+      const list = byAgent.get(agentId) ?? []
+      list.push(...executors.values())
+      byAgent.set(agentId, list)
     }
   }
+  return byAgent
+}
+
+/** What runs on an agent, by the role it was offered for. */
+function used(m: MasterContext, agent: AgentRecord, executors: ExecutorsByAgent): Resources {
+  const holding = m.state.tasksOf(agent).filter(record => record.holding)
+  return Resources.sum(
+    [...holding, ...(executors.get(agent.id) ?? [])].map(({ role, resources }) =>
+      resources.allocate(role),
+    ),
+  )
+}
+
+/** As in `/slaves`: with resources in full, as v1 objects. */
+export function agentDetailsJson(
+  m: MasterContext,
+  agent: AgentRecord,
+  executors: ExecutorsByAgent,
+): object {
+  const { total } = agent
+  const byRole = (list: Resources): object =>
+    Object.fromEntries([...list.reservations()].map(([role, part]) => [role, part.list()]))
+  const inUse = used(m, agent, executors)
+  return {
+    ...agentJson(m, agent, executors),
+    reserved_resources_full: byRole(total),
+    unreserved_resources_full: total.unreserved().list(),
+    used_resources_full: inUse.list(),
+    offered_resources_full: sumOffers(agent.offers.values()).list(),
+    reserved_resources_allocated: stateReservations(inUse.unallocate()),
+    unreserved_resources_allocated: stateResources(inUse.unreserved()),
+  }
+}
+
+export function agentJson(
+  m: MasterContext,
+  agent: AgentRecord,
+  executors: ExecutorsByAgent,
+): object {
   return {
     id: agent.id,
     hostname: agent.info.hostname,
@@ -30,7 +71,7 @@ export function agentJson(m: MasterContext, agent: AgentRecord): object {
       reregistered_time: seconds(agent.reregisteredAtMs),
     }),
     resources: stateResources(agent.total),
-    used_resources: stateResources(Resources.sum(used)),
+    used_resources: stateResources(used(m, agent, executors)),
     offered_resources: stateResources(sumOffers(agent.offers.values())),
     reserved_resources: stateReservations(agent.total),
     unreserved_resources: stateResources(agent.total.unreserved()),
@@ -50,14 +91,14 @@ export function frameworkJson(framework: FrameworkRecord): object {
   const executors = [...framework.executors].flatMap(([agentId, byId]) =>
     [...byId.values()].map(executor => ({ agentId, ...executor })),
   )
-  const used = Resources.sum([...held, ...executors.map(e => e.resources)])
+  const inUse = Resources.sum([...held, ...executors.map(e => e.resources)])
   const offered = sumOffers(framework.offers.values())
   const multiRole = framework.capabilities.has('MULTI_ROLE')
   return {
     id: framework.id,
     name: info.name,
     ...(framework.pid !== undefined && { pid: framework.pid }),
-    used_resources: stateResources(used),
+    used_resources: stateResources(inUse),
     offered_resources: stateResources(offered),
     capabilities: [...framework.capabilities],
     hostname: info.hostname ?? '',
@@ -74,7 +115,7 @@ export function frameworkJson(framework: FrameworkRecord): object {
       reregistered_time: seconds(framework.reregisteredAtMs),
     }),
     ...(info.principal !== undefined && { principal: info.principal }),
-    resources: stateResources(used.add(offered)),
+    resources: stateResources(inUse.add(offered)),
     ...(multiRole ? { roles: [...framework.roles] } : { role: info.role ?? '*' }),
     tasks: [...framework.tasks.values()].map(({ task }) => taskJson(task)),
     unreachable_tasks: [...framework.unreachableTasks.values()].map(taskJson),
@@ -89,6 +130,7 @@ export function frameworkJson(framework: FrameworkRecord): object {
       role,
       resources: stateResources(resources),
     })),
+    offer_constraints: {},
     ...(info.labels && { labels: info.labels.labels ?? [] }),
   }
 }
@@ -131,15 +173,36 @@ function offerJson(offer: OfferRecord): object {
   }
 }
 
+interface Process {
+  readonly version: string
+  readonly startedAtMs: number
+  readonly electedAtMs: number
+}
+
+/** Admitted according to the registry, but not back since this master was elected. */
+export function recoveredAgentsJson(m: MasterContext): { readonly id: string }[] {
+  return [...m.state.recoveredAgents].map(([id, agent]) => ({
+    id,
+    hostname: agent.hostname,
+    port: agent.port ?? 5051,
+    attributes: stateAttributes(agent.attributes ?? []),
+    resources: stateResources(Resources.of(agent.resources)),
+  }))
+}
+
 /** The whole of `/state`. */
-export function stateJson(m: MasterContext, startedAtMs: number, version: string): object {
+export function stateJson(
+  m: MasterContext,
+  { version, startedAtMs, electedAtMs }: Process,
+): object {
   const { state, info } = m
+  const executors = executorsByAgent(m)
   const agents = [...state.agents.values()]
   const connected = agents.filter(agent => agent.connected).length
   return {
     version,
     start_time: seconds(startedAtMs),
-    elected_time: seconds(startedAtMs),
+    elected_time: seconds(electedAtMs),
     id: info.id,
     pid: info.pid,
     hostname: info.hostname,
@@ -151,14 +214,8 @@ export function stateJson(m: MasterContext, startedAtMs: number, version: string
     leader_info: { id: info.id, pid: info.pid, port: info.port, hostname: info.hostname },
     ...(m.config.cluster !== undefined && { cluster: m.config.cluster }),
     flags: m.config.printable,
-    slaves: agents.map(agent => agentJson(m, agent)),
-    recovered_slaves: [...state.recoveredAgents.values()].map(agent => ({
-      id: agent.id!.value,
-      hostname: agent.hostname,
-      port: agent.port ?? 5051,
-      attributes: stateAttributes(agent.attributes ?? []),
-      resources: stateResources(Resources.of(agent.resources)),
-    })),
+    slaves: agents.map(agent => agentJson(m, agent, executors)),
+    recovered_slaves: recoveredAgentsJson(m),
     frameworks: [...state.frameworks.values()].map(frameworkJson),
     completed_frameworks: [...state.completedFrameworks].map(frameworkJson),
     orphan_tasks: [],

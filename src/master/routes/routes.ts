@@ -12,12 +12,21 @@ import { type Pid, pid, addressOf } from '../../actors/pid.ts'
 import { VERSION } from '../../base/version.ts'
 import type { MasterContext } from '../context.ts'
 import { agentFilesRoutes, type FilesRef } from './agent-files.ts'
-import { agentJson, allTasks, frameworkJson, stateJson, taskJson } from './json.ts'
+import {
+  agentDetailsJson,
+  allTasks,
+  executorsByAgent,
+  frameworkJson,
+  recoveredAgentsJson,
+  stateJson,
+  taskJson,
+} from './json.ts'
 
 export interface Routing {
   route(path: string, help: string, handler: HttpHandler): void
   leading(): boolean
   readonly startedAtMs: number
+  electedAtMs(): number
   files(of: Pid): FilesRef
 }
 
@@ -36,7 +45,11 @@ export function addRoutes(m: MasterContext, routing: Routing): void {
   get('/slaves', 'The agents. ?slave_id= for one of them.', ({ query }) => {
     const id = query.get('slave_id')
     const agents = [...m.state.agents.values()].filter(agent => id === null || agent.id === id)
-    return json({ slaves: agents.map(agent => agentJson(m, agent)), recovered_slaves: [] })
+    const executors = executorsByAgent(m)
+    return json({
+      slaves: agents.map(agent => agentDetailsJson(m, agent, executors)),
+      recovered_slaves: recoveredAgentsJson(m).filter(agent => id === null || agent.id === id),
+    })
   })
   get('/frameworks', 'The frameworks. ?framework_id= for one of them.', ({ query }) => {
     const id = query.get('framework_id')
@@ -81,17 +94,23 @@ function stateHandler(m: MasterContext, routing: Routing): HttpHandler {
     const etag = `"${m.info.id}-${version}"`
     if (request.headers['if-none-match'] === etag) return { status: 304, headers: { etag } }
     if (cached?.version !== version) {
-      const state = stateJson(m, routing.startedAtMs, VERSION)
+      const state = stateJson(m, {
+        version: VERSION,
+        startedAtMs: routing.startedAtMs,
+        electedAtMs: routing.electedAtMs(),
+      })
       cached = { version, response: json(state, { etag, 'cache-control': 'no-cache' }) }
     }
     return cached.response
   }
 }
 
+const DEFAULT_LIMIT = 100
+
 function tasks(m: MasterContext, query: URLSearchParams): HttpResponse {
   const number = (name: string, fallback: number): number => {
-    const value = Number.parseInt(query.get(name) ?? '', 10)
-    return value >= 0 ? value : fallback
+    const given = query.get(name) ?? ''
+    return /^-?\d{1,15}$/.test(given) ? Number(given) : fallback
   }
   const frameworkId = query.get('framework_id')
   const taskId = query.get('task_id')
@@ -104,5 +123,9 @@ function tasks(m: MasterContext, query: URLSearchParams): HttpResponse {
     .filter(task => taskId === null || task.task_id.value === taskId)
     .sort((a, b) => order * (started(a) - started(b)))
   const offset = number('offset', 0)
-  return json({ tasks: found.slice(offset, offset + number('limit', 100)).map(taskJson) })
+  const limit = number('limit', DEFAULT_LIMIT)
+  // As in Mesos, where both are unsigned: a negative limit is none of ours, a negative offset is beyond all tasks.
+  const from = offset < 0 ? found.length : offset
+  const to = from + (limit < 0 ? DEFAULT_LIMIT : limit)
+  return json({ tasks: found.slice(from, to).map(taskJson) })
 }

@@ -1,0 +1,59 @@
+// mesos-agent: the process of an agent.
+
+import { agentFlags, FALLBACK_WORK_DIR } from '../agent/flags.ts'
+import { VERSION } from '../base/version.ts'
+import type { Command } from './main.ts'
+import { serve } from './server.ts'
+import { checkDirectory, makeDirectory } from './work-dir.ts'
+
+export const agentCommand: Command<typeof agentFlags> = {
+  name: 'mesos-agent',
+  summary: 'An agent: offers what this machine has to the master, and runs tasks on it.',
+  flags: agentFlags,
+  examples: [
+    'mesos-agent --master=127.0.0.1:5050',
+    "mesos-agent --master=10.0.0.1:5050 --work_dir=/var/lib/mesos --resources='cpus:4;mem:8192' --attributes=rack:r1",
+  ],
+  run: async (flags, { warnings }) => {
+    const workDir = flags.work_dir ?? FALLBACK_WORK_DIR
+    if (flags.work_dir === undefined) makeDirectory('work_dir', workDir)
+    else checkDirectory('work_dir', workDir)
+    return serve('agent', flags, warnings, async ({ runtime, log, hostname, end }) => {
+      const [
+        { SystemFiles },
+        { agentOptions },
+        { PosixProcesses },
+        { startAgent },
+        { defaultRuntimeDir, systemMachine },
+      ] = await Promise.all([
+        import('../agent/file-system.ts'),
+        import('../agent/options.ts'),
+        import('../agent/posix-processes.ts'),
+        import('../agent/start.ts'),
+        import('../agent/system-resources.ts'),
+      ])
+      if (flags.work_dir === undefined) {
+        log.warn(
+          { work_dir: workDir },
+          'no --work_dir is given: tasks keep their files where the system may clean up at any time',
+        )
+      }
+      const runtimeDir = flags.runtime_dir ?? defaultRuntimeDir()
+      makeDirectory('runtime_dir', runtimeDir)
+      const processes = PosixProcesses.start({ runtimeDir, log })
+      const options = agentOptions(flags, {
+        address: runtime.address,
+        hostname,
+        workDir,
+        runtimeDir,
+        machine: await systemMachine(workDir),
+        processes,
+        files: new SystemFiles(),
+        version: VERSION,
+        onShutdown: () => end('told'),
+      })
+      startAgent(runtime, options)
+      return () => processes.close()
+    })
+  },
+}

@@ -1,0 +1,148 @@
+// What an agent that comes back runs: entered into the books, and held against what was in them.
+
+import type { Reconciliation, ReregisterAgent } from '../messages/agent-registration.ts'
+import type { FrameworkInfo } from '../messages/framework.ts'
+import type { ExecutorInfo, Task } from '../messages/task.ts'
+import { Resources } from '../resources/resources.ts'
+import type { MasterContext } from './context.ts'
+import { recoverFramework } from './frameworks.ts'
+import type { AgentRecord, FrameworkRecord } from './state.ts'
+import { masterStatus, recordOf, roleOf, statusOf } from './status.ts'
+import { sameJson } from './task-validation.ts'
+import { addTask, removeExecutor } from './tasks.ts'
+
+/**
+ * Takes over what the agent runs, and lists for it what the master believes it to run although it did not say so.
+ * `announce`: schedulers were told that these tasks are lost or out of reach, so they are told that they are back.
+ */
+export function adopt(
+  m: MasterContext,
+  agent: AgentRecord,
+  message: ReregisterAgent,
+  announce: boolean,
+): Reconciliation[] {
+  const infos = new Map(message.frameworks.map(info => [info.id?.value ?? '', info]))
+  for (const [id, info] of infos) meetFramework(m, agent, id, info)
+  const reported = new Set<string>()
+  for (const task of message.tasks) {
+    const framework = m.state.frameworks.get(task.framework_id.value)
+    if (!framework) continue
+    reported.add(`${framework.id} ${task.task_id.value}`)
+    adoptTask(m, agent, framework, task, announce)
+  }
+  const alive = new Set<string>()
+  for (const info of message.executor_infos) {
+    const framework = m.state.frameworks.get(info.framework_id?.value ?? '')
+    if (!framework) continue
+    alive.add(`${framework.id} ${info.executor_id.value}`)
+    adoptExecutor(m, agent, framework, info)
+  }
+  forgetExecutors(m, agent, alive)
+  return missingTasks(m, agent, reported)
+}
+
+/** A framework that the agent knows: unknown here, ended meanwhile, or described anew. */
+function meetFramework(
+  m: MasterContext,
+  agent: AgentRecord,
+  id: string,
+  info: FrameworkInfo,
+): void {
+  const framework_id = { value: id }
+  const known = m.state.frameworks.get(id)
+  if (known) {
+    if (!known.recovered && !sameJson(known.info, info)) {
+      m.tellAgent(agent, 'update_framework', { framework: known.info })
+    }
+  } else if (id === '' || m.state.removedFrameworks.has(id)) {
+    m.tellAgent(agent, 'shutdown_framework', { framework_id })
+  } else {
+    m.log.info({ framework_id: id, framework: info.name }, 'framework known again from an agent')
+    recoverFramework(m, id, info)
+  }
+}
+
+function adoptTask(
+  m: MasterContext,
+  agent: AgentRecord,
+  framework: FrameworkRecord,
+  task: Task,
+  announce: boolean,
+): void {
+  const { framework_id, task_id } = task
+  const known = framework.tasks.get(task_id.value)
+  if (known) {
+    if (known.task.agent_id.value === agent.id) return
+    // Launched again elsewhere while this one was called lost, or forgotten by a failover.
+    m.log.warn(
+      {
+        framework_id: framework.id,
+        task_id: task_id.value,
+        agent_id: agent.id,
+        on: known.task.agent_id.value,
+      },
+      'an agent came back with a second task of this id, killing it',
+    )
+    m.tellAgent(agent, 'kill_task', { framework_id, task_id })
+    return
+  }
+  const role = roleOf(task)
+  const resources = Resources.of(task.resources).unallocate()
+  const record = recordOf({ ...task, agent_id: { value: agent.id } }, role, resources)
+  addTask(m, framework, agent, record)
+  if (!record.holding) return
+  m.allocator.adopt(framework.id, agent.id, role, resources)
+  if (!announce) return
+  const message = `Agent ${agent.info.hostname} is back`
+  const status = statusOf(task, task.state, 'REASON_AGENT_REREGISTERED', message, m.nowSeconds())
+  m.tellFramework(framework, { type: 'UPDATE', update: { status } })
+}
+
+function adoptExecutor(
+  m: MasterContext,
+  agent: AgentRecord,
+  framework: FrameworkRecord,
+  info: ExecutorInfo,
+): void {
+  const id = info.executor_id.value
+  const executors = framework.executors.get(agent.id) ?? new Map()
+  if (executors.has(id)) return
+  const role = info.resources?.[0]?.allocation_info?.role ?? [...framework.roles][0] ?? '*'
+  const resources = Resources.of(info.resources).unallocate()
+  executors.set(id, { info, role, resources })
+  framework.executors.set(agent.id, executors)
+  m.allocator.adopt(framework.id, agent.id, role, resources)
+}
+
+/** Executors that ended while the agent was away. */
+function forgetExecutors(m: MasterContext, agent: AgentRecord, alive: ReadonlySet<string>): void {
+  for (const framework of m.state.frameworks.values()) {
+    for (const id of [...(framework.executors.get(agent.id)?.keys() ?? [])]) {
+      if (!alive.has(`${framework.id} ${id}`)) removeExecutor(m, framework, agent.id, id)
+    }
+  }
+}
+
+function missingTasks(
+  m: MasterContext,
+  agent: AgentRecord,
+  reported: ReadonlySet<string>,
+): Reconciliation[] {
+  const missing: Reconciliation[] = []
+  for (const [frameworkId, tasks] of agent.tasks) {
+    const statuses = [...tasks.values()]
+      .filter(({ task }) => !reported.has(`${frameworkId} ${task.task_id.value}`))
+      .map(({ task }) =>
+        masterStatus(
+          task.task_id.value,
+          agent.id,
+          task.state,
+          'REASON_RECONCILIATION',
+          'The agent did not list this task',
+          m.nowSeconds(),
+        ),
+      )
+    if (statuses.length > 0) missing.push({ framework_id: { value: frameworkId }, statuses })
+  }
+  return missing
+}

@@ -1,0 +1,116 @@
+// Agents that have an id already come back: after a lost connection, after a failover of the master, or after they
+// were given up. They say what they run, for a new master knows it from nowhere else.
+
+import { addressOf, parseAddress, type Pid } from '../actors/pid.ts'
+import type { ReregisterAgent } from '../messages/agent-registration.ts'
+import type { AgentInfo } from '../messages/agent.ts'
+import { Resources } from '../resources/resources.ts'
+import { adopt } from './adoption.ts'
+import { addAgent, connection, dropAgent, REPLACED, registerAgent } from './agents.ts'
+import type { MasterContext } from './context.ts'
+import { rescindOffer } from './offers.ts'
+import type { AgentRecord } from './state.ts'
+import { sameJson } from './task-validation.ts'
+import { tellKill } from './tasks.ts'
+
+/** Served once the registry has the agent; a repeated request is dropped meanwhile. */
+export async function reregisterAgent(
+  m: MasterContext,
+  message: ReregisterAgent,
+  from: Pid,
+): Promise<void> {
+  const { state } = m
+  const id = message.agent.id?.value
+  if (id === undefined || id === '') return registerAgent(m, message, from)
+  const refusal = whyRefused(m, id, message.agent, from)
+  if (refusal !== undefined) {
+    m.log.warn({ agent_id: id, pid: from, reason: refusal }, 'agent refused, shutting it down')
+    m.tellAgent(from, 'shutdown', { message: refusal })
+    return
+  }
+  const other = state.agentsByPid.get(from)
+  const replaced = other?.id === id ? undefined : other
+  // Those who are not answered ask again.
+  if (state.registering.has(id) || (replaced && state.registering.has(replaced.id))) return
+  state.registering.add(id)
+  try {
+    if (replaced) await dropAgent(m, replaced, REPLACED)
+    const failedOver = state.recoveredAgents.has(id)
+    await register(m, id, message.agent)
+    state.recoveredAgents.delete(id)
+    // The registry was written meanwhile, but nobody else touches an agent that is registering.
+    const known = state.agents.get(id)
+    const agent = known
+      ? returned(m, known, message, from)
+      : addAgent(m, message.agent, from, message)
+    agent.reregisteredAtMs = m.now()
+    const reconciliations = adopt(m, agent, message, !failedOver)
+    m.tellAgent(agent, 'reregistered', {
+      agent_id: { value: id },
+      connection: connection(m),
+      reconciliations,
+    })
+    for (const record of state.tasksOf(agent)) if (record.kill) tellKill(m, agent, record)
+    m.log.info({ agent_id: id, pid: from, tasks: message.tasks.length }, 'agent registered again')
+  } finally {
+    state.registering.delete(id)
+  }
+}
+
+/** Agents that are told to end. */
+function whyRefused(m: MasterContext, id: string, info: AgentInfo, from: Pid): string | undefined {
+  if (m.registryView.gone.has(id)) return 'Agent has been marked gone'
+  const known = m.state.agents.get(id)
+  if (!known) return undefined
+  const moved = hostOf(known.pid) !== hostOf(from) || known.info.hostname !== info.hostname
+  return moved ? 'Agent attempted to reregister with different IP / hostname' : undefined
+}
+
+const hostOf = (pid: Pid): string | undefined => parseAddress(addressOf(pid))?.host
+
+async function register(m: MasterContext, id: string, info: AgentInfo): Promise<void> {
+  // An agent that the registry does not know is taken as it is: it may have forgotten those who were away for long.
+  await m.registry({ type: 'mark_agent_reachable', info })
+  const registered = m.registryView.agents.get(id)
+  if (registered && !sameAgent(registered, info)) await m.registry({ type: 'update_agent', info })
+}
+
+function sameAgent(a: AgentInfo, b: AgentInfo): boolean {
+  return (
+    a.hostname === b.hostname &&
+    a.port === b.port &&
+    Resources.of(a.resources).equals(Resources.of(b.resources)) &&
+    sameJson(a.attributes ?? [], b.attributes ?? []) &&
+    sameJson(a.domain, b.domain)
+  )
+}
+
+/** The agent is on the books: it lost its connection only. */
+function returned(
+  m: MasterContext,
+  agent: AgentRecord,
+  message: ReregisterAgent,
+  from: Pid,
+): AgentRecord {
+  if (agent.pid !== from) {
+    m.state.agentsByPid.delete(agent.pid)
+    m.unlink(agent.pid)
+    agent.pid = from
+    m.state.agentsByPid.set(from, agent)
+  }
+  if (!sameAgent(agent.info, message.agent)) {
+    for (const offer of [...agent.offers.values()]) rescindOffer(m, offer)
+    agent.total = Resources.of(message.agent.resources)
+    m.allocator.updateAgent(agent.id, agent.total)
+  }
+  agent.info = message.agent
+  agent.version = message.version
+  agent.capabilities = message.agent_capabilities
+  agent.connected = true
+  agent.missedPongs = 0
+  m.link(from)
+  m.allocator.setAgentActive(agent.id, true)
+  m.allocateSoon()
+  m.changed()
+  return agent
+}
