@@ -4,6 +4,7 @@
 import { availableParallelism } from 'node:os'
 import { prebuild } from './build.js'
 import { runChecks } from './check.js'
+import { ensureChromium } from './chromium.js'
 import { Failure, filesBelow } from './run.js'
 import { setup } from './setup.js'
 import { runFile } from './test-file.js'
@@ -26,6 +27,7 @@ export async function test(args) {
     // Commands that do not build are a failure; but tests of modules say where the fault is, so they run all the same.
     await setup().catch(error => broken.push(`build of dist/: ${messageOf(error)}`))
     await prebuild()
+    if (wanted.length === 0) ensureChromium()
     if (wanted.length === 0) broken.push(...(await runChecks()).failed)
     results = await runFiles(select(wanted), snapshot)
   } catch (error) {

@@ -95,6 +95,8 @@ export class PosixProcesses implements Processes {
         this.#containers.delete(pid)
         this.#endRest(container)
         void this.#forget(spec.containerId)
+        // When the agent ends it kills all; that is no end of the task's own to be reported.
+        if (this.#closed) return
         resolve(signal ? endedBySignal(constants.signals[signal]) : exitedWith(code ?? 0))
       })
     })
@@ -108,7 +110,10 @@ export class PosixProcesses implements Processes {
     if (this.#kills.size === 1) setImmediate(() => this.#killAll())
   }
 
-  /** Kills all containers and ends the guard, as the end of the process would. Resolves when the guard is done. */
+  /**
+   * Kills all containers and ends the guard, as the end of the process would. Resolves when the guard is done. No
+   * `exited` resolves from then on: nothing is to be said of tasks that only ended because their agent did.
+   */
   close(): Promise<void> {
     this.#closed = true
     const guard = this.#guard

@@ -14,6 +14,12 @@ export function nextRetryMs(ms: number): number {
   return Math.min(ms * 2, STATUS_UPDATE_RETRY_MAX_MS)
 }
 
+/**
+ * So many acknowledged updates a stream knows again. A task may report for years; what comes twice comes soon, for an
+ * executor repeats only what the agent has not confirmed.
+ */
+const REMEMBERED = 1_000
+
 /** `queued`: it waits its turn. `first`: it is to be sent now. `duplicate`, `late`: nothing is to be done. */
 export type UpdateOutcome = 'first' | 'queued' | 'duplicate' | 'late'
 
@@ -61,7 +67,14 @@ export class StatusUpdateStream {
     if (head?.uuid !== uuid) return 'unexpected'
     this.#acknowledged.add(uuid)
     this.#pending.shift()
+    if (this.#acknowledged.size > REMEMBERED) this.#forgetOldest()
     if (isTerminal(head.status.state)) return 'closed'
     return this.#pending.length > 0 ? 'next' : 'idle'
+  }
+
+  #forgetOldest(): void {
+    const [oldest] = this.#acknowledged
+    this.#acknowledged.delete(oldest!)
+    this.#received.delete(oldest!)
   }
 }

@@ -78,10 +78,10 @@ class Terminal implements Watcher {
   }
 
   #poll(): void {
-    this.#timer = setTimeout(async () => {
+    this.#timer = setTimeout(() => {
       // A failed read is tried again: the agent may not have the file yet, the master may be away.
-      await Promise.allSettled(this.#followers.map(follower => follower.catchUp()))
-      if (this.#timer) this.#poll()
+      const reads = Promise.allSettled(this.#followers.map(follower => follower.catchUp()))
+      void reads.then(() => this.#timer && this.#poll())
     }, POLL_MS)
   }
 
@@ -109,7 +109,7 @@ function readThrough(master: string, agentId: string): ReadFile {
     const query = new URLSearchParams({ agent_id: agentId, path, offset: String(offset) })
     if (offset >= 0) query.set('length', String(lengthBytes))
     return new Promise((resolve, reject) => {
-      const request = get(`http://${master}/files/read?${query}`, response => {
+      const request = get(`http://${master}/files/read?${query.toString()}`, response => {
         let body = ''
         response.setEncoding('utf8').on('data', (text: string) => (body += text))
         response.on('error', reject).on('end', () => {

@@ -24,7 +24,7 @@ export interface Server {
   /** By which people and tools reach it. */
   readonly hostname: string
   /** Ends the process, in order. */
-  end(why: Ending): void
+  readonly end: (why: Ending) => void
 }
 
 /** Why a server ends. `parent`: the process that started it is gone. `told`: another process said so. */
@@ -51,7 +51,8 @@ export async function serve(
   const log = createLogger({ name, level: flags.logging_level, format: flags.log_format })
   for (const warning of warnings) log.warn(warning)
   const ending = deferred<Ending>()
-  onSignal(ending.resolve)
+  const end = (why: Ending): void => ending.resolve(why)
+  onSignal(end)
   const { listen, advertise } = await addresses(flags)
   const runtime = await systemRuntime({
     log,
@@ -63,14 +64,14 @@ export async function serve(
     },
     fatal: (actor, error) => {
       log.error({ failed: actor, error }, 'the process cannot go on without this actor and ends')
-      ending.resolve('failure')
+      end('failure')
     },
   })
   log.info({ address: runtime.address, ip: listen }, 'listening')
   let finish: Finish | void
   try {
     const own = flags.hostname ?? advertise
-    finish = await start({ runtime, log, hostname: own, end: ending.resolve })
+    finish = await start({ runtime, log, hostname: own, end })
   } catch (error) {
     await runtime.shutdown()
     throw error

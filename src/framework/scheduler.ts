@@ -328,7 +328,7 @@ export abstract class Scheduler extends Subscriber {
       if (!this.#ended) this.log.debug({ call: call.type }, 'no master: call dropped')
       return
     }
-    this.ref(MasterScheduler, this.server).tell('call', { ...call, framework_id: id } as Call)
+    this.ref(MasterScheduler, this.server).tell('call', { ...call, framework_id: id })
   }
 
   /** No master heard of these tasks, and none will: their framework hears it from us, as from Mesos' drivers. */

@@ -3,6 +3,7 @@ import { serve } from '../../src/actors/protocol.ts'
 import { Actor } from '../../src/actors/actor.ts'
 import type { Pid } from '../../src/actors/pid.ts'
 import { Runtime } from '../../src/actors/runtime.ts'
+import { unregisterAgent } from '../../src/agent/start.ts'
 import { silentLogger } from '../../src/base/log.ts'
 import { AgentMaster, MasterAgent } from '../../src/messages/agent-registration.ts'
 import { FakeMaster } from './fake-master.ts'
@@ -210,6 +211,19 @@ t.test('told to shut down, it ends all it runs and says so', async t => {
   t.strictSame(s.shutdowns, ['Machine is `DOWN`'])
   t.equal(s.processes.alive, 0)
   t.notOk(s.agent.actors.includes('slave(1)'))
+})
+
+t.test('an agent that leaves for good gives its id back', async t => {
+  const s = await scene()
+  s.master.run(AWARE, command('t1', 'sleep 100'))
+  await s.reaches('t1', 'TASK_RUNNING')
+  const left = unregisterAgent(s.agent, 'asked to by its operator')
+  await s.world.advance(1_000)
+  await left
+  t.strictSame(s.master.unregistered, ['S0'])
+  t.strictSame(s.shutdowns, ['asked to by its operator'])
+  t.equal(s.processes.alive, 0)
+  await unregisterAgent(s.agent, 'twice')
 })
 
 t.test('an agent that is refused before it registered ends as well', async t => {

@@ -28,6 +28,19 @@ t.test('a stream gives one update at a time, in order, none twice', async t => {
   t.equal(stream.acknowledge('c'), 'closed')
 })
 
+t.test('a task that reports for years does not fill the memory', async t => {
+  const stream = new StatusUpdateStream('F1', 't1')
+  const outcomes = new Set<string>()
+  for (let i = 0; i < 3_000; i++) {
+    outcomes.add(stream.update(update(`u${i}`, 'TASK_RUNNING')))
+    outcomes.add(stream.acknowledge(`u${i}`))
+  }
+  t.strictSame([...outcomes], ['first', 'idle'])
+  t.equal(stream.update(update('u2999', 'TASK_RUNNING')), 'duplicate')
+  t.equal(stream.acknowledge('u2500'), 'duplicate')
+  t.equal(stream.acknowledge('u0'), 'unexpected', 'forgotten')
+})
+
 t.test('an update is sent again, ever less often, until it is acknowledged', async t => {
   const s = await scene()
   s.master.acknowledges = false

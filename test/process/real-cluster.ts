@@ -129,7 +129,9 @@ export class RealCluster {
   }
 
   /** Starts an agent and waits until it is registered. */
-  async startAgent(more: readonly string[] = []): Promise<Command> {
+  async startAgent(
+    resources = 'cpus:4;mem:2048;disk:10000;ports:[31000-32000]',
+  ): Promise<Command> {
     const name = `agent-${++this.#agents}`
     mkdirSync(join(this.dir, name))
     const agent = this.command('mesos-agent', [
@@ -138,8 +140,7 @@ export class RealCluster {
       '--port=0',
       `--work_dir=${join(this.dir, name)}`,
       `--runtime_dir=${join(this.dir, `${name}-run`)}`,
-      '--resources=cpus:4;mem:2048;disk:10000;ports:[31000-32000]',
-      ...more,
+      `--resources=${resources}`,
     ])
     await agent.says(/registered with the master/)
     return agent
