@@ -4,6 +4,9 @@ import type { ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { messageOf } from '../src/base/errors.ts'
 
+/** A command that takes longer hangs: a process that it waits for is gone, say. */
+const COMMAND_LIMIT_MS = 30_000
+
 /** What a program can be told; arguments and results travel as JSON. */
 export type Commands = Readonly<Record<string, (argument: never) => unknown>>
 
@@ -63,11 +66,7 @@ export class Program<C extends Commands> {
   constructor(name: string, child: ChildProcess) {
     this.name = name
     this.#child = child
-    child.on('message', (answered: Answer) => {
-      const settle = this.#waiting.get(answered.number)
-      this.#waiting.delete(answered.number)
-      settle?.(answered)
-    })
+    child.on('message', (answered: Answer) => this.#settle(answered))
     child.once('exit', (code, signal) => this.#gone(`it ended with ${signal ?? code}`))
     child.once('error', error => this.#gone(error.message))
   }
@@ -83,7 +82,10 @@ export class Program<C extends Commands> {
   ): Promise<Awaited<ReturnType<C[K]>>> {
     const number = ++this.#last
     return new Promise((resolve, reject) => {
+      const late = `no answer within ${COMMAND_LIMIT_MS} ms`
+      const limit = setTimeout(() => this.#settle({ number, error: late }), COMMAND_LIMIT_MS)
       this.#waiting.set(number, answered => {
+        clearTimeout(limit)
         if ('error' in answered) reject(new Error(`${this.name}.${command}: ${answered.error}`))
         else resolve(answered.result as Awaited<ReturnType<C[K]>>)
       })
@@ -92,8 +94,13 @@ export class Program<C extends Commands> {
     })
   }
 
+  #settle(answered: Answer): void {
+    const settle = this.#waiting.get(answered.number)
+    this.#waiting.delete(answered.number)
+    settle?.(answered)
+  }
+
   #gone(error: string): void {
-    for (const [number, settle] of this.#waiting) settle({ number, error })
-    this.#waiting.clear()
+    for (const number of [...this.#waiting.keys()]) this.#settle({ number, error })
   }
 }

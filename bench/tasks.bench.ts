@@ -44,7 +44,8 @@ function explain(it: Measurement): string {
   return [
     `${PER_SECOND}: where the master's time goes, sampled while ${Math.round(it.tasksPerSecond)} tasks/s ran`,
     it.profile,
-    `  A task is ${it.messagesPerTask.toFixed(1)} messages through the master (${messages} a second), an offer ${it.tasksPerOffer.toFixed(1)} tasks.`,
+    `  A task is ${it.messagesPerTask.toFixed(1)} messages through the master (${messages} a second);`,
+    `  an offer is ${it.tasksPerOffer.toFixed(1)} tasks.`,
     `  CPU for a task: master ${master.toFixed(0)} µs, schedulers ${schedulers.toFixed(0)} µs, agents ${agents.toFixed(0)} µs.`,
   ].join('\n')
 }

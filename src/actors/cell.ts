@@ -23,6 +23,8 @@ export interface CellHost {
 export interface Served {
   readonly entry: Entry
   readonly handler: Handler
+  /** For actors of this process only. */
+  readonly local: boolean
 }
 
 type Respond = (response: HttpResponse) => void
@@ -63,7 +65,8 @@ export class Cell {
       for (const [name, entry] of Object.entries(protocol.entries)) {
         const wire = protocol.wire[name]!
         assert(!this.handlers.has(wire), `${pid} serves ${wire} twice`)
-        this.handlers.set(wire, { entry, handler: handlers[name]! })
+        const handler = handlers[name]!
+        this.handlers.set(wire, { entry, handler, local: protocol.local })
       }
     }
   }

@@ -190,7 +190,7 @@ export class Delivery {
     const cell = this.#o.cell(id)
     if (!cell) return this.#nobody(id, name, reply, peer)
     const served = cell.handlers.get(name)
-    if (!served) return this.#refused(id, name, reply, peer)
+    if (!served || served.local) return this.#refused(id, name, reply, peer)
     const checked = v.safeParse(served.entry.request, body)
     if (!checked.success) {
       this.malformed++

@@ -71,11 +71,6 @@ export class Peers {
     options.transport.onChannel(channel => this.#accepted(channel))
   }
 
-  /** The peers with an open connection. */
-  *open(): IterableIterator<Peer> {
-    for (const peer of this.#all) if (peer.state === 'open') yield peer
-  }
-
   /** The peer behind an address, dialled if need be. */
   at(address: Address): Peer {
     return this.#byAddress.get(address) ?? this.#dial(address)

@@ -23,6 +23,8 @@ export type Entries = Readonly<Record<string, Entry>>
 export interface Protocol<E extends Entries = Entries> {
   readonly name: string
   readonly entries: E
+  /** Spoken between actors of one process only: from elsewhere it is refused, as if its actor did not know it. */
+  readonly local: boolean
   /** Wire names, made once: `wire.promise` is `log.replica/promise`. */
   readonly wire: { readonly [K in keyof E]: string }
 }
@@ -41,9 +43,18 @@ export function cast<const Msg extends GenericSchema>(request: Msg): Cast<Msg> {
 }
 
 /** Declares a conversation. Its name must be unique: it is the prefix of its messages on the wire. */
-export function protocol<const E extends Entries>(name: string, entries: E): Protocol<E> {
+export function protocol<const E extends Entries>(
+  name: string,
+  entries: E,
+  options: { readonly local?: boolean } = {},
+): Protocol<E> {
   const wire = Object.fromEntries(Object.keys(entries).map(entry => [entry, `${name}/${entry}`]))
-  return { name, entries, wire: wire as { [K in keyof E]: string } }
+  return {
+    name,
+    entries,
+    local: options.local ?? false,
+    wire: wire as { [K in keyof E]: string },
+  }
 }
 
 export type CallNames<E extends Entries> = {

@@ -227,7 +227,10 @@ export class Runtime {
     this.clock.soon(() => this.#run())
   }
 
-  /** Serves runnable actors in turn, each with what it had when its turn came, then sends what they said. */
+  /**
+   * Serves runnable actors in turn, each with what it had when its turn came, then sends what they said. It stops where
+   * continuations are ready to run, since they belong to the turn just served, and goes on after them.
+   */
   #run(): void {
     this.#scheduled = false
     this.#running = true
@@ -239,10 +242,7 @@ export class Runtime {
       let left = cell.mailbox.length
       while (left-- > 0 && !mustYield && served++ < BATCH) mustYield = cell.turn()
       cell.queued = cell.mailbox.length > 0
-      if (!cell.queued) continue
-      // The one whose continuations are about to run stays first: they belong before its next event.
-      if (mustYield) this.#runnable.unshift(cell)
-      else this.#runnable.push(cell)
+      if (cell.queued) this.#runnable.push(cell)
     }
     this.#running = false
     this.#peers.flush()

@@ -29,14 +29,18 @@ export const ReadResult = v.variant('type', [
 export type ReadResult = v.InferOutput<typeof ReadResult>
 
 /** Served by a replica beside `LogReplica`. */
-export const LocalReplica = protocol('log.replica.local', {
-  state: call(Nothing, State),
-  /** Positions in the range (both ends included) that are not learned here; those past the end are missing, too. */
-  missing: call(Range, v.array(Position)),
-  /** As the wire's `learned`, but answered when it is taken in. `begin` as it is then: the value may have truncated. */
-  learn: call(Learned, v.object({ begin: Position })),
-  /** Takes a new status, and raises the promise to `promised` if it was lower. Answered when that is on disk. */
-  become: call(v.object({ status: ReplicaStatus, promised: v.optional(Proposal) }), Nothing),
-  /** Both ends included. */
-  read: call(Range, ReadResult),
-})
+export const LocalReplica = protocol(
+  'log.replica.local',
+  {
+    state: call(Nothing, State),
+    /** Positions in the range (both ends included) that are not learned here; those past the end are missing, too. */
+    missing: call(Range, v.array(Position)),
+    /** As the wire's `learned`, but answered when it is taken in. `begin` as it is then: the value may have truncated. */
+    learn: call(Learned, v.object({ begin: Position })),
+    /** Takes a new status, and raises the promise to `promised` if it was lower. Answered when that is on disk. */
+    become: call(v.object({ status: ReplicaStatus, promised: v.optional(Proposal) }), Nothing),
+    /** Both ends included. */
+    read: call(Range, ReadResult),
+  },
+  { local: true },
+)

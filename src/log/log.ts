@@ -49,14 +49,18 @@ const Term = v.number()
 const Written = v.object({ position: v.optional(Position) })
 
 /** What a log serves, to actors of its own process; spoken through `Reader` and `Writer`. */
-export const LogService = protocol('log', {
-  start: call(Nothing, v.object({ term: Term, position: v.optional(Position) })),
-  append: call(v.object({ term: Term, bytes: v.instance(Uint8Array) }), Written),
-  truncate: call(v.object({ term: Term, to: Position }), Written),
-  /** Answered once the replica votes. */
-  range: call(Nothing, v.object({ begin: Position, end: Position })),
-  read: call(v.object({ from: Position, to: Position }), ReadResult),
-})
+export const LogService = protocol(
+  'log',
+  {
+    start: call(Nothing, v.object({ term: Term, position: v.optional(Position) })),
+    append: call(v.object({ term: Term, bytes: v.instance(Uint8Array) }), Written),
+    truncate: call(v.object({ term: Term, to: Position }), Written),
+    /** Answered once the replica votes. */
+    range: call(Nothing, v.object({ begin: Position, end: Position })),
+    read: call(v.object({ from: Position, to: Position }), ReadResult),
+  },
+  { local: true },
+)
 /** No election has this term. */
 const NOT_ELECTED = { term: -1 }
 type LogRef = Ref<typeof LogService.entries>
@@ -146,7 +150,10 @@ export class Log extends Actor {
 
   protected override async initialize(): Promise<void> {
     const { storage, quorum, replicas = [], autoInitialize = true, timing } = this.#options
-    this.#replica = this.spawn(new Replica(this.#acceptor, storage), REPLICA_ID)
+    this.#replica = this.spawn(
+      new Replica(this.#acceptor, storage, [addressOf(this.self), ...replicas]),
+      REPLICA_ID,
+    )
     this.link(this.#replica)
     const members = new Set([this.#replica, ...replicas.map(address => pid(REPLICA_ID, address))])
     // Under a second name this replica would vote twice.

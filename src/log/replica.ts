@@ -5,6 +5,7 @@
 // in the ensemble, until a restart reads what the disk really holds.
 
 import { Actor } from '../actors/actor.ts'
+import { type Address, addressOf, type Pid } from '../actors/pid.ts'
 import { serve } from '../actors/protocol.ts'
 import {
   type LearnedAction,
@@ -32,20 +33,31 @@ export class Replica extends Actor {
   override readonly idPrefix = 'log-replica'
   readonly #acceptor: Acceptor
   readonly #storage: Storage
+  readonly #members: ReadonlySet<Address>
   #flushing = false
 
-  /** `acceptor` holds what `storage`, which is open, has on disk; both are the replica's until it ends. */
-  constructor(acceptor: Acceptor, storage: Storage) {
+  /**
+   * `acceptor` holds what `storage`, which is open, has on disk; both are the replica's until it ends. `members`: the
+   * processes of the ensemble. Whoever else asks for a promise could depose the writer, and is ignored.
+   */
+  constructor(acceptor: Acceptor, storage: Storage, members: Iterable<Address>) {
     super()
     this.#acceptor = acceptor
     this.#storage = storage
+    this.#members = new Set(members)
   }
 
   readonly serves = [
     serve(LogReplica, {
-      promise: request => this.#promise(request),
-      write: request => this.#write(request),
-      learned: ({ action }) => this.#learned(action),
+      promise: (request, from) =>
+        this.#isMember(from) ? this.#promise(request) : { type: 'ignored' },
+      write: (request, from) =>
+        this.#isMember(from)
+          ? this.#write(request)
+          : { type: 'ignored', position: request.position },
+      learned: ({ action }, from) => {
+        if (this.#isMember(from)) this.#learned(action)
+      },
       recover: () => this.#recover(),
     }),
     serve(LocalReplica, {
@@ -67,6 +79,12 @@ export class Replica extends Actor {
   protected override initialize(): void {
     // Ends of truncated segments that a crash left.
     this.#truncate()
+  }
+
+  #isMember(from: Pid): boolean {
+    if (this.#members.has(addressOf(from))) return true
+    this.log.warn({ from }, 'a process outside the ensemble spoke to the replica, and is ignored')
+    return false
   }
 
   // Persist BEFORE reply. The decision has changed the state in memory already; another that is made meanwhile builds on

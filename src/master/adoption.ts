@@ -12,23 +12,19 @@ import { sameJson } from './task-validation.ts'
 import { addTask, removeExecutor } from './tasks.ts'
 
 /**
- * Takes over what the agent runs, and lists for it what the master believes it to run although it did not say so.
- * `announce`: schedulers were told that these tasks are lost or out of reach, so they are told that they are back.
+ * Takes over what the agent runs. `announce`: schedulers were told that these tasks are lost or out of reach, so they
+ * are told that they are back.
  */
 export function adopt(
   m: MasterContext,
   agent: AgentRecord,
   message: ReregisterAgent,
   announce: boolean,
-): Reconciliation[] {
-  const infos = new Map(message.frameworks.map(info => [info.id?.value ?? '', info]))
-  for (const [id, info] of infos) meetFramework(m, agent, id, info)
-  const reported = new Set<string>()
+): void {
+  for (const info of message.frameworks) meetFramework(m, agent, info.id?.value ?? '', info)
   for (const task of message.tasks) {
     const framework = m.state.frameworks.get(task.framework_id.value)
-    if (!framework) continue
-    reported.add(`${framework.id} ${task.task_id.value}`)
-    adoptTask(m, agent, framework, task, announce)
+    if (framework) adoptTask(m, agent, framework, task, announce)
   }
   const alive = new Set<string>()
   for (const info of message.executor_infos) {
@@ -38,7 +34,6 @@ export function adopt(
     adoptExecutor(m, agent, framework, info)
   }
   forgetExecutors(m, agent, alive)
-  return missingTasks(m, agent, reported)
 }
 
 /** A framework that the agent knows: unknown here, ended meanwhile, or described anew. */
@@ -123,11 +118,13 @@ function forgetExecutors(m: MasterContext, agent: AgentRecord, alive: ReadonlySe
   }
 }
 
-function missingTasks(
+/** What the master believes the agent to run although it did not say so. It answers with an update of each. */
+export function missingTasks(
   m: MasterContext,
   agent: AgentRecord,
-  reported: ReadonlySet<string>,
+  message: ReregisterAgent,
 ): Reconciliation[] {
+  const reported = new Set(message.tasks.map(t => `${t.framework_id.value} ${t.task_id.value}`))
   const missing: Reconciliation[] = []
   for (const [frameworkId, tasks] of agent.tasks) {
     const statuses = [...tasks.values()]

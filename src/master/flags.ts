@@ -22,7 +22,7 @@ export const masterFlags = defineFlags({
   ip: flag.string({
     group: 'Where',
     help: 'Address to listen on. 0.0.0.0 is all of them.',
-    defaultText: "the address that the machine's hostname resolves to",
+    defaultText: "all, and the address that the machine's hostname resolves to for others",
     example: '127.0.0.1',
   }),
   port: flag.integer({

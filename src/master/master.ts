@@ -90,18 +90,17 @@ export class Master extends Actor {
         }),
       status_update: ({ update }, from) =>
         this.#leading(() => {
-          const agent = this.#agentOf(update.agent_id.value, from)
+          const agent = this.#speaker(update.agent_id.value, from)
           if (agent) statusUpdate(this.#m, agent, update)
-          else tellStranger(this.#m, update.agent_id.value, from)
         }),
       exited_executor: ({ agent_id, framework_id, executor_id, status }, from) =>
         this.#leading(() => {
-          const agent = this.#agentOf(agent_id.value, from)
+          const agent = this.#speaker(agent_id.value, from)
           if (agent) exitedExecutor(this.#m, agent, framework_id.value, executor_id.value, status)
         }),
       executor_message: (message, from) =>
         this.#leading(() => {
-          if (this.#agentOf(message.agent_id.value, from)) executorMessage(this.#m, message)
+          if (this.#speaker(message.agent_id.value, from)) executorMessage(this.#m, message)
         }),
       pong: ({ agent_id }, from) => {
         if (this.#phase !== 'leading') return
@@ -168,6 +167,14 @@ export class Master extends Actor {
   #agentOf(id: string, from: Pid): AgentRecord | undefined {
     const agent = this.#state.agents.get(id)
     return agent?.pid === from ? agent : undefined
+  }
+
+  /** The agent, if it is connected; else it is asked to register again, and to say all that it runs, first. */
+  #speaker(id: string, from: Pid): AgentRecord | undefined {
+    const agent = this.#agentOf(id, from)
+    if (agent?.connected) return agent
+    tellStranger(this.#m, id, from)
+    return undefined
   }
 
   #call(call: Call, from: Pid): void {

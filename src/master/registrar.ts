@@ -30,12 +30,16 @@ const Outcome = message({ changed: v.boolean(), error: v.optional(v.string()) })
 type Outcome = v.InferOutput<typeof Outcome>
 
 /** Spoken between the master and its registrar only. */
-export const RegistrarProtocol = protocol('registrar', {
-  /** Reads the log, writes the new master in; answers with the registry. Once, before any `apply`. */
-  recover: call(message({ master: MasterInfo }), RegistrySnapshot),
-  /** Answers when a quorum has the operation on disk. `error`: it does not fit the registry, nothing was written. */
-  apply: call(Operation, Outcome),
-})
+export const RegistrarProtocol = protocol(
+  'registrar',
+  {
+    /** Reads the log, writes the new master in; answers with the registry. Once, before any `apply`. */
+    recover: call(message({ master: MasterInfo }), RegistrySnapshot),
+    /** Answers when a quorum has the operation on disk. `error`: it does not fit the registry, nothing was written. */
+    apply: call(Operation, Outcome),
+  },
+  { local: true },
+)
 
 interface Queued {
   readonly operation: Operation

@@ -5,8 +5,15 @@ import { addressOf, parseAddress, type Pid } from '../actors/pid.ts'
 import type { ReregisterAgent } from '../messages/agent-registration.ts'
 import type { AgentInfo } from '../messages/agent.ts'
 import { Resources } from '../resources/resources.ts'
-import { adopt } from './adoption.ts'
-import { addAgent, connection, dropAgent, REPLACED, registerAgent } from './agents.ts'
+import { adopt, missingTasks } from './adoption.ts'
+import {
+  addAgent,
+  connection,
+  disconnectAgent,
+  dropAgent,
+  REPLACED,
+  registerAgent,
+} from './agents.ts'
 import type { MasterContext } from './context.ts'
 import { rescindOffer } from './offers.ts'
 import type { AgentRecord } from './state.ts'
@@ -34,17 +41,21 @@ export async function reregisterAgent(
   if (state.registering.has(id) || (replaced && state.registering.has(replaced.id))) return
   state.registering.add(id)
   try {
-    if (replaced) await dropAgent(m, replaced, REPLACED)
-    const failedOver = state.recoveredAgents.has(id)
-    await register(m, id, message.agent)
-    state.recoveredAgents.delete(id)
-    // The registry was written meanwhile, but nobody else touches an agent that is registering.
+    // Nobody else adds or removes an agent that is registering, but its connection may break.
     const known = state.agents.get(id)
+    if (known && known.pid !== from) disconnectAgent(m, known)
+    const wasConnected = known?.connected ?? false
+    if (replaced) await dropAgent(m, replaced, REPLACED)
+    await register(m, id, message.agent)
+    if (wasConnected && !known?.connected) return
+    const failedOver = state.recoveredAgents.delete(id)
     const agent = known
       ? returned(m, known, message, from)
       : addAgent(m, message.agent, from, message)
     agent.reregisteredAtMs = m.now()
-    const reconciliations = adopt(m, agent, message, !failedOver)
+    // While it was connected nothing of it was lost here: the books are right, and newer than this message.
+    if (!wasConnected) adopt(m, agent, message, !failedOver)
+    const reconciliations = missingTasks(m, agent, message)
     m.tellAgent(agent, 'reregistered', {
       agent_id: { value: id },
       connection: connection(m),

@@ -94,6 +94,12 @@ t.test('two runtimes talk', async t => {
     texts,
     'a megabyte, in order',
   )
+  const far = one.runtime.ref(Chat, address(two)).ask('echo', { text: 'awaited first' })
+  const nobody = pid('nobody', one.runtime.address)
+  const near = one.runtime.ref(Chat, nobody).ask('echo', { text: 'fails first' })
+  t.equal(await outcome(far), 'awaited first')
+  t.equal(await outcome(near), 'NO_SUCH_ACTOR', 'and did not go unhandled meanwhile')
+
   await two.runtime.shutdown()
   t.equal((await one.heard(3)).at(-1), `exited ${address(two)}`)
   t.equal((await inside.heard(2)).at(-1), `exited ${address(two)}`)
@@ -174,15 +180,15 @@ t.test('what strangers send', async t => {
 
   const words = await stranger(port)
   words.send('a text')
-  await closed(words)
+  t.equal((await once(words, 'close'))[0], 1003, 'binary messages only')
 
   const large = await stranger(port, 'large')
   large.send(Buffer.alloc(LIMIT_BYTES + 1))
   await closed(large)
 
   const shy = await stranger(port)
-  shy.send(Buffer.alloc(LIMIT_BYTES / 2))
-  await closed(shy)
+  shy.send(Buffer.alloc(LIMIT_BYTES / 2), { fin: false })
+  t.equal((await once(shy, 'close'))[0], 1006, 'cut off, long before its time to greet is over')
   await serves()
 
   // A header that claims 200 MB, with little behind it; and 200 MB in small fragments, without an end.

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { SeededRandom } from '../../src/base/random.ts'
-import { isTerminal } from '../../src/messages/status.ts'
+import { isTerminal, type TaskState } from '../../src/messages/status.ts'
 import { MemoryDisk } from '../../src/sim/memory-storage.ts'
 import { Cluster, type FakeAgent, type FakeScheduler, MASTER, task } from './cluster.ts'
 
@@ -90,7 +90,7 @@ class Storm {
       const id = task_id.value
       this.ran++
       if (this.chance(0.1)) return
-      this.later(500, () => live() && agent.tasks.has(id) && agent.update(id, 'TASK_RUNNING'))
+      this.later(500, () => live() && this.#advance(agent, id, 'TASK_RUNNING'))
       this.later(20_000, () => live() && this.#finish(agent, id))
     }
     agent.onKill = id => this.later(500, () => live() && this.#finish(agent, id))
@@ -104,9 +104,12 @@ class Storm {
   }
 
   #finish(agent: FakeAgent, id: string): void {
+    this.#advance(agent, id, this.pick(['TASK_FINISHED', 'TASK_FAILED', 'TASK_KILLED'] as const)!)
+  }
+
+  #advance(agent: FakeAgent, id: string, state: TaskState): void {
     const known = agent.tasks.get(id)
-    if (!known || isTerminal(known.state)) return
-    agent.update(id, this.pick(['TASK_FINISHED', 'TASK_FAILED', 'TASK_KILLED'] as const)!)
+    if (known && !isTerminal(known.state)) agent.update(id, state)
   }
 
   #restartAgent(at: number, remembers: boolean): void {

@@ -129,9 +129,7 @@ export class RealCluster {
   }
 
   /** Starts an agent and waits until it is registered. */
-  async startAgent(
-    resources = 'cpus:4;mem:2048;disk:10000;ports:[31000-32000]',
-  ): Promise<Command> {
+  async startAgent(resources = 'cpus:4;mem:2048;disk:10000;ports:[31000-32000]'): Promise<Command> {
     const name = `agent-${++this.#agents}`
     mkdirSync(join(this.dir, name))
     const agent = this.command('mesos-agent', [
