@@ -23,7 +23,7 @@ export const agentCommand: Command<typeof agentFlags> = {
         { SystemFiles },
         { agentOptions },
         { PosixProcesses },
-        { startAgent },
+        { startAgent, unregisterAgent },
         { defaultRuntimeDir, systemMachine },
       ] = await Promise.all([
         import('../agent/file-system.ts'),
@@ -53,6 +53,10 @@ export const agentCommand: Command<typeof agentFlags> = {
         onShutdown: () => end('told'),
       })
       startAgent(runtime, options)
+      process.once('SIGUSR1', () => {
+        log.info('asked to leave the cluster (SIGUSR1)')
+        unregisterAgent(runtime, 'asked to by SIGUSR1').catch(() => end('failure'))
+      })
       return () => processes.close()
     })
   },

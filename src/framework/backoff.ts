@@ -20,11 +20,16 @@ export class Backoff {
     this.#options = options
   }
 
-  /** The next wait, in milliseconds. */
-  nextMs(random: Random): number {
+  /** The longest that the next wait can be, in milliseconds. */
+  get limitMs(): number {
     const { firstMs, maxMs } = this.#options
-    const limitMs = Math.min(maxMs, firstMs * 2 ** this.#attempts)
-    if (limitMs < maxMs) this.#attempts++
+    return Math.min(maxMs, firstMs * 2 ** this.#attempts)
+  }
+
+  /** The next wait, in milliseconds; the one after it may be twice as long. */
+  nextMs(random: Random): number {
+    const { limitMs } = this
+    if (limitMs < this.#options.maxMs) this.#attempts++
     return limitMs / 2 + random.next() * (limitMs / 2)
   }
 

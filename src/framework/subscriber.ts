@@ -63,7 +63,12 @@ export abstract class Subscriber extends Actor {
     this.#state = 'subscribing'
     this.link(this.#server)
     this.sendSubscribe()
-    this.#retryIn(Math.max(ANSWER_LIMIT_MS, this.#backoff.nextMs(this.random)))
+    // If the connection is refused, `lost` tries again sooner; only silence makes this wait count as a failed try.
+    this.#retry?.cancel()
+    this.#retry = this.delay(Math.max(ANSWER_LIMIT_MS, this.#backoff.limitMs), () => {
+      this.#backoff.nextMs(this.random)
+      this.#subscribe()
+    })
   }
 
   #retryIn(ms: number): void {
