@@ -53,8 +53,8 @@ t.test(
     await c.until(() => scheduler.count('TASK_FINISHED') === 36, 'all tasks finished', 120_000)
     const after = await c.state()
     t.same(
-      after.slaves.map(agent => [agent.pid, agent.id]).sort(),
-      before.slaves.map(agent => [agent.pid, agent.id]).sort(),
+      after.slaves.map(agent => `${agent.pid} ${agent.id}`).sort(),
+      before.slaves.map(agent => `${agent.pid} ${agent.id}`).sort(),
       'agents have the ids they had',
     )
     t.equal(after.frameworks[0]?.id, before.frameworks[0]?.id)
@@ -226,7 +226,7 @@ for (const seed of [1, 2, 3, 4, 5, 6]) {
     await c.world.advance(5_000)
     for (const [id, statuses] of scheduler.statuses) {
       const ends = statuses.filter(s => isTerminal(s.state) && s.reason !== 'REASON_RECONCILIATION')
-      t.ok(ends.length <= 1, `${id}: ${statuses.map(s => s.state)}`)
+      t.ok(ends.length <= 1, `${id}: ${statuses.map(s => s.state).join(' ')}`)
     }
     const state = await c.state()
     t.equal(state.slaves.length, 3)

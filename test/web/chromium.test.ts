@@ -14,9 +14,10 @@ if ('missing' in launched) {
   await runIn(launched)
 }
 
-async function runIn({ browser, close }: Launched): Promise<void> {
+async function runIn(launched: Launched): Promise<void> {
+  const { browser } = launched
   const files = await builtPage()
-  t.teardown(close)
+  t.teardown(() => launched.close())
 
   const tasksOf = (count: number) =>
     Array.from({ length: count }, (_, index) =>

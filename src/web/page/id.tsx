@@ -38,7 +38,9 @@ function CopyButton({ text, what }: { readonly text: string; readonly what: stri
       class="copy"
       title={outcome || `Copy the ${what}`}
       aria-label={`Copy the ${what} ${text}`}
-      onClick={async () => setOutcome((await copyText(text)) ? 'Copied' : 'Not copied')}
+      onClick={() => {
+        void copyText(text).then(copied => setOutcome(copied ? 'Copied' : 'Not copied'))
+      }}
     >
       {outcome ? <span role="status">{outcome}</span> : <CopyMark />}
     </button>

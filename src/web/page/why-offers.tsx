@@ -68,12 +68,12 @@ function useWhy(world: World, agentId: string): readonly Why[] | undefined {
   const [found, setFound] = useState<readonly Why[] | undefined>(undefined)
   useEffect(() => {
     let ended = false
-    let timer = world.delay(0, ask)
+    let timer = world.delay(0, () => void ask())
     async function ask(): Promise<void> {
       const answer = document.hidden ? undefined : await askWhy(world, agentId)
       if (ended) return
       if (answer) setFound(answer)
-      timer = world.delay(renewMs, ask)
+      timer = world.delay(renewMs, () => void ask())
     }
     return () => {
       ended = true
