@@ -7,6 +7,9 @@ export interface MasterConfig {
   readonly agentPingTimeoutMs: number
   readonly maxAgentPingTimeouts: number
   readonly agentReregisterTimeoutMs: number
+  readonly registryGcIntervalMs: number
+  readonly registryMaxAgentAgeMs: number
+  readonly registryMaxAgentCount: number
   /** The shortest time for which refused resources are kept from the framework that refused them. */
   readonly allocationIntervalMs: number
   /** Unanswered offers are rescinded after this; undefined: never. */

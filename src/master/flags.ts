@@ -1,7 +1,7 @@
 // The master's flags, in Mesos' spelling. Each one that is listed here works.
 
 import { defineFlags, type FlagValues, flag, printableFlags } from '../base/flags.ts'
-import { minutes, seconds } from '../base/duration.ts'
+import { days, minutes, seconds } from '../base/duration.ts'
 import { parseAlternatives } from '../resources/quantities.ts'
 import { validateRole } from '../resources/roles.ts'
 import type { MasterConfig } from './config.ts'
@@ -58,6 +58,23 @@ export const masterFlags = defineFlags({
     group: 'Registry',
     default: 'replicated_log',
     help: 'Where the registry is kept. in_memory forgets it at the end of the process; for trying things out.',
+  }),
+  registry_gc_interval: flag.duration({
+    group: 'Registry',
+    default: minutes(15),
+    min: seconds(1),
+    help: 'How often agents that were given up long ago are looked for in the registry, to be forgotten.',
+  }),
+  registry_max_agent_age: flag.duration({
+    group: 'Registry',
+    default: days(14),
+    help: 'How long the registry remembers an agent that was given up.',
+  }),
+  registry_max_agent_count: flag.integer({
+    group: 'Registry',
+    default: 100 * 1024,
+    min: 0,
+    help: 'How many agents that were given up the registry remembers.',
   }),
   agent_ping_timeout: flag.duration({
     group: 'Agents',
@@ -145,6 +162,9 @@ export function masterConfig(values: MasterFlags): MasterConfig {
     agentPingTimeoutMs: values.agent_ping_timeout,
     maxAgentPingTimeouts: values.max_agent_ping_timeouts,
     agentReregisterTimeoutMs: values.agent_reregister_timeout,
+    registryGcIntervalMs: values.registry_gc_interval,
+    registryMaxAgentAgeMs: values.registry_max_agent_age,
+    registryMaxAgentCount: values.registry_max_agent_count,
     allocationIntervalMs: values.allocation_interval,
     offerTimeoutMs: values.offer_timeout,
     minAllocatable: parseAlternatives(values.min_allocatable_resources),

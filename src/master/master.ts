@@ -31,6 +31,7 @@ import {
 } from './frameworks.ts'
 import { decline, makeOffers } from './offers.ts'
 import { RegistrarProtocol } from './registrar.ts'
+import { collectGarbage } from './registry-gc.ts'
 import type { Operation } from './registry/operations.ts'
 import { Registry } from './registry/registry.ts'
 import { reregisterAgent } from './reregistration.ts'
@@ -138,6 +139,7 @@ export class Master extends Actor {
       this.delay(this.#o.config.agentReregisterTimeoutMs, () => giveUpRecovered(this.#m))
     }
     this.delay(HEARTBEAT_INTERVAL_MS, () => this.#heartbeat())
+    this.delay(this.#o.config.registryGcIntervalMs, () => this.#collectGarbage())
     this.log.info(
       {
         master_id: this.#o.info.id,
@@ -353,6 +355,11 @@ export class Master extends Actor {
 
   #delay(ms: number, run: () => unknown): Timer {
     return delayed({ clock: this.clock, delay: (after, then) => this.delay(after, then) }, ms, run)
+  }
+
+  async #collectGarbage(): Promise<void> {
+    await collectGarbage(this.#m)
+    this.#delay(this.#o.config.registryGcIntervalMs, () => this.#collectGarbage())
   }
 
   #heartbeat(): void {

@@ -6,7 +6,7 @@ import { validateRoles } from '../resources/roles.ts'
 
 const MAX_ID_LENGTH = 255
 /** What 64 bits of nanoseconds hold: 292 years. */
-const MAX_TIMEOUT_SECONDS = 9_223_372_036.854_775_807
+const MAX_TIMEOUT_SECONDS = 9_223_372_036
 
 /** Ids become names of directories on agents, so they must be good for that. */
 export function validateId(id: string): string | undefined {

@@ -24,7 +24,10 @@ t.test('registering again is answered again, under the same id', async t => {
   await c.settle()
   t.same(
     agent.of('registered').map(r => [r.agent_id.value, r.connection.total_ping_timeout_seconds]),
-    [[agent.id, 75], [agent.id, 75]],
+    [
+      [agent.id, 75],
+      [agent.id, 75],
+    ],
   )
   t.match(agent.id, /-S0$/)
   const { slaves } = await c.json('/slaves')
@@ -44,26 +47,43 @@ t.test('an agent that is gone takes its offers and tasks with it', async t => {
   c.world.crash(HOST)
   await c.settle()
   t.match(await c.status(lost, 't1', 'TASK_LOST'), {
-    reason: 'REASON_AGENT_DISCONNECTED', source: 'SOURCE_MASTER', message: 'Agent host-1 disconnected', uuid: undefined,
+    reason: 'REASON_AGENT_DISCONNECTED',
+    source: 'SOURCE_MASTER',
+    message: 'Agent host-1 disconnected',
+    uuid: undefined,
   })
   const status = await c.status(aware, 't2', 'TASK_UNREACHABLE')
   t.ok(status.unreachable_time)
-  t.same(kept.states('t3'), ['TASK_RUNNING'], 'the executor of a checkpointing framework may live on')
-  t.same(kept.of('RESCIND').map(e => e.rescind.offer_id), [offer.id])
+  t.same(
+    kept.states('t3'),
+    ['TASK_RUNNING'],
+    'the executor of a checkpointing framework may live on',
+  )
+  t.same(
+    kept.of('RESCIND').map(e => e.rescind.offer_id),
+    [offer.id],
+  )
   kept.accept([offer], [task('t4', offer)])
   await c.status(kept, 't4', 'TASK_LOST')
   t.match((await c.json('/state')).slaves, [{ active: false, used_resources: { cpus: 1 } }])
   await c.world.advance(80_000)
   t.match(await c.status(kept, 't3', 'TASK_LOST'), {
-    reason: 'REASON_AGENT_REMOVED', message: 'Agent host-1 is unreachable: health check timed out',
+    reason: 'REASON_AGENT_REMOVED',
+    message: 'Agent host-1 is unreachable: health check timed out',
   })
-  t.match(kept.of('FAILURE').map(e => e.failure), [{ agent_id: { value: agent.id } }])
+  t.match(
+    kept.of('FAILURE').map(e => e.failure),
+    [{ agent_id: { value: agent.id } }],
+  )
   const state = await c.json('/state')
   t.match([state.slaves, state.unreachable_slaves], [[], 1])
   // Known to be out of reach, and for the registry as well.
   aware.reconcile(['t2'], ['t2', agent.id])
   await c.settle()
-  t.match(aware.statuses.slice(-2), [{ state: 'TASK_UNREACHABLE', agent_id: { value: agent.id } }, { state: 'TASK_UNREACHABLE' }])
+  t.match(aware.statuses.slice(-2), [
+    { state: 'TASK_UNREACHABLE', agent_id: { value: agent.id } },
+    { state: 'TASK_UNREACHABLE' },
+  ])
 })
 
 t.test('silence is counted: five pings of fifteen seconds', async t => {
@@ -92,7 +112,10 @@ t.test('silence is counted: five pings of fifteen seconds', async t => {
   agent.answersPings = true
   await c.reregister(agent)
   t.match(scheduler.statuses.at(-1), {
-    task_id: { value: 't1' }, state: 'TASK_RUNNING', reason: 'REASON_AGENT_REREGISTERED', source: 'SOURCE_MASTER',
+    task_id: { value: 't1' },
+    state: 'TASK_RUNNING',
+    reason: 'REASON_AGENT_REREGISTERED',
+    source: 'SOURCE_MASTER',
   })
   const state = await c.json('/state')
   t.match(state.slaves, [{ id: agent.id, used_resources: { cpus: 1 } }])
@@ -125,7 +148,9 @@ t.test('an agent that comes back says what it runs, and is told what it should r
   await c.settle()
   t.match(again.of('reregistered')[0], {
     agent_id: { value: agent.id },
-    reconciliations: [{ framework_id: { value: scheduler.id }, statuses: [{ task_id: { value: 't2' } }] }],
+    reconciliations: [
+      { framework_id: { value: scheduler.id }, statuses: [{ task_id: { value: 't2' } }] },
+    ],
   })
   t.same(again.of('shutdown_framework'), [{ framework_id: { value: ended.id } }])
   t.match(again.of('update_framework'), [{ framework: { name: 'renamed' } }])
@@ -144,7 +169,7 @@ t.test('tasks that were called lost with a broken connection are back with it', 
   const agent = await c.registered()
   const scheduler = await c.subscribed(PARTITION_AWARE)
   const own = { executor: executor('e1', 'cpus:0.5'), command: undefined }
-  await c.running(scheduler, agent, 't1', own as never)
+  await c.running(scheduler, agent, 't1', own)
   c.world.crash(HOST)
   await c.status(scheduler, 't1', 'TASK_UNREACHABLE')
   scheduler.reconcile(['t1', agent.id])
@@ -153,30 +178,41 @@ t.test('tasks that were called lost with a broken connection are back with it', 
   const again = reborn(c, agent, HOST)
   await c.reregister(again)
   await c.settle()
-  t.match(scheduler.statuses.at(-1), { state: 'TASK_RUNNING', reason: 'REASON_AGENT_REREGISTERED', executor_id: { value: 'e1' } })
-  t.match((await c.json('/state')).frameworks, [{ tasks: [{ id: 't1' }], unreachable_tasks: [], executors: [{ executor_id: 'e1' }] }])
+  t.match(scheduler.statuses.at(-1), {
+    state: 'TASK_RUNNING',
+    reason: 'REASON_AGENT_REREGISTERED',
+    executor_id: { value: 'e1' },
+  })
+  t.match((await c.json('/state')).frameworks, [
+    { tasks: [{ id: 't1' }], unreachable_tasks: [], executors: [{ executor_id: 'e1' }] },
+  ])
   t.match((await c.json('/state')).slaves, [{ used_resources: { cpus: 1.5 } }])
 })
 
-t.test('an unreachable task that its agent does not bring back is gone, and its id is free', async t => {
-  const c = await Cluster.start()
-  const agent = await c.registered()
-  const scheduler = await c.subscribed(PARTITION_AWARE)
-  await c.running(scheduler, agent, 't1')
-  c.world.crash(HOST)
-  await c.status(scheduler, 't1', 'TASK_UNREACHABLE')
-  const again = reborn(c, agent, HOST)
-  again.tasks.clear()
-  await c.reregister(again)
-  const offer = await c.offer(scheduler)
-  scheduler.accept([offer], [task('t1', offer)], 0)
-  t.match(await c.status(scheduler, 't1', 'TASK_ERROR'), { message: 'Task reuses the ID of an unreachable task: t1' })
-  scheduler.reconcile(['t1'])
-  await c.status(scheduler, 't1', 'TASK_GONE')
-  const next = await c.offer(scheduler)
-  scheduler.accept([next], [task('t1', next)])
-  await c.world.until(() => again.tasks.has('t1'), 't1 is there')
-})
+t.test(
+  'an unreachable task that its agent does not bring back is gone, and its id is free',
+  async t => {
+    const c = await Cluster.start()
+    const agent = await c.registered()
+    const scheduler = await c.subscribed(PARTITION_AWARE)
+    await c.running(scheduler, agent, 't1')
+    c.world.crash(HOST)
+    await c.status(scheduler, 't1', 'TASK_UNREACHABLE')
+    const again = reborn(c, agent, HOST)
+    again.tasks.clear()
+    await c.reregister(again)
+    const offer = await c.offer(scheduler)
+    scheduler.accept([offer], [task('t1', offer)], 0)
+    t.match(await c.status(scheduler, 't1', 'TASK_ERROR'), {
+      message: 'Task reuses the ID of an unreachable task: t1',
+    })
+    scheduler.reconcile(['t1'])
+    await c.status(scheduler, 't1', 'TASK_GONE')
+    const next = await c.offer(scheduler)
+    scheduler.accept([next], [task('t1', next)])
+    await c.world.until(() => again.tasks.has('t1'), 't1 is there')
+  },
+)
 
 t.test('a new agent at the same address takes the place of the one before', async t => {
   const c = await Cluster.start()
@@ -191,7 +227,8 @@ t.test('a new agent at the same address takes the place of the one before', asyn
   await c.settle()
   t.not(next.id, agent.id)
   t.match(await c.status(aware, 't1', 'TASK_GONE'), {
-    reason: 'REASON_AGENT_REMOVED', message: 'Agent host-1 removed: a new agent registered at the same address',
+    reason: 'REASON_AGENT_REMOVED',
+    message: 'Agent host-1 removed: a new agent registered at the same address',
   })
   await c.status(flighty, 't2', 'TASK_GONE')
   const state = await c.json('/state')
@@ -199,7 +236,11 @@ t.test('a new agent at the same address takes the place of the one before', asyn
   t.equal(state.slaves.length, 1)
   t.equal(state.unreachable_slaves, 0)
   await c.world.advance(200_000)
-  t.same(next.of('ping').filter(p => !p.connected), [], 'it is not taken for the one before')
+  t.same(
+    next.of('ping').filter(p => !p.connected),
+    [],
+    'it is not taken for the one before',
+  )
 })
 
 t.test('an agent that comes back at the address of another takes its place', async t => {
@@ -212,9 +253,15 @@ t.test('an agent that comes back at the address of another takes its place', asy
   await c.settle()
   const again = reborn(c, agent, HOST)
   await c.reregister(again)
-  t.match((await c.json('/state')).slaves.map((s: { id: string }) => s.id), [agent.id])
+  t.match(
+    (await c.json('/state')).slaves.map((s: { id: string }) => s.id),
+    [agent.id],
+  )
   await c.world.advance(200_000)
-  t.same(again.of('ping').filter(p => !p.connected), [])
+  t.same(
+    again.of('ping').filter(p => !p.connected),
+    [],
+  )
   t.not(middle.id, agent.id)
 })
 
@@ -224,7 +271,9 @@ t.test('an agent that unregisters is gone for good', async t => {
   const scheduler = await c.subscribed(PARTITION_AWARE)
   await c.running(scheduler, agent, 't1')
   agent.say('unregister_agent', { agent_id: { value: agent.id! } })
-  t.match(await c.status(scheduler, 't1', 'TASK_GONE'), { message: 'Agent host-1 removed: it unregistered' })
+  t.match(await c.status(scheduler, 't1', 'TASK_GONE'), {
+    message: 'Agent host-1 removed: it unregistered',
+  })
   const state = await c.json('/state')
   t.match([state.slaves, state.unreachable_slaves], [[], 0])
 })
@@ -239,11 +288,17 @@ t.test('an agent that came back smaller or elsewhere', async t => {
   const moved = reborn(c, agent, '10.0.9.9:5051')
   moved.reregister()
   await c.world.until(() => moved.of('shutdown').length > 0, 'it is refused')
-  t.same(moved.of('shutdown'), [{ message: 'Agent attempted to reregister with different IP / hostname' }])
+  t.same(moved.of('shutdown'), [
+    { message: 'Agent attempted to reregister with different IP / hostname' },
+  ])
   const smaller = reborn(c, agent, HOST)
   smaller.resources = 'cpus:0.5;mem:1024'
   await c.reregister(smaller)
-  t.same((await c.offer(scheduler)).resources?.map(r => [r.name, r.scalar?.value]), [['mem', 992]], 'what was refused is offered anew')
+  t.same(
+    (await c.offer(scheduler)).resources?.map(r => [r.name, r.scalar?.value]),
+    [['mem', 992]],
+    'what was refused is offered anew',
+  )
   smaller.update('t1', 'TASK_FINISHED')
   await c.status(scheduler, 't1', 'TASK_FINISHED')
   scheduler.say({ type: 'TEARDOWN' })
@@ -251,31 +306,40 @@ t.test('an agent that came back smaller or elsewhere', async t => {
   t.same(await c.offeredToNewcomer(), { cpus: 0.5, mem: 1024 })
 })
 
-t.test('of two tasks with one id the one that came back later is killed, and its end kept from its scheduler', async t => {
-  const c = await Cluster.start()
-  const agent = await c.registered()
-  const scheduler = await c.subscribed()
-  await c.running(scheduler, agent, 't1')
-  c.world.crash(HOST)
-  await c.status(scheduler, 't1', 'TASK_LOST')
-  const other = await c.registered()
-  const offer = await c.offer(scheduler)
-  scheduler.accept([offer], [task('t1', offer)])
-  await c.world.until(() => other.tasks.has('t1'), 't1 runs elsewhere')
-  const again = reborn(c, agent, HOST)
-  await c.reregister(again)
-  await c.settle()
-  t.same(again.of('kill_task').map(k => k.task_id.value), ['t1'])
-  const uuid = again.update('t1', 'TASK_KILLED')
-  await c.settle()
-  t.same(again.of('status_update_acknowledgement').map(a => a.uuid), [uuid])
-  t.same(scheduler.states('t1'), ['TASK_RUNNING', 'TASK_LOST'])
-  other.update('t1', 'TASK_FINISHED')
-  await c.status(scheduler, 't1', 'TASK_FINISHED')
-  scheduler.say({ type: 'TEARDOWN' })
-  await c.settle()
-  t.same(await c.offeredToNewcomer(), { cpus: 8, mem: 8192 })
-})
+t.test(
+  'of two tasks with one id the one that came back later is killed, and its end kept from its scheduler',
+  async t => {
+    const c = await Cluster.start()
+    const agent = await c.registered()
+    const scheduler = await c.subscribed()
+    await c.running(scheduler, agent, 't1')
+    c.world.crash(HOST)
+    await c.status(scheduler, 't1', 'TASK_LOST')
+    const other = await c.registered()
+    const offer = await c.offer(scheduler)
+    scheduler.accept([offer], [task('t1', offer)])
+    await c.world.until(() => other.tasks.has('t1'), 't1 runs elsewhere')
+    const again = reborn(c, agent, HOST)
+    await c.reregister(again)
+    await c.settle()
+    t.same(
+      again.of('kill_task').map(k => k.task_id.value),
+      ['t1'],
+    )
+    const uuid = again.update('t1', 'TASK_KILLED')
+    await c.settle()
+    t.same(
+      again.of('status_update_acknowledgement').map(a => a.uuid),
+      [uuid],
+    )
+    t.same(scheduler.states('t1'), ['TASK_RUNNING', 'TASK_LOST'])
+    other.update('t1', 'TASK_FINISHED')
+    await c.status(scheduler, 't1', 'TASK_FINISHED')
+    scheduler.say({ type: 'TEARDOWN' })
+    await c.settle()
+    t.same(await c.offeredToNewcomer(), { cpus: 8, mem: 8192 })
+  },
+)
 
 t.test('a cut that heals soon costs nothing; a longer one, until the agent is back', async t => {
   const c = await Cluster.start()
@@ -296,32 +360,43 @@ t.test('a cut that heals soon costs nothing; a longer one, until the agent is ba
   t.match((await c.json('/state')).slaves, [{ active: true, used_resources: { cpus: 1 } }])
 })
 
-t.test('a stale report of an agent that was never away brings nothing back, and loses nothing', async t => {
-  const c = await Cluster.start()
-  const agent = await c.registered()
-  const scheduler = await c.subscribed()
-  const own = { executor: executor('e1', 'cpus:0.5'), command: undefined }
-  await c.running(scheduler, agent, 't1')
-  const t1 = { ...agent.tasks.get('t1')! }
-  agent.update('t1', 'TASK_FINISHED')
-  await c.status(scheduler, 't1', 'TASK_FINISHED')
-  await c.running(scheduler, agent, 't2', own as never)
-  await c.settle()
-  // As if it had been written before t1's end was acknowledged and t2 arrived.
-  const t2 = agent.tasks.get('t2')!
-  const e1 = agent.executors.splice(0)
-  agent.tasks.clear()
-  agent.tasks.set('t1', t1)
-  await c.reregister(agent)
-  t.match(agent.of('reregistered')[0]!.reconciliations, [{ statuses: [{ task_id: { value: 't2' } }] }])
-  const state = await c.json('/state')
-  t.match(state.frameworks, [{ tasks: [{ id: 't2' }], completed_tasks: [{ id: 't1' }], executors: [{ executor_id: 'e1' }] }])
-  t.equal(state.frameworks[0].tasks.length, 1)
-  t.match(state.slaves, [{ used_resources: { cpus: 1.5 } }])
-  agent.tasks.clear()
-  agent.tasks.set('t2', t2)
-  agent.executors.push(...e1)
-})
+t.test(
+  'a stale report of an agent that was never away brings nothing back, and loses nothing',
+  async t => {
+    const c = await Cluster.start()
+    const agent = await c.registered()
+    const scheduler = await c.subscribed()
+    const own = { executor: executor('e1', 'cpus:0.5'), command: undefined }
+    await c.running(scheduler, agent, 't1')
+    const t1 = { ...agent.tasks.get('t1')! }
+    agent.update('t1', 'TASK_FINISHED')
+    await c.status(scheduler, 't1', 'TASK_FINISHED')
+    await c.running(scheduler, agent, 't2', own)
+    await c.settle()
+    // As if it had been written before t1's end was acknowledged and t2 arrived.
+    const t2 = agent.tasks.get('t2')!
+    const e1 = agent.executors.splice(0)
+    agent.tasks.clear()
+    agent.tasks.set('t1', t1)
+    await c.reregister(agent)
+    t.match(agent.of('reregistered')[0]!.reconciliations, [
+      { statuses: [{ task_id: { value: 't2' } }] },
+    ])
+    const state = await c.json('/state')
+    t.match(state.frameworks, [
+      {
+        tasks: [{ id: 't2' }],
+        completed_tasks: [{ id: 't1' }],
+        executors: [{ executor_id: 'e1' }],
+      },
+    ])
+    t.equal(state.frameworks[0].tasks.length, 1)
+    t.match(state.slaves, [{ used_resources: { cpus: 1.5 } }])
+    agent.tasks.clear()
+    agent.tasks.set('t2', t2)
+    agent.executors.push(...e1)
+  },
+)
 
 t.test('an agent that is not registered is not listened to, but asked to register', async t => {
   const c = await Cluster.start()
@@ -350,7 +425,10 @@ t.test('an agent process that is replaced while the old one seems to be there', 
   moved.tasks.clear()
   await c.reregister(moved)
   await c.settle()
-  t.same(scheduler.of('RESCIND').map(e => e.rescind.offer_id), [offer.id])
+  t.same(
+    scheduler.of('RESCIND').map(e => e.rescind.offer_id),
+    [offer.id],
+  )
   await c.status(scheduler, 't1', 'TASK_UNREACHABLE')
   t.match((await c.json('/state')).slaves, [{ pid: 'slave(1)@10.0.1.1:5052', active: true }])
   c.world.crash(HOST)

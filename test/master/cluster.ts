@@ -14,7 +14,12 @@ import { AgentMaster, MasterAgent } from '../../src/messages/agent-registration.
 import type { AgentInfo } from '../../src/messages/agent.ts'
 import type { FrameworkInfo } from '../../src/messages/framework.ts'
 import type { Offer } from '../../src/messages/offer.ts'
-import { type Call, type Event, MasterScheduler, SchedulerEvents } from '../../src/messages/scheduler-api.ts'
+import {
+  type Call,
+  type Event,
+  MasterScheduler,
+  SchedulerEvents,
+} from '../../src/messages/scheduler-api.ts'
 import { isTerminal, type TaskState, type TaskStatus } from '../../src/messages/status.ts'
 import type { ExecutorInfo, Task, TaskInfo } from '../../src/messages/task.ts'
 import { parseResources } from '../../src/resources/parse.ts'
@@ -69,7 +74,8 @@ export class Cluster {
     const { disk, flags, syncMs = 1 } = this.options
     const runtime = this.world.start(MASTER)
     this.master = runtime
-    const log = disk && (await Log.open({ storage: disk.storage(runtime.clock, syncMs), quorum: 1 }))
+    const log =
+      disk && (await Log.open({ storage: disk.storage(runtime.clock, syncMs), quorum: 1 }))
     startMaster(runtime, { config: configOf(flags), hostname: 'master.example', log })
   }
 
@@ -154,8 +160,7 @@ export class Cluster {
 
   /** Waits for the next status of a task in this state. */
   async status(scheduler: FakeScheduler, task: string, state: TaskState): Promise<TaskStatus> {
-    const found = () =>
-      scheduler.statuses.find(s => s.task_id.value === task && s.state === state)
+    const found = () => scheduler.statuses.find(s => s.task_id.value === task && s.state === state)
     await this.world.until(() => found() !== undefined, `${task} is ${state}`)
     return found()!
   }
@@ -192,7 +197,7 @@ export class Cluster {
     return response!
   }
 
-  // biome-ignore lint: tests read what they expect
+  // oxlint-disable-next-line typescript/no-explicit-any -- a test reads what it expects
   async json(path: string): Promise<any> {
     const { status, body } = await this.get(path)
     if (status !== 200) throw new Error(`${path}: ${status} ${String(body)}`)
@@ -262,7 +267,10 @@ export interface FakeAgentOptions {
   readonly attributes?: AgentInfo['attributes']
 }
 
-type Heard<K extends keyof FromMaster> = { readonly name: K; readonly body: RequestOf<FromMaster[K]> }
+type Heard<K extends keyof FromMaster> = {
+  readonly name: K
+  readonly body: RequestOf<FromMaster[K]>
+}
 
 /** Keeps its tasks as an agent does, but says nothing about them unless told to. */
 export class FakeAgent extends Actor {
@@ -360,7 +368,12 @@ export class FakeAgent extends Actor {
   }
 
   /** Sends an update of a task; returns its uuid. */
-  update(id: string, state: TaskState, more: Partial<TaskStatus> = {}, frameworkId?: string): string {
+  update(
+    id: string,
+    state: TaskState,
+    more: Partial<TaskStatus> = {},
+    frameworkId?: string,
+  ): string {
     const known = this.tasks.get(id)
     const uuid = Buffer.alloc(16, ++this.#uuids).toString('base64')
     const status: TaskStatus = {
@@ -409,7 +422,7 @@ export class FakeAgent extends Actor {
     body: RequestOf<FromMaster[K]>,
     then: () => void = () => {},
   ): void {
-    this.heard.push({ name: String(name), body })
+    this.heard.push({ name, body })
     then()
   }
 
@@ -481,7 +494,7 @@ export class FakeScheduler extends Actor {
   }
 
   say(call: CallBody): void {
-    this.tell({ ...call, framework_id: { value: this.id! } } as Call)
+    this.tell({ ...call, framework_id: { value: this.id! } })
   }
 
   tell(call: Call): void {

@@ -34,15 +34,25 @@ t.test('after a failover agents are back under their ids, with all that they run
   await c.settle()
   const state = await c.json('/state')
   t.match(state.slaves, [{ id: agent.id, used_resources: { cpus: 1 }, resources: { cpus: 4 } }])
-  t.match(state.frameworks, [{ id: scheduler.id, connected: true, recovered: false, tasks: [{ id: 't1', state: 'TASK_RUNNING' }] }])
+  t.match(state.frameworks, [
+    {
+      id: scheduler.id,
+      connected: true,
+      recovered: false,
+      tasks: [{ id: 't1', state: 'TASK_RUNNING' }],
+    },
+  ])
   t.same(state.recovered_slaves, [])
   t.equal(scheduler.statuses.length, known, 'what was never called lost is not announced')
   const offer = await c.revived(scheduler)
-  t.same(offer.resources?.map(r => r.scalar?.value), [3, 4064])
+  t.same(
+    offer.resources?.map(r => r.scalar?.value),
+    [3, 4064],
+  )
   agent.update('t1', 'TASK_FINISHED')
   await c.status(scheduler, 't1', 'TASK_FINISHED')
   const next = await c.registered()
-  t.notOk(next.id!.startsWith(before), 'new ids are the new master\'s')
+  t.notOk(next.id!.startsWith(before), "new ids are the new master's")
   scheduler.say({ type: 'TEARDOWN' })
   await c.settle()
   t.same(await c.offeredToNewcomer(), { cpus: 8, mem: 8192 })
@@ -63,7 +73,8 @@ t.test('a framework that only agents know waits for its scheduler, but not for e
     { id: short.id, ...recovered, tasks: [{ id: 't1' }] },
     { id: long.id, ...recovered, tasks: [{ id: 't2' }] },
   ])
-  const names = async () => (await c.json('/frameworks')).frameworks.map((f: { name: string }) => f.name)
+  const names = async () =>
+    (await c.json('/frameworks')).frameworks.map((f: { name: string }) => f.name)
   await c.world.advance(599_000)
   t.same(await names(), ['short', 'long'])
   await c.world.advance(2_000)
@@ -72,7 +83,9 @@ t.test('a framework that only agents know waits for its scheduler, but not for e
   long.subscribe()
   await c.settle()
   await c.world.advance(4_000_000)
-  t.match((await c.json('/frameworks')).frameworks, [{ name: 'long', connected: true, tasks: [{ id: 't2' }] }])
+  t.match((await c.json('/frameworks')).frameworks, [
+    { name: 'long', connected: true, tasks: [{ id: 't2' }] },
+  ])
 })
 
 t.test('agents that do not come back in time are unreachable', async t => {
@@ -83,7 +96,10 @@ t.test('agents that do not come back in time are unreachable', async t => {
   scheduler.subscribe()
   await c.reregister(agents[0]!)
   await c.world.advance(601_000)
-  t.same(scheduler.of('FAILURE').map(e => e.failure.agent_id?.value), agents.slice(1).map(a => a.id))
+  t.same(
+    scheduler.of('FAILURE').map(e => e.failure.agent_id?.value),
+    agents.slice(1).map(a => a.id),
+  )
   const state = await c.json('/state')
   t.match([state.recovered_slaves, state.unreachable_slaves], [[], 2])
   scheduler.reconcile(['t', agents[1]!.id])
@@ -92,7 +108,10 @@ t.test('agents that do not come back in time are unreachable', async t => {
   // Late is not too late.
   await c.reregister(agents[1]!)
   await c.failover()
-  t.same((await c.json('/state')).recovered_slaves.map((a: { id: string }) => a.id), [agents[0]!.id, agents[1]!.id])
+  t.same(
+    (await c.json('/state')).recovered_slaves.map((a: { id: string }) => a.id),
+    [agents[0]!.id, agents[1]!.id],
+  )
 })
 
 t.test('what is said while the registry is read is served afterwards', async t => {
@@ -144,10 +163,15 @@ t.test('the registry is snapshot and truncated, and still read as a whole', asyn
     goes.say('unregister_agent', { agent_id: { value: goes.id! } })
     await c.settle()
   }
-  const position = c.log.records.find(r => r.message.startsWith('registry snapshot'))?.fields['position']
+  const position = c.log.records.find(r => r.message.startsWith('registry snapshot'))?.fields[
+    'position'
+  ]
   t.ok(position)
   await c.failover()
-  t.same((await c.json('/registrar(1)/registry')).agents.map((a: { id: object }) => a.id), [{ value: stays.id }])
+  t.same(
+    (await c.json('/registrar(1)/registry')).agents.map((a: { id: object }) => a.id),
+    [{ value: stays.id }],
+  )
   await c.register(c.agent())
   t.same(c.world.fatalities, [])
 })
@@ -177,4 +201,34 @@ t.test('agents and schedulers that come back by themselves need nobody', async t
     await c.world.advance(30_000)
     t.match((await c.json('/state')).frameworks, [{ connected: true, tasks: [{ id: 't1' }] }])
   }
+})
+
+t.test('agents that were given up long ago, or are too many, are forgotten', async t => {
+  const c = await Cluster.start({
+    disk: new MemoryDisk(),
+    flags: {
+      registry_max_agent_age: '1hrs',
+      registry_max_agent_count: '2',
+      registry_gc_interval: '10mins',
+    },
+  })
+  const lost: string[] = []
+  const unreachable = async () =>
+    (await c.json('/registrar(1)/registry')).unreachable.map(
+      (a: { id: { value: string } }) => a.id.value,
+    )
+  for (let i = 0; i < 3; i++) {
+    const agent = await c.registered()
+    lost.push(agent.id!)
+    c.world.crash(agent.runtime.address)
+    await c.world.advance(100_000)
+  }
+  t.same(await unreachable(), lost)
+  await c.world.advance(600_000)
+  t.same(await unreachable(), lost.slice(1))
+  await c.world.advance(4_000_000)
+  t.same(await unreachable(), [])
+  t.equal((await c.json('/state')).unreachable_slaves, 0)
+  await c.failover()
+  t.same(await unreachable(), [])
 })

@@ -10,8 +10,14 @@ t.test('a second scheduler takes over: the first is told so, its offers are void
   await c.running(first, agent, 't1')
   const old = await c.revived(first)
   const second = await c.subscribed({
-    id: { value: first.id! }, name: 'renamed', user: 'nobody', checkpoint: true, webui_url: 'http://x.test',
-    failover_timeout: 90, roles: ['new1', 'new2'], ...MULTI_ROLE,
+    id: { value: first.id! },
+    name: 'renamed',
+    user: 'nobody',
+    checkpoint: true,
+    webui_url: 'http://x.test',
+    failover_timeout: 90,
+    roles: ['new1', 'new2'],
+    ...MULTI_ROLE,
   })
   t.equal(second.id, first.id)
   t.same(errors(first), ['Framework failed over'])
@@ -22,8 +28,16 @@ t.test('a second scheduler takes over: the first is told so, its offers are void
   await c.settle()
   const [framework] = (await c.json(`/frameworks?framework_id=${first.id}`)).frameworks
   t.match(framework, {
-    name: 'renamed', user: 'tester', checkpoint: false, webui_url: 'http://x.test', failover_timeout: 90,
-    roles: ['new1', 'new2'], connected: true, active: true, recovered: false, tasks: [{ id: 't1', role: 'conf' }],
+    name: 'renamed',
+    user: 'tester',
+    checkpoint: false,
+    webui_url: 'http://x.test',
+    failover_timeout: 90,
+    roles: ['new1', 'new2'],
+    connected: true,
+    active: true,
+    recovered: false,
+    tasks: [{ id: 't1', role: 'conf' }],
   })
   t.ok(framework.reregistered_time > framework.registered_time)
   t.match(agent.of('update_framework').at(-1)?.framework, { name: 'renamed', user: 'tester' })
@@ -43,7 +57,10 @@ t.test('a subscription that is repeated is answered again, with fresh offers', a
   scheduler.info = { name: 'test', user: 'tester' }
   scheduler.subscribe()
   await c.settle()
-  t.same(scheduler.of('SUBSCRIBED').map(e => e.subscribed.framework_id.value), [scheduler.id, scheduler.id])
+  t.same(
+    scheduler.of('SUBSCRIBED').map(e => e.subscribed.framework_id.value),
+    [scheduler.id, scheduler.id],
+  )
   const second = await c.offer(scheduler)
   t.not(second.id.value, first.id.value)
   t.equal((await c.json('/frameworks')).frameworks.length, 1)
@@ -53,9 +70,18 @@ t.test('what cannot be subscribed is refused with an error, and changes nothing'
   const c = await Cluster.start({ flags: { root_submissions: 'false' } })
   const known = await c.subscribed({ principal: 'p' })
   const cases: [object, RegExp][] = [
-    [{ user: 'root' }, /^User 'root' is not allowed to run frameworks without --root_submissions set$/],
-    [{ role: '/bad' }, /^'FrameworkInfo.role' is not a valid role: Role '\/bad' cannot start with a slash$/],
-    [{ id: { value: known.id }, principal: 'q' }, /^Changing framework's principal is not allowed.$/],
+    [
+      { user: 'root' },
+      /^User 'root' is not allowed to run frameworks without --root_submissions set$/,
+    ],
+    [
+      { role: '/bad' },
+      /^'FrameworkInfo.role' is not a valid role: Role '\/bad' cannot start with a slash$/,
+    ],
+    [
+      { id: { value: known.id }, principal: 'q' },
+      /^Changing framework's principal is not allowed.$/,
+    ],
     [{ id: { value: known.id } }, /^Changing framework's principal is not allowed.$/],
   ]
   for (const [info, message] of cases) {
@@ -109,7 +135,9 @@ t.test('a scheduler has failover_timeout to come back; then all that it had ends
   await c.revived(first)
   c.world.crash(first.address)
   await c.world.advance(59_000)
-  t.match((await c.json('/state')).frameworks, [{ connected: false, active: false, offers: [], tasks: [{ id: 't1' }] }])
+  t.match((await c.json('/state')).frameworks, [
+    { connected: false, active: false, offers: [], tasks: [{ id: 't1' }] },
+  ])
   const second = await c.subscribed({ id: { value: first.id! }, failover_timeout: 60 })
   await c.world.advance(300_000)
   t.match((await c.json('/state')).frameworks, [{ connected: true, tasks: [{ id: 't1' }] }])
@@ -118,7 +146,9 @@ t.test('a scheduler has failover_timeout to come back; then all that it had ends
   await c.world.advance(61_000)
   const state = await c.json('/state')
   t.same(state.frameworks, [])
-  t.match(state.completed_frameworks, [{ id: first.id, completed_tasks: [{ id: 't1', state: 'TASK_KILLED' }], tasks: [] }])
+  t.match(state.completed_frameworks, [
+    { id: first.id, completed_tasks: [{ id: 't1', state: 'TASK_KILLED' }], tasks: [] },
+  ])
   t.same(agent.of('shutdown_framework'), [{ framework_id: { value: first.id } }])
   t.same(await c.offeredToNewcomer(), { cpus: 4, mem: 4096 })
   const late = c.scheduler({ id: { value: first.id! } })
@@ -159,7 +189,11 @@ t.test('TEARDOWN ends everything at once, and later calls are ignored', async t 
   await c.settle()
   agent.update('t1', 'TASK_KILLED', {}, scheduler.id)
   await c.settle()
-  t.equal(agent.of('shutdown_framework').length, 2, 'once more with the update that it should not have sent')
+  t.equal(
+    agent.of('shutdown_framework').length,
+    2,
+    'once more with the update that it should not have sent',
+  )
   t.same(scheduler.states('t1'), ['TASK_RUNNING'])
   t.same(await c.offeredToNewcomer(), { cpus: 4, mem: 4096 })
   t.same(c.log.messages('warn').filter(m => /not subscribed/.test(m)).length, 1)
@@ -174,17 +208,29 @@ t.test('UPDATE_FRAMEWORK changes what may be changed, all or nothing', async t =
   const update = (change: object, suppressed: string[] = []) => {
     scheduler.say({
       type: 'UPDATE_FRAMEWORK',
-      update_framework: { framework_info: { ...scheduler.info, ...change }, suppressed_roles: suppressed },
+      update_framework: {
+        framework_info: { ...scheduler.info, ...change },
+        suppressed_roles: suppressed,
+      },
     })
     return c.settle()
   }
-  for (const bad of [{ user: 'x' }, { checkpoint: true }, { principal: 'x' }, { roles: ['/'] }, { id: { value: 'x' } }]) {
+  for (const bad of [
+    { user: 'x' },
+    { checkpoint: true },
+    { principal: 'x' },
+    { roles: ['/'] },
+    { id: { value: 'x' } },
+  ]) {
     await update({ name: 'bad', ...bad })
   }
   t.match((await c.json('/frameworks')).frameworks, [{ name: 'test', roles: ['a', 'b'] }])
   t.equal(c.log.messages('warn').filter(m => m === 'UPDATE_FRAMEWORK refused').length, 5)
   await update({ name: 'good', roles: ['b'] })
-  t.same(scheduler.of('RESCIND').map(e => e.rescind.offer_id), [offer.id])
+  t.same(
+    scheduler.of('RESCIND').map(e => e.rescind.offer_id),
+    [offer.id],
+  )
   t.equal(scheduler.offers.at(-1)!.allocation_info?.role, 'b')
   t.match((await c.json('/frameworks')).frameworks, [{ name: 'good', roles: ['b'] }])
 })
@@ -198,7 +244,10 @@ t.test('a role that is not suppressed any more forgets what it refused', async t
   scheduler.say({ type: 'UPDATE_FRAMEWORK', update_framework: subscription })
   await c.world.advance(30_000)
   t.same(scheduler.unused, [])
-  scheduler.say({ type: 'UPDATE_FRAMEWORK', update_framework: { ...subscription, suppressed_roles: [] } })
+  scheduler.say({
+    type: 'UPDATE_FRAMEWORK',
+    update_framework: { ...subscription, suppressed_roles: [] },
+  })
   t.ok(await c.offer(scheduler))
 })
 

@@ -1,12 +1,15 @@
 import t from 'tap'
 import { Cluster, MULTI_ROLE, PARTITION_AWARE, request, task } from './cluster.ts'
 
-const scalars = (offer: { resources?: { name: string; scalar?: { value: number } | undefined }[] | undefined }) =>
-  Object.fromEntries((offer.resources ?? []).map(({ name, scalar }) => [name, scalar?.value]))
+const scalars = (offer: {
+  resources?: { name: string; scalar?: { value: number } | undefined }[] | undefined
+}) => Object.fromEntries((offer.resources ?? []).map(({ name, scalar }) => [name, scalar?.value]))
 
 t.test('subscribing gives an id, a heartbeat and all that is free', async t => {
   const c = await Cluster.start()
-  const agent = await c.registered({ attributes: [{ name: 'rack', type: 'TEXT', text: { value: 'r1' } }] })
+  const agent = await c.registered({
+    attributes: [{ name: 'rack', type: 'TEXT', text: { value: 'r1' } }],
+  })
   const scheduler = await c.subscribed({ roles: ['conf'], ...MULTI_ROLE })
   const offer = await c.offer(scheduler)
   const [subscribed, heartbeat] = scheduler.events
@@ -24,12 +27,19 @@ t.test('subscribing gives an id, a heartbeat and all that is free', async t => {
     framework_id: { value: scheduler.id },
     agent_id: { value: agent.id },
     hostname: 'host-1',
-    url: { scheme: 'http', address: { hostname: 'host-1', ip: '10.0.1.1', port: 5051 }, path: '/slave(1)' },
+    url: {
+      scheme: 'http',
+      address: { hostname: 'host-1', ip: '10.0.1.1', port: 5051 },
+      path: '/slave(1)',
+    },
     attributes: [{ name: 'rack', text: { value: 'r1' } }],
     allocation_info: { role: 'conf' },
   })
   t.same(scalars(offer), { cpus: 4, mem: 4096 })
-  t.same(offer.resources?.map(r => r.allocation_info?.role), ['conf', 'conf'])
+  t.same(
+    offer.resources?.map(r => r.allocation_info?.role),
+    ['conf', 'conf'],
+  )
   await c.world.advance(45_000)
   t.equal(scheduler.of('HEARTBEAT').length, 4)
 })
@@ -116,7 +126,11 @@ t.test('two offers of one agent are accepted together', async t => {
   t.same(scheduler.states('t2'), [])
 })
 
-const scalar = (name: string, value: number) => ({ name, type: 'SCALAR' as const, scalar: { value } })
+const scalar = (name: string, value: number) => ({
+  name,
+  type: 'SCALAR' as const,
+  scalar: { value },
+})
 
 const refusals = async (capabilities: object = PARTITION_AWARE) => {
   const c = await Cluster.start()
@@ -126,45 +140,65 @@ const refusals = async (capabilities: object = PARTITION_AWARE) => {
   return { c, one, two, scheduler, offers: [...scheduler.unused] as const }
 }
 
-t.test('a task on offers that are not good is dropped, and all offers named are used up', async t => {
-  const { c, one, two, scheduler, offers } = await refusals()
-  const [first, second] = [offers[0]!, offers[1]!]
-  const thief = await c.subscribed({ name: 'thief', ...PARTITION_AWARE })
-  const unknown = { ...first, id: { value: 'nobody-O9' } }
-  const cases: [string, () => void, string][] = [
-    ['unknown', () => scheduler.accept([unknown], [task('unknown', first)]), 'Offer nobody-O9 is no longer valid'],
-    ['none', () => scheduler.accept([], [task('none', first)]), 'No offers specified'],
-    ['stolen', () => thief.accept([first], [task('stolen', first)]),
-      `Offer ${first.id.value} has invalid framework ${scheduler.id} while framework ${thief.id} is expected`],
-    ['mixed', () => scheduler.accept([first, second], [task('mixed', first)]),
-      `Aggregated offers must belong to one single agent. Offer ${second.id.value} uses agent ${second.agent_id.value} and agent ${first.agent_id.value}`],
-    ['late', () => scheduler.accept([first], [task('late', first)]), `Offer ${first.id.value} is no longer valid`],
-  ]
-  for (const [id, accept, message] of cases) {
-    accept()
-    const of = id === 'stolen' ? thief : scheduler
-    const status = await c.status(of, id, 'TASK_DROPPED')
-    t.match(status, {
-      message: `Task launched with invalid offers: ${message}`,
-      source: 'SOURCE_MASTER',
-      reason: 'REASON_INVALID_OFFERS',
-      agent_id: first.agent_id,
-    })
-    t.equal(status.uuid, undefined)
-  }
-  t.same([...one.tasks, ...two.tasks], [])
-  thief.say({ type: 'TEARDOWN' })
-  scheduler.say({ type: 'TEARDOWN' })
-  await c.settle()
-  t.same(await c.offeredToNewcomer(), { cpus: 8, mem: 8192 })
-})
+t.test(
+  'a task on offers that are not good is dropped, and all offers named are used up',
+  async t => {
+    const { c, one, two, scheduler, offers } = await refusals()
+    const [first, second] = [offers[0]!, offers[1]!]
+    const thief = await c.subscribed({ name: 'thief', ...PARTITION_AWARE })
+    const unknown = { ...first, id: { value: 'nobody-O9' } }
+    const cases: [string, () => void, string][] = [
+      [
+        'unknown',
+        () => scheduler.accept([unknown], [task('unknown', first)]),
+        'Offer nobody-O9 is no longer valid',
+      ],
+      ['none', () => scheduler.accept([], [task('none', first)]), 'No offers specified'],
+      [
+        'stolen',
+        () => thief.accept([first], [task('stolen', first)]),
+        `Offer ${first.id.value} has invalid framework ${scheduler.id} while framework ${thief.id} is expected`,
+      ],
+      [
+        'mixed',
+        () => scheduler.accept([first, second], [task('mixed', first)]),
+        `Aggregated offers must belong to one single agent. Offer ${second.id.value} uses agent ${second.agent_id.value} and agent ${first.agent_id.value}`,
+      ],
+      [
+        'late',
+        () => scheduler.accept([first], [task('late', first)]),
+        `Offer ${first.id.value} is no longer valid`,
+      ],
+    ]
+    for (const [id, accept, message] of cases) {
+      accept()
+      const of = id === 'stolen' ? thief : scheduler
+      const status = await c.status(of, id, 'TASK_DROPPED')
+      t.match(status, {
+        message: `Task launched with invalid offers: ${message}`,
+        source: 'SOURCE_MASTER',
+        reason: 'REASON_INVALID_OFFERS',
+        agent_id: first.agent_id,
+      })
+      t.equal(status.uuid, undefined)
+    }
+    t.same([...one.tasks, ...two.tasks], [])
+    thief.say({ type: 'TEARDOWN' })
+    scheduler.say({ type: 'TEARDOWN' })
+    await c.settle()
+    t.same(await c.offeredToNewcomer(), { cpus: 8, mem: 8192 })
+  },
+)
 
 t.test('an offer that is named twice is given back once', async t => {
   const { c, scheduler, offers } = await refusals({})
   const first = offers[0]!
   scheduler.accept([first, first], [task('twice', first)])
   const status = await c.status(scheduler, 'twice', 'TASK_LOST')
-  t.equal(status.message, `Task launched with invalid offers: Duplicate offer ${first.id.value} in offer list`)
+  t.equal(
+    status.message,
+    `Task launched with invalid offers: Duplicate offer ${first.id.value} in offer list`,
+  )
   scheduler.say({ type: 'TEARDOWN' })
   await c.settle()
   t.same(await c.offeredToNewcomer(), { cpus: 8, mem: 8192 })
@@ -193,44 +227,80 @@ t.test('tasks that are invalid are errors, and the rest of the list runs', async
     scheduler.statuses.map(s => [s.task_id.value, s.state, s.reason, s.message]),
     [
       ['t1', 'TASK_ERROR', 'REASON_TASK_INVALID', 'Task has duplicate ID: t1'],
-      ['a/b', 'TASK_ERROR', 'REASON_TASK_INVALID', "TaskInfo.task_id is invalid: 'a/b' contains invalid characters"],
-      ['big', 'TASK_ERROR', 'REASON_TASK_INVALID',
-        'Total resources cpus(allocated: *):3.5 required by task and its executor is more than available cpus(allocated: *):3; mem(allocated: *):4064'],
-      ['t3', 'TASK_ERROR', 'REASON_TASK_INVALID',
-        'Total resources cpus(allocated: *):0.1 required by task and its executor is more than available mem(allocated: *):4064'],
+      [
+        'a/b',
+        'TASK_ERROR',
+        'REASON_TASK_INVALID',
+        "TaskInfo.task_id is invalid: 'a/b' contains invalid characters",
+      ],
+      [
+        'big',
+        'TASK_ERROR',
+        'REASON_TASK_INVALID',
+        'Total resources cpus(allocated: *):3.5 required by task and its executor is more than available cpus(allocated: *):3; mem(allocated: *):4064',
+      ],
+      [
+        't3',
+        'TASK_ERROR',
+        'REASON_TASK_INVALID',
+        'Total resources cpus(allocated: *):0.1 required by task and its executor is more than available mem(allocated: *):4064',
+      ],
     ],
   )
 })
 
-t.test('operations that are not supported are refused, and said so where they have an id', async t => {
-  const c = await Cluster.start()
-  const agent = await c.registered()
-  const scheduler = await c.subscribed()
-  const offer = await c.offer(scheduler)
-  const launch = (id: string, more: object = {}) => ({ type: 'LAUNCH' as const, launch: { task_infos: [task(id, offer)] }, ...more })
-  scheduler.say({
-    type: 'ACCEPT',
-    accept: {
-      offer_ids: [offer.id],
-      operations: [
-        { type: 'RESERVE', id: { value: 'op1' }, reserve: { resources: [] } },
-        { type: 'UNRESERVE', unreserve: { resources: [] } },
-        launch('with-id', { id: { value: 'op2' } }),
-        { type: 'LAUNCH_GROUP', launch_group: { executor: { executor_id: { value: 'e' } }, task_group: { tasks: [task('g', offer)] } } },
-        launch('good'),
+t.test(
+  'operations that are not supported are refused, and said so where they have an id',
+  async t => {
+    const c = await Cluster.start()
+    const agent = await c.registered()
+    const scheduler = await c.subscribed()
+    const offer = await c.offer(scheduler)
+    const launch = (id: string, more: object = {}) => ({
+      type: 'LAUNCH' as const,
+      launch: { task_infos: [task(id, offer)] },
+      ...more,
+    })
+    scheduler.say({
+      type: 'ACCEPT',
+      accept: {
+        offer_ids: [offer.id],
+        operations: [
+          { type: 'RESERVE', id: { value: 'op1' }, reserve: { resources: [] } },
+          { type: 'UNRESERVE', unreserve: { resources: [] } },
+          launch('with-id', { id: { value: 'op2' } }),
+          {
+            type: 'LAUNCH_GROUP',
+            launch_group: {
+              executor: { executor_id: { value: 'e' } },
+              task_group: { tasks: [task('g', offer)] },
+            },
+          },
+          launch('good'),
+        ],
+      },
+    })
+    await c.settle()
+    t.same([...agent.tasks.keys()], ['good'])
+    t.match(
+      scheduler.of('UPDATE_OPERATION_STATUS').map(e => e.update_operation_status.status),
+      [
+        {
+          operation_id: { value: 'op1' },
+          state: 'OPERATION_ERROR',
+          message: 'Operation RESERVE is not supported by this master',
+        },
       ],
-    },
-  })
-  await c.settle()
-  t.same([...agent.tasks.keys()], ['good'])
-  t.match(scheduler.of('UPDATE_OPERATION_STATUS').map(e => e.update_operation_status.status), [
-    { operation_id: { value: 'op1' }, state: 'OPERATION_ERROR', message: 'Operation RESERVE is not supported by this master' },
-  ])
-  t.match(scheduler.statuses.map(s => [s.task_id.value, s.state, s.reason]), [
-    ['with-id', 'TASK_ERROR', 'REASON_TASK_INVALID'],
-    ['g', 'TASK_ERROR', 'REASON_TASK_GROUP_INVALID'],
-  ])
-})
+    )
+    t.match(
+      scheduler.statuses.map(s => [s.task_id.value, s.state, s.reason]),
+      [
+        ['with-id', 'TASK_ERROR', 'REASON_TASK_INVALID'],
+        ['g', 'TASK_ERROR', 'REASON_TASK_GROUP_INVALID'],
+      ],
+    )
+  },
+)
 
 t.test('suppressed roles are not offered; roles of others drop the call', async t => {
   const c = await Cluster.start()
@@ -240,7 +310,11 @@ t.test('suppressed roles are not offered; roles of others drop the call', async 
   t.equal(offer.allocation_info?.role, 'b')
   scheduler.say({ type: 'SUPPRESS', suppress: { roles: ['b', 'foreign'] } })
   scheduler.decline([offer], 1)
-  t.equal((await c.offer(scheduler)).allocation_info?.role, 'b', 'nothing was suppressed by half a call')
+  t.equal(
+    (await c.offer(scheduler)).allocation_info?.role,
+    'b',
+    'nothing was suppressed by half a call',
+  )
   scheduler.say({ type: 'SUPPRESS' })
   scheduler.decline([scheduler.offers.at(-1)!], 0)
   await c.world.advance(30_000)
@@ -259,7 +333,10 @@ t.test('an offer that is not answered in time is rescinded, and offered to the n
   const two = await c.subscribed({ name: 'two' })
   const offer = await c.offer(one)
   await c.world.until(() => two.offers.length > 0, 'two is offered it')
-  t.same(one.of('RESCIND').map(e => e.rescind.offer_id), [offer.id])
+  t.same(
+    one.of('RESCIND').map(e => e.rescind.offer_id),
+    [offer.id],
+  )
 })
 
 t.test('offers/why says what keeps an offer from a framework', async t => {
@@ -272,7 +349,9 @@ t.test('offers/why says what keeps an offer from a framework', async t => {
   await c.settle()
   t.equal((await c.get('/offers/why?agent_id=nobody')).status, 404)
   const { frameworks } = await c.json(`/offers/why?agent_id=${agent.id}`)
-  const why = Object.fromEntries(frameworks.map((f: { framework_id: string; reason: string }) => [f.framework_id, f.reason]))
+  const why = Object.fromEntries(
+    frameworks.map((f: { framework_id: string; reason: string }) => [f.framework_id, f.reason]),
+  )
   t.match(why[busy.id!], /refused these resources for another 60 s/)
   t.match(why[quiet.id!], /suppressed offers for role 'q'/)
   t.equal((await c.request(request(`/offers/why?agent_id=${agent.id}`, {}, 'POST'))).status, 405)

@@ -1,10 +1,22 @@
 import t from 'tap'
 import type { TaskStatus } from '../../src/messages/status.ts'
-import { Cluster, executor, type FakeScheduler, MULTI_ROLE, PARTITION_AWARE, task } from './cluster.ts'
+import {
+  Cluster,
+  executor,
+  type FakeScheduler,
+  MULTI_ROLE,
+  PARTITION_AWARE,
+  task,
+} from './cluster.ts'
 
 const uuids = (list: readonly { uuid: string }[]) => list.map(({ uuid }) => uuid)
 const told = (scheduler: FakeScheduler) =>
-  scheduler.statuses.map(({ task_id, state, reason, message }) => [task_id.value, state, reason, message])
+  scheduler.statuses.map(({ task_id, state, reason, message }) => [
+    task_id.value,
+    state,
+    reason,
+    message,
+  ])
 
 async function cluster(info: object = {}) {
   const c = await Cluster.start()
@@ -23,10 +35,13 @@ t.test('a task runs, and each update is passed on and acknowledged in turn', asy
     framework: { id: { value: scheduler.id }, name: 'test', user: 'tester' },
     task: { task_id: { value: 't1' }, agent_id: { value: agent.id } },
   })
-  t.same(run!.task.resources?.map(r => [r.name, r.scalar?.value, r.allocation_info?.role]), [
-    ['cpus', 1, 'conf'],
-    ['mem', 32, 'conf'],
-  ])
+  t.same(
+    run!.task.resources?.map(r => [r.name, r.scalar?.value, r.allocation_info?.role]),
+    [
+      ['cpus', 1, 'conf'],
+      ['mem', 32, 'conf'],
+    ],
+  )
   const sent = []
   for (const state of ['TASK_STARTING', 'TASK_RUNNING', 'TASK_FINISHED'] as const) {
     sent.push(agent.update('t1', state, { message: state, data: 'AAAA' }))
@@ -38,11 +53,22 @@ t.test('a task runs, and each update is passed on and acknowledged in turn', asy
   const state = await c.json('/state')
   t.same(state.frameworks[0].tasks, [])
   t.match(state.frameworks[0].completed_tasks, [
-    { id: 't1', state: 'TASK_FINISHED', role: 'conf', executor_id: '', slave_id: agent.id, resources: { cpus: 1, mem: 32 } },
+    {
+      id: 't1',
+      state: 'TASK_FINISHED',
+      role: 'conf',
+      executor_id: '',
+      slave_id: agent.id,
+      resources: { cpus: 1, mem: 32 },
+    },
   ])
   t.same(
     state.frameworks[0].completed_tasks[0].statuses.map((s: TaskStatus) => [s.state, s.data]),
-    [['TASK_STARTING', undefined], ['TASK_RUNNING', undefined], ['TASK_FINISHED', undefined]],
+    [
+      ['TASK_STARTING', undefined],
+      ['TASK_RUNNING', undefined],
+      ['TASK_FINISHED', undefined],
+    ],
   )
 })
 
@@ -55,9 +81,16 @@ t.test('resources are free when the task has ended, before anybody acknowledged 
   await c.offer(other)
   agent.update('t1', 'TASK_FAILED')
   const freed = await c.offer(other)
-  t.same(freed.resources?.map(r => r.scalar?.value), [1, 32])
+  t.same(
+    freed.resources?.map(r => r.scalar?.value),
+    [1, 32],
+  )
   const [framework] = (await c.json('/frameworks')).frameworks
-  t.match(framework, { used_resources: { cpus: 0 }, tasks: [{ id: 't1', state: 'TASK_FAILED' }], completed_tasks: [] })
+  t.match(framework, {
+    used_resources: { cpus: 0 },
+    tasks: [{ id: 't1', state: 'TASK_FAILED' }],
+    completed_tasks: [],
+  })
   // A late update of the same task changes nothing any more.
   agent.update('t1', 'TASK_RUNNING')
   await c.settle()
@@ -100,7 +133,13 @@ t.test('a kill goes to the agent; of what is unknown the latest state is told', 
   scheduler.kill('nothing2', 'nobody')
   await c.settle()
   t.match(scheduler.statuses.slice(-2), [
-    { task_id: { value: 'nothing' }, state: 'TASK_UNKNOWN', message: 'Reconciliation: Task is unknown', source: 'SOURCE_MASTER', reason: 'REASON_RECONCILIATION' },
+    {
+      task_id: { value: 'nothing' },
+      state: 'TASK_UNKNOWN',
+      message: 'Reconciliation: Task is unknown',
+      source: 'SOURCE_MASTER',
+      reason: 'REASON_RECONCILIATION',
+    },
     { task_id: { value: 'nothing2' }, state: 'TASK_UNKNOWN', agent_id: { value: 'nobody' } },
   ])
 })
@@ -124,14 +163,20 @@ t.test('a kill that was lost with the connection is sent again when the agent is
   for (const [id, known] of agent.frameworks) again.frameworks.set(id, known)
   await c.reregister(again)
   await c.settle()
-  t.same(again.of('kill_task').map(k => k.task_id.value), ['t1', 't2'])
+  t.same(
+    again.of('kill_task').map(k => k.task_id.value),
+    ['t1', 't2'],
+  )
 })
 
 t.test('reconciliation answers in six cases', async t => {
   const { c, agent, scheduler } = await cluster(PARTITION_AWARE)
   const away = await c.registered()
   const old = await c.subscribed({ name: 'old', roles: [] })
-  await c.running(scheduler, agent, 't1', { executor: executor('e1', 'cpus:0.1'), command: undefined } as never)
+  await c.running(scheduler, agent, 't1', {
+    executor: executor('e1', 'cpus:0.1'),
+    command: undefined,
+  })
   away.answersPings = false
   await c.world.until(() => scheduler.of('FAILURE').length > 0, 'the agent is unreachable', 200_000)
   const ask = async (of: FakeScheduler, ...tasks: [string, string?][]) => {
@@ -141,21 +186,40 @@ t.test('reconciliation answers in six cases', async t => {
     return of.statuses.slice(before)
   }
   t.match(await ask(scheduler, ['t1', 'nobody']), [
-    { state: 'TASK_RUNNING', message: 'Reconciliation: Latest task state', agent_id: { value: agent.id }, executor_id: { value: 'e1' } },
+    {
+      state: 'TASK_RUNNING',
+      message: 'Reconciliation: Latest task state',
+      agent_id: { value: agent.id },
+      executor_id: { value: 'e1' },
+    },
   ])
-  t.match(await ask(scheduler, ['no']), [{ state: 'TASK_UNKNOWN', message: 'Reconciliation: Task is unknown' }])
-  t.match(await ask(scheduler, ['no', agent.id!]), [{ state: 'TASK_GONE', message: 'Reconciliation: Task is unknown to the agent' }])
+  t.match(await ask(scheduler, ['no']), [
+    { state: 'TASK_UNKNOWN', message: 'Reconciliation: Task is unknown' },
+  ])
+  t.match(await ask(scheduler, ['no', agent.id!]), [
+    { state: 'TASK_GONE', message: 'Reconciliation: Task is unknown to the agent' },
+  ])
   const [unreachable] = await ask(scheduler, ['no', away.id!])
-  t.match(unreachable, { state: 'TASK_UNREACHABLE', message: 'Reconciliation: Task is unreachable' })
+  t.match(unreachable, {
+    state: 'TASK_UNREACHABLE',
+    message: 'Reconciliation: Task is unreachable',
+  })
   t.ok(unreachable!.unreachable_time!.nanoseconds > 1.7e18)
-  t.match(await ask(scheduler, ['no', 'nobody']), [{ state: 'TASK_UNKNOWN', agent_id: { value: 'nobody' } }])
+  t.match(await ask(scheduler, ['no', 'nobody']), [
+    { state: 'TASK_UNKNOWN', agent_id: { value: 'nobody' } },
+  ])
   t.match(await ask(old, ['no'], ['no', agent.id!], ['no', away.id!], ['no', 'nobody']), [
-    { state: 'TASK_LOST' }, { state: 'TASK_LOST' }, { state: 'TASK_LOST' }, { state: 'TASK_LOST' },
+    { state: 'TASK_LOST' },
+    { state: 'TASK_LOST' },
+    { state: 'TASK_LOST' },
+    { state: 'TASK_LOST' },
   ])
   scheduler.acknowledges = false
   agent.update('t1', 'TASK_KILLED')
   await c.settle()
-  t.match(await ask(scheduler), [{ task_id: { value: 't1' }, state: 'TASK_KILLED', uuid: undefined }])
+  t.match(await ask(scheduler), [
+    { task_id: { value: 't1' }, state: 'TASK_KILLED', uuid: undefined },
+  ])
   scheduler.acknowledge(scheduler.statuses.find(s => s.state === 'TASK_KILLED')!)
   await c.settle()
   t.same(await ask(scheduler), [])
@@ -171,7 +235,11 @@ t.test('reconciliation tells what was told, not what runs ahead', async t => {
     update: {
       framework_id: { value: scheduler.id! },
       agent_id: { value: agent.id! },
-      status: { task_id: { value: 't1' }, state: 'TASK_STARTING', uuid: 'AAAAAAAAAAAAAAAAAAAAAQ==' },
+      status: {
+        task_id: { value: 't1' },
+        state: 'TASK_STARTING',
+        uuid: 'AAAAAAAAAAAAAAAAAAAAAQ==',
+      },
       timestamp: 1,
       uuid: 'AAAAAAAAAAAAAAAAAAAAAQ==',
       latest_state: 'TASK_FINISHED',
@@ -197,7 +265,9 @@ t.test("an executor's resources are held from its first task to its end", async 
   scheduler.accept([offer], [t1, t2, t3], 0)
   await c.settle()
   t.same([...agent.tasks.keys()], ['t1', 't2'])
-  t.match(told(scheduler), [['t3', 'TASK_ERROR', 'REASON_TASK_INVALID', /^ExecutorInfo is not compatible with existing/]])
+  t.match(told(scheduler), [
+    ['t3', 'TASK_ERROR', 'REASON_TASK_INVALID', /^ExecutorInfo is not compatible with existing/],
+  ])
   t.match(agent.of('run_task')[0]!.task.executor, {
     framework_id: { value: scheduler.id },
     resources: [{ allocation_info: { role: '*' } }, { allocation_info: { role: '*' } }],
@@ -215,9 +285,17 @@ t.test("an executor's resources are held from its first task to its end", async 
   agent.say('exited_executor', { ...ids, framework_id: { value: scheduler.id! }, status: 9 })
   agent.say('exited_executor', { ...ids, framework_id: { value: scheduler.id! }, status: 9 })
   await c.settle()
-  t.same(agent.of('framework_message').map(m => m.data), ['aGk='])
-  t.same(agent.of('shutdown_executor'), [{ framework_id: { value: scheduler.id }, executor_id: { value: 'e1' } }])
-  t.same(scheduler.of('MESSAGE').map(m => m.message.data), ['eW8='])
+  t.same(
+    agent.of('framework_message').map(m => m.data),
+    ['aGk='],
+  )
+  t.same(agent.of('shutdown_executor'), [
+    { framework_id: { value: scheduler.id }, executor_id: { value: 'e1' } },
+  ])
+  t.same(
+    scheduler.of('MESSAGE').map(m => m.message.data),
+    ['eW8='],
+  )
   t.match(scheduler.of('FAILURE')[0]!.failure, { ...ids, status: 9 })
   t.match((await c.json('/state')).slaves[0].used_resources, { cpus: 0, mem: 0 })
   scheduler.say({ type: 'TEARDOWN' })
@@ -238,7 +316,12 @@ t.test('updates of strangers are not believed', async t => {
     },
   })
   thief.say('unregister_agent', { agent_id: { value: agent.id! } })
-  thief.say('exited_executor', { agent_id: { value: agent.id! }, framework_id: { value: scheduler.id! }, executor_id: { value: 'x' }, status: 1 })
+  thief.say('exited_executor', {
+    agent_id: { value: agent.id! },
+    framework_id: { value: scheduler.id! },
+    executor_id: { value: 'x' },
+    status: 1,
+  })
   await c.settle()
   t.same(scheduler.states('t1'), ['TASK_RUNNING'])
   t.equal((await c.json('/state')).slaves.length, 2)

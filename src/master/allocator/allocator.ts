@@ -12,9 +12,11 @@ import {
   subtractQuantities,
 } from '../../resources/quantities.ts'
 import { Resources } from '../../resources/resources.ts'
+import { AgentSlot } from './agent-slot.ts'
 import { DrfSorter } from './drf-sorter.ts'
 import { Expiries } from './expiries.ts'
-import { type Alternatives, type Candidate, type Refusal, reasonAgainst } from './filters.ts'
+import { type Alternatives, type Candidate, reasonAgainst } from './filters.ts'
+import { Refusals, refusedUntilMs, type Return } from './refusals.ts'
 
 export interface AllocatorOptions {
   readonly random: Random
@@ -40,15 +42,6 @@ export interface Grant {
   readonly resources: Resources
 }
 
-/** How a framework gave resources back. */
-export interface Return {
-  /** Undefined means Mesos' default, and so does an impossible value. */
-  readonly refuseSeconds: number | undefined
-  readonly nowMs: number
-  /** It used another part of what it was offered. */
-  readonly used?: boolean
-}
-
 export interface Explanation {
   readonly frameworkId: string
   readonly role: string
@@ -56,30 +49,13 @@ export interface Explanation {
   readonly reason: string | undefined
 }
 
-interface AgentSlot {
-  readonly id: string
-  total: Resources
-  /** What frameworks were granted or had already; more than `total` when the agent came back smaller. */
-  held: Resources
-  /** `total` without `held`; undefined: to be reckoned when it is asked for. */
-  free: Resources | undefined
-  active: boolean
-  /** Whether any of it is reserved: if not, every role sees the same, which is the quick case. */
-  reserved: boolean
-  gpus: boolean
-}
-
 interface FrameworkSlot {
   readonly id: string
   terms: FrameworkTerms
   suppressed: Set<string>
   active: boolean
-  /** By agent. */
-  readonly refusals: Map<string, Refusal[]>
+  readonly refusals: Refusals
 }
-
-const DEFAULT_REFUSE_SECONDS = 5
-const LONGEST_REFUSE_SECONDS = 31_536_000
 
 export class Allocator {
   readonly #o: AllocatorOptions
@@ -102,15 +78,7 @@ export class Allocator {
   /** Adds an agent; what runs on it already is told by `adopt`. */
   addAgent(id: string, total: Resources): void {
     this.removeAgent(id)
-    this.#agents.set(id, {
-      id,
-      total,
-      held: Resources.empty,
-      free: total,
-      active: true,
-      reserved: isReserved(total),
-      gpus: total.get('gpus') > 0,
-    })
+    this.#agents.set(id, new AgentSlot(id, total))
     this.#changeTotal(total, 'addTotal')
     this.#dirty.add(id)
   }
@@ -122,7 +90,7 @@ export class Allocator {
     this.#agents.delete(id)
     this.#dirty.delete(id)
     this.#changeTotal(agent.total, 'removeTotal')
-    for (const framework of this.#frameworks.values()) framework.refusals.delete(id)
+    for (const framework of this.#frameworks.values()) framework.refusals.forgetAgent(id)
   }
 
   /** The agent came back with other resources or attributes: what was refused of it may be wanted now. */
@@ -133,11 +101,8 @@ export class Allocator {
       this.#changeTotal(agent.total, 'removeTotal')
       this.#changeTotal(total, 'addTotal')
       agent.total = total
-      agent.free = undefined
-      agent.reserved = isReserved(total)
-      agent.gpus = total.get('gpus') > 0
     }
-    for (const framework of this.#frameworks.values()) framework.refusals.delete(id)
+    for (const framework of this.#frameworks.values()) framework.refusals.forgetAgent(id)
     this.#dirty.add(id)
   }
 
@@ -150,7 +115,7 @@ export class Allocator {
 
   addFramework(id: string, terms: FrameworkTerms, active: boolean): void {
     const suppressed = new Set(terms.suppressed)
-    this.#frameworks.set(id, { id, terms, suppressed, active, refusals: new Map() })
+    this.#frameworks.set(id, { id, terms, suppressed, active, refusals: new Refusals() })
     if (terms.minimum.size > 0) this.#choosy++
     for (const role of terms.roles) this.#enter(role, id, active)
     if (active) this.#allDirty()
@@ -172,7 +137,7 @@ export class Allocator {
     this.#choosy += Number(terms.minimum.size > 0) - Number(before.minimum.size > 0)
     framework.terms = terms
     const wanted = [...framework.suppressed].filter(role => !terms.suppressed.has(role))
-    if (wanted.length > 0) forget(framework, new Set(wanted))
+    if (wanted.length > 0) framework.refusals.forgetRoles(new Set(wanted))
     framework.suppressed = new Set(terms.suppressed)
     for (const role of terms.roles) this.#enter(role, id, framework.active)
     for (const role of before.roles) this.#leaveIfIdle(role, framework)
@@ -213,13 +178,14 @@ export class Allocator {
     if (framework) this.#leaveIfIdle(role, framework)
     const agent = this.#agents.get(agentId)
     if (!agent) return
-    agent.held = agent.held.subtract(resources)
-    agent.free = undefined
+    agent.giveBack(resources)
     this.#dirty.add(agentId)
     if (!framework || !returned) return
-    const untilMs = this.#refusedUntilMs(returned)
-    if (untilMs !== undefined)
-      this.#refuse(framework, agentId, { role, resources, untilMs }, returned.nowMs)
+    const untilMs = refusedUntilMs(returned, this.#o.shortestRefusalMs)
+    if (untilMs === undefined) return
+    if (framework.refusals.add(agentId, { role, resources, untilMs }, returned.nowMs)) {
+      this.#expiries.add(untilMs, agentId)
+    }
   }
 
   /** No more offers for these roles (none named: all of the framework's). */
@@ -236,7 +202,7 @@ export class Allocator {
     if (!framework) return
     const revived = new Set(roles.length > 0 ? roles : framework.terms.roles)
     for (const role of revived) framework.suppressed.delete(role)
-    forget(framework, revived)
+    framework.refusals.forgetRoles(revived)
     this.#allDirty()
   }
 
@@ -251,8 +217,7 @@ export class Allocator {
   }
 
   free(agentId: string): Resources {
-    const agent = this.#agents.get(agentId)
-    return agent ? freeOf(agent) : Resources.empty
+    return this.#agents.get(agentId)?.free ?? Resources.empty
   }
 
   /** Roles that have, or had lately, frameworks or allocations. */
@@ -290,7 +255,7 @@ export class Allocator {
       for (const frameworkId of this.#byRole.get(role)!.sorted()) {
         const candidate = this.#candidate(frameworkId, role, agentId)
         if (!candidate) continue
-        const resources = offerable(agent, role)
+        const resources = agent.offerable(role)
         const reason = !agent.active
           ? 'the agent is not connected'
           : resources.isEmpty
@@ -309,12 +274,12 @@ export class Allocator {
   }
 
   #next(agent: AgentSlot, nowMs: number): Grant | undefined {
-    const free = freeOf(agent)
+    const { free } = agent
     if (free.isEmpty) return undefined
     // Most often an agent is simply full; then nobody need be asked.
     if (this.#choosy === 0 && !coversAny(free.scalars(), this.#o.minimum)) return undefined
     for (const role of this.#roles.sorted()) {
-      const resources = offerable(agent, role)
+      const resources = agent.offerable(role)
       if (resources.isEmpty) continue
       for (const frameworkId of this.#byRole.get(role)!.sorted()) {
         const candidate = this.#candidate(frameworkId, role, agent.id)
@@ -351,37 +316,12 @@ export class Allocator {
       suppressed: framework.suppressed,
       capabilities: framework.terms.capabilities,
       minimum: framework.terms.minimum,
-      refusals: framework.refusals.get(agentId) ?? NO_REFUSALS,
+      refusals: framework.refusals.of(agentId),
     }
-  }
-
-  /** Until when it is not offered again; undefined: it may be offered at once. */
-  #refusedUntilMs({ refuseSeconds, nowMs, used }: Return): number | undefined {
-    const given = refuseSeconds ?? DEFAULT_REFUSE_SECONDS
-    // One that used a part and refuses nothing gets on. One that only ever declines would be asked without end.
-    if (given === 0 && used) return undefined
-    const seconds = given >= 0 ? Math.min(given, LONGEST_REFUSE_SECONDS) : DEFAULT_REFUSE_SECONDS
-    return nowMs + Math.max(seconds * 1000, this.#o.shortestRefusalMs)
-  }
-
-  #refuse(framework: FrameworkSlot, agentId: string, refusal: Refusal, nowMs: number): void {
-    if (refusal.untilMs <= nowMs) return
-    // A refusal that says no more than another one is dropped: they do not pile up, however long they last.
-    const others = (framework.refusals.get(agentId) ?? NO_REFUSALS).filter(
-      other => other.untilMs > nowMs && !says(refusal, other),
-    )
-    framework.refusals.set(agentId, others)
-    if (others.some(other => says(other, refusal))) return
-    others.push(refusal)
-    this.#expiries.add(refusal.untilMs, agentId)
   }
 
   *#refusals(): IterableIterator<{ untilMs: number; agentId: string }> {
-    for (const framework of this.#frameworks.values()) {
-      for (const [agentId, refusals] of framework.refusals) {
-        for (const { untilMs } of refusals) yield { untilMs, agentId }
-      }
-    }
+    for (const { refusals } of this.#frameworks.values()) yield* refusals.expiries()
   }
 
   #enter(role: string, frameworkId: string, active: boolean): void {
@@ -413,8 +353,7 @@ export class Allocator {
   }
 
   #charge(agent: AgentSlot, role: string, frameworkId: string, resources: Resources): void {
-    agent.held = agent.held.add(resources)
-    agent.free = undefined
+    agent.take(resources)
     const scalars = resources.scalars()
     this.#roles.allocated(role, scalars)
     this.#byRole.get(role)!.allocated(frameworkId, scalars)
@@ -432,36 +371,5 @@ export class Allocator {
 
   #allDirty(): void {
     for (const id of this.#agents.keys()) this.#dirty.add(id)
-  }
-}
-
-const NO_REFUSALS: readonly Refusal[] = []
-
-function freeOf(agent: AgentSlot): Resources {
-  return (agent.free ??= agent.total.subtract(agent.held))
-}
-
-function isReserved(total: Resources): boolean {
-  return !total.unreserved().equals(total)
-}
-
-/** What of an agent's free resources a role may have: those of nobody, and its own. */
-function offerable(agent: AgentSlot, role: string): Resources {
-  const free = freeOf(agent)
-  if (!agent.reserved) return free
-  return free.unreserved().add(free.reserved(role))
-}
-
-/** Whether all that `b` keeps from its framework is kept from it by `a` as well, and as long. */
-function says(a: Refusal, b: Refusal): boolean {
-  return a.role === b.role && a.untilMs >= b.untilMs && a.resources.contains(b.resources)
-}
-
-/** Drops what was refused for these roles. */
-function forget(framework: FrameworkSlot, roles: ReadonlySet<string>): void {
-  for (const [agentId, refusals] of framework.refusals) {
-    const rest = refusals.filter(refusal => !roles.has(refusal.role))
-    if (rest.length > 0) framework.refusals.set(agentId, rest)
-    else framework.refusals.delete(agentId)
   }
 }

@@ -4,6 +4,7 @@
 import type { FrameworkInfo, OfferFilters } from '../../messages/framework.ts'
 import type { Resources } from '../../resources/resources.ts'
 import { coversAny, type Quantities, quantitiesOf } from '../../resources/quantities.ts'
+import type { Refusal } from './refusals.ts'
 
 /** Alternatives, of which an offer must hold one in full. None at all: anything will do. */
 export type Alternatives = readonly Quantities[]
@@ -17,12 +18,6 @@ export interface Candidate {
   readonly minimum: ReadonlyMap<string, Alternatives>
   /** Refusals still in force on this agent. */
   readonly refusals: readonly Refusal[]
-}
-
-export interface Refusal {
-  readonly role: string
-  readonly resources: Resources
-  readonly untilMs: number
 }
 
 export interface Offerable {

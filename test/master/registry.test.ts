@@ -1,0 +1,158 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { encode } from '../../src/actors/codec.ts'
+import { decodeEntry, encodeEntry, Replay } from '../../src/master/registry/entry.ts'
+import type { Entry, Operation } from '../../src/master/registry/operations.ts'
+import { Registry, RegistryError } from '../../src/master/registry/registry.ts'
+
+const agent = (id: string, hostname = `${id}.example`) => ({ id: { value: id }, hostname })
+const master = { id: 'm1', ip: 1, port: 5050 }
+
+t.test('agents are admitted, leave, and come back', async t => {
+  const r = new Registry()
+  t.ok(r.apply({ type: 'recover', master }))
+  t.ok(r.apply({ type: 'admit_agent', info: agent('S0') }))
+  t.ok(r.apply({ type: 'admit_agent', info: agent('S1') }))
+  t.ok(r.apply({ type: 'update_agent', info: agent('S1', 'moved') }))
+  t.ok(r.apply({ type: 'mark_agent_unreachable', agent_id: { value: 'S0' }, time_ms: 7 }))
+  t.same(r.snapshot(), {
+    master,
+    agents: [agent('S1', 'moved')],
+    unreachable: [{ id: { value: 'S0' }, time_ms: 7 }],
+    gone: [],
+  })
+  t.ok(r.apply({ type: 'mark_agent_reachable', info: agent('S0') }))
+  t.notOk(r.apply({ type: 'mark_agent_reachable', info: agent('S0') }), 'it is reachable already')
+  t.ok(
+    r.apply({ type: 'mark_agent_reachable', info: agent('from-before') }),
+    'unknown ids are taken',
+  )
+  t.ok(r.apply({ type: 'remove_agent', agent_id: { value: 'S1' } }))
+  t.ok(r.apply({ type: 'mark_agent_gone', agent_id: { value: 'S0' }, time_ms: 9 }))
+  t.notOk(r.apply({ type: 'mark_agent_gone', agent_id: { value: 'S0' }, time_ms: 10 }))
+  t.same([...r.agents.keys()], ['from-before'])
+  t.same([...r.gone], [['S0', 9]])
+  const ids = (...values: string[]) => values.map(value => ({ value }))
+  t.ok(r.apply({ type: 'prune', unreachable: ids('x'), gone: ids('S0') }))
+  t.notOk(r.apply({ type: 'prune', unreachable: ids('x'), gone: ids('S0') }))
+})
+
+t.test('what does not fit is refused, and changes nothing', async t => {
+  const r = new Registry()
+  r.apply({ type: 'admit_agent', info: agent('S0') })
+  r.apply({ type: 'admit_agent', info: agent('S1') })
+  r.apply({ type: 'mark_agent_gone', agent_id: { value: 'S1' }, time_ms: 1 })
+  const before = r.snapshot()
+  const cases: [Operation, RegExp][] = [
+    [{ type: 'admit_agent', info: agent('S0') }, /^Agent S0 is already admitted$/],
+    [{ type: 'admit_agent', info: agent('S1') }, /marked gone/],
+    [{ type: 'admit_agent', info: { hostname: 'nameless' } }, /must have an id/],
+    [{ type: 'update_agent', info: agent('S9') }, /^Agent S9 is not admitted$/],
+    [{ type: 'mark_agent_unreachable', agent_id: { value: 'S9' }, time_ms: 1 }, /not admitted/],
+    [{ type: 'mark_agent_reachable', info: agent('S1') }, /marked gone/],
+    [{ type: 'remove_agent', agent_id: { value: 'S9' } }, /not known/],
+    [{ type: 'mark_agent_gone', agent_id: { value: 'S9' }, time_ms: 1 }, /not known/],
+  ]
+  for (const [operation, message] of cases) {
+    t.throws(() => r.apply(operation), new RegistryError(''), operation.type)
+    t.throws(() => r.apply(operation), { message })
+  }
+  t.same(r.snapshot(), before)
+})
+
+const id = fc.integer({ min: 0, max: 4 }).map(n => `S${n}`)
+const operation: fc.Arbitrary<Operation> = fc.oneof(
+  fc.record({ type: fc.constant('admit_agent' as const), info: id.map(value => agent(value)) }),
+  fc.record({
+    type: fc.constant('update_agent' as const),
+    info: id.map(value => agent(value, 'moved')),
+  }),
+  fc.record({
+    type: fc.constant('mark_agent_unreachable' as const),
+    agent_id: id.map(value => ({ value })),
+    time_ms: fc.nat(),
+  }),
+  fc.record({
+    type: fc.constant('mark_agent_reachable' as const),
+    info: id.map(value => agent(value)),
+  }),
+  fc.record({ type: fc.constant('remove_agent' as const), agent_id: id.map(value => ({ value })) }),
+  fc.record({
+    type: fc.constant('mark_agent_gone' as const),
+    agent_id: id.map(value => ({ value })),
+    time_ms: fc.nat(),
+  }),
+)
+
+t.test('replaying the log, from the beginning or from a snapshot, gives the registry', async t => {
+  const property = fc.property(
+    fc.array(operation, { maxLength: 40 }),
+    fc.nat(),
+    (operations, at) => {
+      const live = new Replay()
+      const log: Uint8Array[] = []
+      const envelope = { version: 1 as const, time_ms: 1, master_id: 'm1' }
+      operations.forEach((each, i) => {
+        const { sequence } = live
+        try {
+          if (!live.registry.apply(each)) return
+        } catch (error) {
+          if (error instanceof RegistryError) return
+          throw error
+        }
+        live.sequence++
+        log.push(encodeEntry({ ...envelope, operations: [each], sequence }))
+        if (i === at % 40) {
+          log.push(
+            encodeEntry({
+              ...envelope,
+              snapshot: live.registry.snapshot(),
+              sequence: live.sequence,
+            }),
+          )
+        }
+      })
+      const last = log.findLastIndex(bytes => decodeEntry(bytes).snapshot)
+      for (const from of [0, Math.max(0, last)]) {
+        const replay = new Replay()
+        for (const bytes of log.slice(from)) replay.apply(decodeEntry(bytes))
+        t.same(replay.registry.snapshot(), live.registry.snapshot())
+        if (from === 0 || last >= 0) t.equal(replay.sequence, live.sequence)
+      }
+    },
+  )
+  fc.assert(property, { numRuns: 50 })
+})
+
+t.test('replay says what each operation did', async t => {
+  const replay = new Replay()
+  const entry: Entry = {
+    version: 1,
+    time_ms: 1,
+    master_id: 'm1',
+    sequence: 0,
+    operations: [
+      { type: 'recover', master },
+      { type: 'admit_agent', info: agent('S0') },
+    ],
+  }
+  t.match(replay.apply(entry), [
+    { operation: { type: 'recover' }, changed: true },
+    { operation: { type: 'admit_agent' }, changed: true },
+  ])
+  t.equal(replay.sequence, 2)
+})
+
+t.test('what is no entry is named, not guessed at', async t => {
+  const good = { version: 1, time_ms: 1, master_id: 'm1', sequence: 0 }
+  t.match(decodeEntry(encode(good)), good)
+  for (const [bad, message] of [
+    [{ ...good, version: 2 }, /^not a registry entry: version/],
+    [{ ...good, sequence: -1 }, /sequence/],
+    [{ ...good, operations: [{ type: 'admit_agent', info: {} }] }, /hostname/],
+    [{ ...good, operations: [{ type: 'unknown' }] }, /type/],
+    ['text', /not a registry entry/],
+  ] as const) {
+    t.throws(() => decodeEntry(encode(bad)), { message })
+  }
+})
