@@ -22,8 +22,10 @@ export interface Limits {
 export const DEFAULT_LIMITS: Limits = {
   maxMessageBytes: 64 * 1024 * 1024,
   maxQueuedBytes: 256 * 1024 * 1024,
-  pingIntervalMs: 5_000,
-  silenceLimitMs: 15_000,
+  // As long as Mesos' pings take to give an agent up: a network that pauses for a minute costs no task. The end of a
+  // process is seen at once all the same, by the end of its socket.
+  pingIntervalMs: 15_000,
+  silenceLimitMs: 75_000,
   greetingLimitMs: 10_000,
 }
 

@@ -198,13 +198,23 @@ export class Runtime {
       random: this.random,
       log: cell.log,
       ref: (definition, to) => this.#delivery.ref(definition, to, cell),
-      delay: (ms, run) =>
-        cell.addTimer(fired =>
+      delay: (ms, run) => {
+        // Once it has fired it is an event in the mailbox, and one before it may still cancel it.
+        let cancelled = false
+        const event = { type: 'dispatch', run: () => (cancelled ? undefined : run()) } as const
+        const timer = cell.addTimer(fired =>
           clock.delay(ms, () => {
             fired()
-            cell.enqueue({ type: 'dispatch', run })
+            cell.enqueue(event)
           }),
-        ),
+        )
+        return {
+          cancel: () => {
+            cancelled = true
+            timer.cancel()
+          },
+        }
+      },
       dispatch: run => cell.enqueue({ type: 'dispatch', run }),
       resume: promise => this.#delivery.resume(cell, promise),
       link: to => this.#links.link(cell, to),

@@ -1,16 +1,25 @@
 // The real clock. One of the few files that may touch the world.
 
 import { performance } from 'node:perf_hooks'
-import type { Clock } from './clock.ts'
+import type { Clock, Timer } from './clock.ts'
+
+/** setTimeout fires at once when it is asked to wait longer, and a `failover_timeout` of a month is nothing unusual. */
+const LONGEST_MS = 0x7fff_ffff
+
+function delay(ms: number, fn: () => void): Timer {
+  let handle: NodeJS.Timeout
+  const wait = (leftMs: number): void => {
+    const partMs = Math.min(leftMs, LONGEST_MS)
+    handle = setTimeout(() => (leftMs > partMs ? wait(leftMs - partMs) : fn()), partMs)
+  }
+  wait(Math.max(ms, 0))
+  return { cancel: () => clearTimeout(handle) }
+}
 
 /** The system's time, monotonic within the process: a step of the wall clock does not move timers or order. */
 export const systemClock: Clock = {
   now: () => performance.timeOrigin + performance.now(),
-  delay: (ms, fn) => {
-    // setTimeout cannot wait longer than 2^31-1 ms and would fire at once; nobody means that.
-    const handle = setTimeout(fn, Math.min(Math.max(ms, 0), 0x7fff_ffff))
-    return { cancel: () => clearTimeout(handle) }
-  },
+  delay,
   soon: fn => {
     setImmediate(fn)
   },

@@ -3,6 +3,7 @@
 import { parseAddress } from '../actors/pid.ts'
 import { UserError } from '../base/errors.ts'
 import { defineFlags, type FlagValues, flag } from '../base/flags.ts'
+import { addressFlags, logFlags } from '../base/server-flags.ts'
 import { parseAgentResources, parseAttributes } from '../resources/parse.ts'
 import { DEFAULT_ROLE, validateRole } from '../resources/roles.ts'
 import { DEFAULT_SETTINGS } from './settings.ts'
@@ -33,35 +34,11 @@ export const agentFlags = defineFlags({
     defaultText: '/var/run/mesos for root, else mesos/runtime in the directory for temporary files',
     example: '/var/run/mesos',
   }),
-  ip: flag.string({
-    group: 'Where',
-    help: 'Address to listen on. 0.0.0.0 is all of them.',
-    defaultText: "all, and the address that the machine's hostname resolves to for others",
-    example: '127.0.0.1',
-  }),
-  port: flag.integer({
-    group: 'Where',
-    default: DEFAULT_AGENT_PORT,
-    min: 0,
-    max: 65_535,
-    help: 'Port to listen on. 0: any free one.',
-  }),
-  advertise_ip: flag.string({
-    group: 'Where',
-    help: 'Address by which others reach this agent, if it is not --ip.',
-    example: '203.0.113.5',
-  }),
-  advertise_port: flag.integer({
-    group: 'Where',
-    min: 1,
-    max: 65_535,
-    help: 'Port by which others reach this agent, if it is not --port.',
-  }),
-  hostname: flag.string({
-    group: 'Where',
-    help: 'Name by which frameworks, browsers and tools know this machine.',
-    defaultText: 'the address that is advertised',
-    example: 'agent-7.example.org',
+  ...addressFlags({
+    server: 'agent',
+    port: DEFAULT_AGENT_PORT,
+    portHelp: 'Port to listen on. 0: any free one.',
+    hostnameHelp: 'Name by which frameworks, browsers and tools know this machine.',
   }),
   resources: flag.string({
     group: 'What it offers',
@@ -109,16 +86,7 @@ export const agentFlags = defineFlags({
     default: 'posix',
     help: 'How tasks are started and killed. posix: each in a session of its own, killed with all its descendants.',
   }),
-  logging_level: flag.choice(['debug', 'info', 'warn', 'error'], {
-    group: 'Log',
-    default: 'info',
-    help: 'Records below this level are not written.',
-  }),
-  log_format: flag.choice(['text', 'json'], {
-    group: 'Log',
-    default: 'text',
-    help: 'One readable line a record, or one JSON object.',
-  }),
+  ...logFlags,
 })
 
 export type AgentFlags = FlagValues<typeof agentFlags>

@@ -2,10 +2,10 @@
 
 import type { HttpResponse } from '../actors/http.ts'
 import { json } from '../actors/http.ts'
-import type { ExecutorInfo, Task, TaskInfo } from '../messages/task.ts'
-import type { TaskStatus } from '../messages/status.ts'
+import type { Task, TaskInfo } from '../messages/task.ts'
 import { stateAttributes, stateReservations, stateResources } from '../resources/format.ts'
 import { Resources } from '../resources/resources.ts'
+import { allocationRole, taskJson } from '../resources/task-json.ts'
 import { DEFAULT_ROLE } from '../resources/roles.ts'
 import { AGENT_CAPABILITIES } from './agent-capabilities.ts'
 import type { AgentExecutor, AgentFramework, AgentState, CompletedExecutor } from './agent-state.ts'
@@ -121,7 +121,9 @@ function executorJson(
   tasks: readonly { readonly resources?: Task['resources'] }[],
 ): Json {
   const { id, info, kind, containerId, directory } = executor
-  const role = roleOf(info) ?? tasks.map(roleOf).find(found => found !== undefined)
+  const role = [info, ...tasks]
+    .map(it => allocationRole(it.resources))
+    .find(found => found !== undefined)
   return {
     id,
     name: info.name ?? '',
@@ -135,12 +137,8 @@ function executorJson(
   }
 }
 
-function roleOf({ resources }: Pick<ExecutorInfo, 'resources'>): string | undefined {
-  return resources?.[0]?.allocation_info?.role
-}
-
 function queuedTaskJson(task: TaskInfo): Json {
-  const role = roleOf(task)
+  const role = allocationRole(task.resources)
   return {
     id: task.task_id.value,
     name: task.name,
@@ -151,38 +149,5 @@ function queuedTaskJson(task: TaskInfo): Json {
     ...(task.command && { command: task.command }),
     ...(task.executor && { executor_id: task.executor.executor_id.value }),
     ...(task.discovery && { discovery: task.discovery }),
-  }
-}
-
-/** A task as `/state` shows it. */
-export function taskJson(task: Task): Json {
-  const role = roleOf(task)
-  return {
-    id: task.task_id.value,
-    name: task.name,
-    framework_id: task.framework_id.value,
-    executor_id: task.executor_id?.value ?? '',
-    slave_id: task.agent_id.value,
-    state: task.state,
-    resources: stateResources(Resources.of(task.resources)),
-    ...(task.limits && { limits: task.limits }),
-    ...(role !== undefined && { role }),
-    statuses: (task.statuses ?? []).map(statusJson),
-    ...(task.user !== undefined && { user: task.user }),
-    ...(task.labels && { labels: task.labels.labels ?? [] }),
-    ...(task.discovery && { discovery: task.discovery }),
-    ...(task.container && { container: task.container }),
-    ...(task.health_check && { health_check: task.health_check }),
-  }
-}
-
-function statusJson({ state, timestamp, labels, container_status, healthy }: TaskStatus): Json {
-  const { executor_pid: _pid, ...shown } = container_status ?? {}
-  return {
-    state,
-    timestamp: timestamp ?? 0,
-    ...(labels && { labels: labels.labels ?? [] }),
-    ...(container_status && { container_status: shown }),
-    ...(healthy !== undefined && { healthy }),
   }
 }

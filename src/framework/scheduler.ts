@@ -4,7 +4,9 @@
 // author's callbacks see offers and statuses only while subscribed.
 
 import { type Address, parseAddress, type Pid, pid } from '../actors/pid.ts'
+import type { Timer } from '../actors/clock.ts'
 import { serve } from '../actors/protocol.ts'
+import { seconds } from '../base/duration.ts'
 import { fromBase64 } from '../base/base64.ts'
 import { UserError } from '../base/errors.ts'
 import type { MasterInfo } from '../messages/agent.ts'
@@ -22,6 +24,7 @@ import type { TaskStatus } from '../messages/status.ts'
 import type { KillPolicy, TaskInfo } from '../messages/task.ts'
 import { encodeData } from './data.ts'
 import { Subscriber } from './subscriber.ts'
+import { type Launched, tasksOf, UnansweredLaunches } from './unanswered-launches.ts'
 
 /** A FrameworkInfo of which only the name is required. `roles` default to `['*']`, `user` to who runs the process. */
 export type FrameworkDescription = Partial<Omit<FrameworkInfo, 'name'>> & { readonly name: string }
@@ -46,6 +49,10 @@ type WithoutId<T> = T extends unknown ? Omit<T, 'framework_id'> : never
 /** What this library sends and understands, whatever its user writes. */
 const OWN_CAPABILITIES = ['MULTI_ROLE', 'RESERVATION_REFINEMENT'] as const
 
+/** After a new subscription: agents that come back meanwhile bring most answers by themselves. */
+const FIRST_QUESTION_MS = seconds(1)
+const LONGEST_QUESTION_MS = seconds(60)
+
 /**
  * Subclass it, override the callbacks of interest, and hand an instance to `runScheduler` (run.ts). Callbacks are turns
  * of the actor: one at a time, in the order in which things happened. Objects have the shapes of the Mesos v1 API.
@@ -57,6 +64,8 @@ export abstract class Scheduler extends Subscriber {
   readonly #explicit: boolean
   #framework: FrameworkInfo
   readonly #suppressed = new Set<string>()
+  readonly #launches = new UnansweredLaunches()
+  #question: Timer | undefined
   #ended: 'teardown' | 'stop' | 'error' | undefined
 
   /** Throws a `UserError` if `master` is no address. */
@@ -145,6 +154,7 @@ export abstract class Scheduler extends Subscriber {
   /** Uses offers of one agent for operations, in order. What is left is offered again, after `refuse_seconds`. */
   accept(offers: Offers, operations: readonly OfferOperation[], filters?: Filters): void {
     if (!this.isSubscribed) return this.#dropLaunches(operations)
+    this.#launches.launched(operations)
     this.#call({
       type: 'ACCEPT',
       accept: {
@@ -303,7 +313,19 @@ export abstract class Scheduler extends Subscriber {
     if (!this.confirmSubscription(from, heartbeat_interval_seconds)) return
     this.#framework = { ...this.#framework, id: framework_id }
     this.log.info({ framework: framework_id, master: from }, 'subscribed')
+    this.#askAbout(this.#launches.all(), FIRST_QUESTION_MS)
     return this.subscribed(framework_id, master_info)
+  }
+
+  /** Asks about launches that may be lost until each is answered; not while there is no subscription. */
+  #askAbout(launched: readonly Launched[], waitMs: number): void {
+    this.#question?.cancel()
+    if (launched.length === 0) return
+    this.#question = this.delay(waitMs, () => {
+      const silent = this.#launches.still(launched)
+      if (silent.length > 0) this.reconcile(silent)
+      this.#askAbout(silent, Math.min(waitMs * 2, LONGEST_QUESTION_MS))
+    })
   }
 
   async #refused(message: string): Promise<void> {
@@ -314,6 +336,7 @@ export abstract class Scheduler extends Subscriber {
   }
 
   #updated(status: TaskStatus): void | Promise<void> {
+    this.#launches.heard(status.task_id)
     const result = this.update(status)
     if (this.#explicit) return result
     if (!result) return this.acknowledge(status)
@@ -334,13 +357,7 @@ export abstract class Scheduler extends Subscriber {
   /** No master heard of these tasks, and none will: their framework hears it from us, as from Mesos' drivers. */
   #dropLaunches(operations: readonly OfferOperation[]): void {
     const aware = this.#framework.capabilities?.some(({ type }) => type === 'PARTITION_AWARE')
-    const tasks = operations.flatMap(operation => {
-      if (operation.type === 'LAUNCH') return operation.launch.task_infos ?? []
-      return operation.type === 'LAUNCH_GROUP'
-        ? (operation.launch_group.task_group.tasks ?? [])
-        : []
-    })
-    for (const { task_id, agent_id } of tasks) {
+    for (const { task_id, agent_id } of tasksOf(operations)) {
       const status: TaskStatus = {
         task_id,
         agent_id,

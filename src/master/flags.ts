@@ -1,5 +1,6 @@
 // The master's flags, in Mesos' spelling. Each one that is listed here works.
 
+import { addressFlags, logFlags } from '../base/server-flags.ts'
 import { defineFlags, type FlagValues, flag, printableFlags } from '../base/flags.ts'
 import { days, minutes, seconds } from '../base/duration.ts'
 import { parseAlternatives } from '../resources/quantities.ts'
@@ -19,35 +20,12 @@ export const masterFlags = defineFlags({
     help: 'Directory of the replicated log. Required, unless --registry=in_memory.',
     example: '/var/lib/mesos',
   }),
-  ip: flag.string({
-    group: 'Where',
-    help: 'Address to listen on. 0.0.0.0 is all of them.',
-    defaultText: "all, and the address that the machine's hostname resolves to for others",
-    example: '127.0.0.1',
-  }),
-  port: flag.integer({
-    group: 'Where',
-    default: 5050,
-    min: 0,
-    max: 65_535,
-    help: 'Port to listen on, for everything: agents, frameworks, HTTP, dashboard. 0: any free one.',
-  }),
-  advertise_ip: flag.string({
-    group: 'Where',
-    help: 'Address by which others reach this master, if it is not --ip.',
-    example: '203.0.113.5',
-  }),
-  advertise_port: flag.integer({
-    group: 'Where',
-    min: 1,
-    max: 65_535,
-    help: 'Port by which others reach this master, if it is not --port.',
-  }),
-  hostname: flag.string({
-    group: 'Where',
-    help: 'Name by which browsers and tools reach this master.',
-    defaultText: 'the address that is advertised',
-    example: 'master-1.example.org',
+  ...addressFlags({
+    server: 'master',
+    port: 5050,
+    portHelp:
+      'Port to listen on, for everything: agents, frameworks, HTTP, dashboard. 0: any free one.',
+    hostnameHelp: 'Name by which browsers and tools reach this master.',
   }),
   cluster: flag.string({
     group: 'Where',
@@ -141,16 +119,7 @@ export const masterFlags = defineFlags({
     1000,
     'How many unreachable tasks of a framework to remember.',
   ),
-  logging_level: flag.choice(['debug', 'info', 'warn', 'error'], {
-    group: 'Log',
-    default: 'info',
-    help: 'Records below this level are not written.',
-  }),
-  log_format: flag.choice(['text', 'json'], {
-    group: 'Log',
-    default: 'text',
-    help: 'One readable line a record, or one JSON object.',
-  }),
+  ...logFlags,
 })
 
 export type MasterFlags = FlagValues<typeof masterFlags>

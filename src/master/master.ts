@@ -1,7 +1,6 @@
 // The master: one actor that routes each message to its conversation, and waits for nothing but the registry.
 
 import { Actor } from '../actors/actor.ts'
-import type { Timer } from '../actors/clock.ts'
 import { addressOf, type Pid } from '../actors/pid.ts'
 import { type Ref, serve } from '../actors/protocol.ts'
 import { BoundedRing } from '../base/bounded-ring.ts'
@@ -47,7 +46,6 @@ import {
   shutdownExecutor,
   statusUpdate,
 } from './tasks.ts'
-import { delayed } from './timers.ts'
 
 export interface MasterOptions {
   readonly config: MasterConfig
@@ -281,7 +279,7 @@ export class Master extends Actor {
       registryView: this.#registryView,
       now: () => this.clock.now(),
       nowSeconds: () => this.clock.now() / 1000,
-      delay: (ms, run) => this.#delay(ms, run),
+      delay: (ms, run) => this.delay(ms, run),
       tellFramework: (framework, event) => {
         if (framework.connected && framework.pid !== undefined) {
           this.#scheduler(framework.pid).tell('event', event)
@@ -346,20 +344,16 @@ export class Master extends Actor {
     const nextMs = this.#m.allocator.nextExpiryMs
     if (nextMs === undefined || (this.#expiry && this.#expiry.atMs <= nextMs)) return
     this.#expiry?.cancel()
-    const timer = this.#delay(nextMs - this.clock.now(), () => {
+    const timer = this.delay(nextMs - this.clock.now(), () => {
       this.#expiry = undefined
       this.#allocateSoon()
     })
     this.#expiry = { atMs: nextMs, cancel: () => timer.cancel() }
   }
 
-  #delay(ms: number, run: () => unknown): Timer {
-    return delayed({ clock: this.clock, delay: (after, then) => this.delay(after, then) }, ms, run)
-  }
-
   async #collectGarbage(): Promise<void> {
     await collectGarbage(this.#m)
-    this.#delay(this.#o.config.registryGcIntervalMs, () => this.#collectGarbage())
+    this.delay(this.#o.config.registryGcIntervalMs, () => this.#collectGarbage())
   }
 
   #heartbeat(): void {

@@ -10,6 +10,8 @@ import {
 import type { StatusUpdate } from '../messages/agent-registration.ts'
 import type { Task, TaskInfo } from '../messages/task.ts'
 import type { Resources } from '../resources/resources.ts'
+import { DEFAULT_ROLE } from '../resources/roles.ts'
+import { allocationRole } from '../resources/task-json.ts'
 import type { TaskRecord } from './state.ts'
 
 export function isPartitionAware(framework: {
@@ -113,7 +115,7 @@ export function recordOf(task: Task, role: string, resources: Resources): TaskRe
 
 /** The role a task's resources are allocated to; `*` for what comes from agents that do not say. */
 export function roleOf(task: Task): string {
-  return task.resources?.find(r => r.allocation_info?.role)?.allocation_info?.role ?? '*'
+  return allocationRole(task.resources) ?? DEFAULT_ROLE
 }
 
 /**

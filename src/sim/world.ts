@@ -1,5 +1,6 @@
 // A whole cluster in one process: many runtimes under one virtual clock, one network, one seed.
 
+import type { Limits } from '../actors/peer.ts'
 import type { Address } from '../actors/pid.ts'
 import { Runtime } from '../actors/runtime.ts'
 import type { Logger } from '../base/log.ts'
@@ -12,6 +13,8 @@ export interface WorldOptions {
   /** One-way latency range in milliseconds. */
   readonly latencyMs?: readonly [number, number]
   readonly log: Logger
+  /** Of connections, where other than the real ones. */
+  readonly limits?: Partial<Limits>
 }
 
 interface Host {
@@ -27,12 +30,14 @@ export class World {
   readonly network: VirtualNetwork
   readonly #hosts = new Map<Address, Host>()
   readonly #log: Logger
+  readonly #limits: Partial<Limits> | undefined
   /** What failed and would have ended its process. */
   readonly fatalities: { readonly actor: string; readonly error: unknown }[] = []
 
   constructor(options: WorldOptions) {
     this.seed = options.seed ?? 1
     this.#log = options.log
+    this.#limits = options.limits
     this.clock = new VirtualClock()
     this.random = new SeededRandom(this.seed)
     this.network = new VirtualNetwork({
@@ -58,6 +63,7 @@ export class World {
       transport: this.network.transport(address),
       log: this.#log.child({ host: address }),
       isolate: true,
+      ...(this.#limits && { limits: this.#limits }),
       fatal: (actor, error) => {
         this.fatalities.push({ actor, error })
         this.crash(address)

@@ -2,8 +2,11 @@
 
 import t from 'tap'
 import { Actor } from '../../src/actors/actor.ts'
+import type { Timer } from '../../src/actors/clock.ts'
 import { pid } from '../../src/actors/pid.ts'
 import { AskError, serve } from '../../src/actors/protocol.ts'
+import { silentLogger } from '../../src/base/log.ts'
+import { World } from '../../src/sim/world.ts'
 import { A, B, C, Chat, OtherChat, outcome, Probe, withStage } from './probe.ts'
 
 t.test('tell and ask, near and far', async t => {
@@ -522,4 +525,24 @@ t.test('/__processes__ shows the mailboxes', async t => {
       { id: 'master', events: [{ type: 'MESSAGE', name: 'test.chat/note', from: '' }] },
     ])
   })
+})
+
+t.test('a timer that has fired can still be cancelled by an event before its own', async t => {
+  const world = new World({ log: silentLogger })
+  const seen: string[] = []
+  class Canceller extends Actor {
+    readonly serves = []
+    protected override initialize(): void {
+      let second: Timer
+      this.delay(10, () => {
+        seen.push('first')
+        second.cancel()
+      })
+      second = this.delay(10, () => seen.push('second'))
+      this.delay(11, () => seen.push('third'))
+    }
+  }
+  world.start('10.0.0.1:1').spawn(new Canceller())
+  await world.advance(20)
+  t.same(seen, ['first', 'third'])
 })

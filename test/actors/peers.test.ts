@@ -433,6 +433,7 @@ t.test('who does not greet properly is cut off', async t => {
   t.equal(silent.got.closed, '')
   await world.advance(2_000)
   t.strictSame([silent.got.closed, nonsense.got.closed], Array(2).fill('no greeting in time'))
+  await world.advance(DEFAULT_LIMITS.pingIntervalMs)
   t.equal(world.clock.pending, 0, 'and no timer is left of them')
 
   const said = log.messages('warn').length

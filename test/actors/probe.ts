@@ -136,7 +136,12 @@ export interface Stage {
 /** A world with processes made as they are named. */
 export function stage(options: Partial<WorldOptions> = {}): Stage {
   const log = collectingLogger()
-  const world = new World({ log, ...options })
+  const world = new World({
+    log,
+    // Shorter than the real ones, so that a test of silence is not longer than it need be.
+    limits: { pingIntervalMs: 5_000, silenceLimitMs: 15_000 },
+    ...options,
+  })
   const runtimes = new Map<string, Runtime>()
   const runtime = (address: string): Runtime => {
     let found = runtimes.get(address)

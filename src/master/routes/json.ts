@@ -3,9 +3,9 @@
 import type { Task } from '../../messages/task.ts'
 import { stateAttributes, stateReservations, stateResources } from '../../resources/format.ts'
 import { Resources } from '../../resources/resources.ts'
+import { taskJson } from '../../resources/task-json.ts'
 import type { MasterContext } from '../context.ts'
 import type { AgentRecord, ExecutorRecord, FrameworkRecord, OfferRecord } from '../state.ts'
-import { roleOf } from '../status.ts'
 
 const seconds = (ms: number): number => ms / 1000
 
@@ -132,34 +132,6 @@ export function frameworkJson(framework: FrameworkRecord): object {
     })),
     offer_constraints: {},
     ...(info.labels && { labels: info.labels.labels ?? [] }),
-  }
-}
-
-export function taskJson(task: Task): object {
-  return {
-    id: task.task_id.value,
-    name: task.name,
-    framework_id: task.framework_id.value,
-    executor_id: task.executor_id?.value ?? '',
-    slave_id: task.agent_id.value,
-    state: task.state,
-    resources: stateResources(Resources.of(task.resources)),
-    role: roleOf(task),
-    statuses: (task.statuses ?? []).map(status => ({
-      state: status.state,
-      timestamp: status.timestamp,
-      ...(status.message !== undefined && { message: status.message }),
-      ...(status.reason && { reason: status.reason }),
-      ...(status.labels && { labels: status.labels.labels }),
-      ...(status.container_status && { container_status: status.container_status }),
-      ...(status.healthy !== undefined && { healthy: status.healthy }),
-    })),
-    ...(task.user !== undefined && { user: task.user }),
-    ...(task.limits && { limits: task.limits }),
-    ...(task.labels && { labels: task.labels.labels ?? [] }),
-    ...(task.discovery && { discovery: task.discovery }),
-    ...(task.container && { container: task.container }),
-    ...(task.health_check && { health_check: task.health_check }),
   }
 }
 

@@ -10,6 +10,7 @@ import {
 } from '../../actors/http.ts'
 import { type Pid, pid, addressOf } from '../../actors/pid.ts'
 import { VERSION } from '../../base/version.ts'
+import { taskJson } from '../../resources/task-json.ts'
 import type { MasterContext } from '../context.ts'
 import { agentFilesRoutes, type FilesRef } from './agent-files.ts'
 import {
@@ -19,7 +20,6 @@ import {
   frameworkJson,
   recoveredAgentsJson,
   stateJson,
-  taskJson,
 } from './json.ts'
 
 export interface Routing {

@@ -1,0 +1,47 @@
+// Launches that may never have reached a master: those without any status yet when the connection was lost.
+//
+// An ACCEPT that was on its way to a master which died is lost without a word, and its framework would wait for ever.
+// So after a new subscription the scheduler asks about such tasks, again and again: while the master still waits for
+// agents from before its election it gives no answer, since one of them may bring the task.
+
+import type { AgentID, TaskID } from '../messages/ids.ts'
+import type { OfferOperation } from '../messages/operation.ts'
+import type { TaskInfo } from '../messages/task.ts'
+
+export interface Launched {
+  readonly task_id: TaskID
+  readonly agent_id: AgentID
+}
+
+/** The tasks that operations would launch. */
+export function tasksOf(operations: readonly OfferOperation[]): readonly TaskInfo[] {
+  return operations.flatMap(operation => {
+    if (operation.type === 'LAUNCH') return operation.launch.task_infos ?? []
+    return operation.type === 'LAUNCH_GROUP' ? (operation.launch_group.task_group.tasks ?? []) : []
+  })
+}
+
+export class UnansweredLaunches {
+  readonly #tasks = new Map<string, Launched>()
+
+  launched(operations: readonly OfferOperation[]): void {
+    for (const { task_id, agent_id } of tasksOf(operations)) {
+      this.#tasks.set(task_id.value, { task_id, agent_id })
+    }
+  }
+
+  /** Any status will do: whoever sent it knows the task. */
+  heard(taskId: TaskID): void {
+    this.#tasks.delete(taskId.value)
+  }
+
+  /** Those that have not been heard of. */
+  all(): readonly Launched[] {
+    return [...this.#tasks.values()]
+  }
+
+  /** Which of these have still not been heard of. */
+  still(launched: readonly Launched[]): readonly Launched[] {
+    return launched.filter(task => this.#tasks.get(task.task_id.value) === task)
+  }
+}
