@@ -2,6 +2,7 @@
 
 import fc from 'fast-check'
 import t from 'tap'
+import { DEFAULT_LIMITS } from '../../src/actors/peer.ts'
 import { encode } from '../../src/actors/codec.ts'
 import { FRAME, WIRE_VERSION } from '../../src/actors/frames.ts'
 import type { Limits } from '../../src/actors/peer.ts'

@@ -68,6 +68,29 @@ t.test(
   },
 )
 
+t.test('launches that a dying master swallowed are asked about, and made again', async t => {
+  const c = await cluster(1)
+  class Unlucky extends Batch {
+    #launched = false
+    protected override offers(offers: readonly Offer[]): void {
+      super.offers(offers)
+      // In the same turn: the ACCEPT has not left this process yet.
+      if (!this.#launched) c.crashMaster()
+      this.#launched = true
+    }
+  }
+  const { scheduler } = c.run(
+    new Unlucky(repeat('sleep 1', 3), { failover_timeout: 600 }, { again: true }),
+  )
+  await c.world.advance(3_000)
+  t.equal(c.agents[0]!.processes.launched.length, 0, 'nothing was launched')
+  await c.startMaster()
+  await c.until(() => scheduler.count('TASK_LOST') === 3, 'they are reported lost', 120_000)
+  t.equal(scheduler.statuses.get('t0')?.[0]?.reason, 'REASON_RECONCILIATION')
+  await c.until(() => scheduler.count('TASK_FINISHED') === 3, 'they are launched again', 60_000)
+  t.same(c.world.fatalities, [])
+})
+
 for (const aware of [false, true]) {
   const capabilities = aware ? [{ type: 'PARTITION_AWARE' }] : []
   const expected = aware ? 'TASK_UNREACHABLE' : 'TASK_LOST'
