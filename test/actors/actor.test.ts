@@ -533,12 +533,12 @@ t.test('a timer that has fired can still be cancelled by an event before its own
   class Canceller extends Actor {
     readonly serves = []
     protected override initialize(): void {
-      let second: Timer
+      const timers: Timer[] = []
       this.delay(10, () => {
         seen.push('first')
-        second.cancel()
+        timers[0]!.cancel()
       })
-      second = this.delay(10, () => seen.push('second'))
+      timers.push(this.delay(10, () => seen.push('second')))
       this.delay(11, () => seen.push('third'))
     }
   }
