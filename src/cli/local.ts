@@ -1,6 +1,7 @@
 // mesos-local: a whole cluster on this machine, until Ctrl-C.
 
 import { defineFlags, flag } from '../base/flags.ts'
+import { onStopSignal } from '../framework/stop-signals.ts'
 import { parseAgentResources } from '../resources/parse.ts'
 import { type Cluster, type ClusterOptions, startCluster } from './cluster.ts'
 import type { Command } from './main.ts'
@@ -68,13 +69,12 @@ export async function withCluster(
   const interrupted = new Promise<void>(resolve => {
     abort.signal.addEventListener('abort', () => resolve())
   })
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      // Children end by themselves when this process is gone.
-      if (abort.signal.aborted) process.exit(1)
-      abort.abort()
-    })
-  }
+  onStopSignal(
+    ['SIGINT', 'SIGTERM', 'SIGHUP'],
+    () => abort.abort(),
+    // Children end by themselves when this process is gone.
+    () => process.exit(1),
+  )
   let cluster: Cluster
   try {
     cluster = await startCluster(options, say, abort.signal)

@@ -6,6 +6,7 @@ import type { Runtime } from '../actors/runtime.ts'
 import { deferred } from '../base/deferred.ts'
 import type { LogThreshold, Logger } from '../base/log.ts'
 import { onParentEnd } from '../framework/parent.ts'
+import { onStopSignal } from '../framework/stop-signals.ts'
 
 /** The flags that both have. */
 export interface ServerFlags {
@@ -84,15 +85,8 @@ export async function serve(
 }
 
 function onSignal(end: (why: Ending) => void): void {
-  let asked = false
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => {
-      // Whoever asks twice does not want order, but an end.
-      if (asked) process.exit(1)
-      asked = true
-      end(signal)
-    })
-  }
+  // Whoever insists does not want order, but an end.
+  onStopSignal(['SIGINT', 'SIGTERM'], end, () => process.exit(1))
   onParentEnd(() => end('parent'))
 }
 

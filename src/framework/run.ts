@@ -10,6 +10,7 @@ import type { Executor, ExecutorEnvironment } from './executor.ts'
 import { executorEnvironment } from './executor.ts'
 import { onParentEnd } from './parent.ts'
 import type { Scheduler } from './scheduler.ts'
+import { onStopSignal } from './stop-signals.ts'
 
 export interface RunOptions {
   /** What goes to standard error. Default: what MESOS_LOGGING_LEVEL says (INFO, WARNING, ERROR), else warnings. */
@@ -71,15 +72,17 @@ async function run(
   const ended = runtime.wait(runtime.spawn(actor))
   let received: number | undefined
   const onSignal = (signal: Signal): void => {
-    // Whoever asks twice does not want to wait for a master that may be away.
-    if (received !== undefined) process.exit(128 + SIGNALS[signal])
+    if (received !== undefined) return
     received = SIGNALS[signal]
     interrupt()
   }
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
+  // Whoever insists does not want to wait for a master that may be away.
+  const stopListening = onStopSignal(['SIGINT', 'SIGTERM'], onSignal, signal =>
+    process.exit(128 + SIGNALS[signal]),
+  )
   onParentEnd(() => onSignal('SIGTERM'))
   await ended
-  process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
+  stopListening()
   await runtime.shutdown()
   return received
 }

@@ -40,6 +40,7 @@ export const WORLD: Readonly<Record<string, string>> = {
   'src/agent/system-resources.ts': 'what the machine has',
   'src/agent/file-system.ts': 'files',
   'src/framework/run.ts': 'the process of a framework',
+  'src/framework/stop-signals.ts': 'signals, and the time between them',
   'src/base/logger.ts': 'the process’ output',
   'src/sim/virtual-clock.ts':
     'the end of the turn, so that promises are served before virtual time moves',
