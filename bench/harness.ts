@@ -33,6 +33,8 @@ export interface Experiment<Name extends string = string> {
   /** By the row's name, `<suite>.<figure>`. */
   readonly figures: Readonly<Record<Name, Figure>>
   readonly runs?: number
+  /** Why it cannot be measured here (a yardstick that is not installed), if so; the others are. */
+  readonly skip?: () => string | undefined
   /** Sets up and warms up; what it starts through the scope is ended with it. */
   readonly open: (scope: Scope) => Promise<Contest<Name>> | Contest<Name>
 }

@@ -3,13 +3,18 @@
 import { execFileSync } from 'node:child_process'
 import { availableParallelism, cpus, release, type } from 'node:os'
 import { describeError } from '../src/base/errors.ts'
+import * as actors from './actors.bench.ts'
 import * as coldStart from './cold-start.bench.ts'
 import { chosen, type Experiment, type Measured, runExperiment, select } from './harness.ts'
 import { jsonLine, tableText } from './report.ts'
 import { Scope } from './scope.ts'
 import * as tasks from './tasks.bench.ts'
 
-const SUITES: readonly { readonly experiments: readonly Experiment[] }[] = [tasks, coldStart]
+const SUITES: readonly { readonly experiments: readonly Experiment[] }[] = [
+  tasks,
+  coldStart,
+  actors,
+]
 
 const USAGE = `Usage: npm run bench [-- NAME…] [--json]
 
@@ -51,6 +56,12 @@ async function main(args: readonly string[]): Promise<number> {
   say(`${machine()}\n\n`)
   const measured: Measured[] = []
   for (const experiment of selection.experiments) {
+    const skipped = experiment.skip?.()
+    if (skipped !== undefined) {
+      const names = Object.keys(experiment.figures).filter(name => chosen(name, words))
+      say(`${names.join(', ')}: skipped: ${skipped}\n\n`)
+      continue
+    }
     const outcome = await runOne(experiment)
     const rows = outcome.measured.filter(({ row }) => chosen(row.name, words))
     measured.push(...rows)

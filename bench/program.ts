@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { messageOf } from '../src/base/errors.ts'
 
 /** A command that takes longer hangs: a process that it waits for is gone, say. */
-const COMMAND_LIMIT_MS = 30_000
+const COMMAND_LIMIT_MS = 60_000
 
 /** What a program can be told; arguments and results travel as JSON. */
 export type Commands = Readonly<Record<string, (argument: never) => unknown>>

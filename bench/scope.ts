@@ -52,9 +52,10 @@ export class Scope {
     return child
   }
 
-  /** Starts a program of `bench/programs/` that takes commands from this process. */
-  program<C extends Commands>(name: string): Program<C> {
-    const child = this.start(process.execPath, ['--enable-source-maps', programFile(name)], {
+  /** Starts a program of `bench/programs/` that takes commands from this process, with these options for Node. */
+  program<C extends Commands>(name: string, options: readonly string[] = []): Program<C> {
+    const args = ['--enable-source-maps', ...options, programFile(name)]
+    const child = this.start(process.execPath, args, {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     })
     return new Program<C>(name, child)

@@ -79,7 +79,10 @@ export async function runFile(file, { snapshot }) {
   for (const timer of timers) clearTimeout(timer)
   // A process that holds the test's output open would hold back `close` too: first see who is left.
   const left = await leftBehind(group)
-  await closed
+  // Nor may one that has left the group: it is not waited for.
+  await Promise.race([closed, new Promise(resolve => setTimeout(resolve, GRACE_MS).unref())])
+  child.stdout?.destroy()
+  child.stderr?.destroy()
   running.delete(group)
 
   result.ms = performance.now() - started

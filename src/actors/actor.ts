@@ -4,6 +4,8 @@ import type { Logger } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
 import type { Clock, Timer } from './clock.ts'
 import type { HttpHandler } from './http.ts'
+import type { BodyStream } from './http-stream.ts'
+import type { MetricsScope } from './metrics.ts'
 import type { Pid } from './pid.ts'
 import type { Entries, Protocol, Ref, Served } from './protocol.ts'
 
@@ -20,8 +22,20 @@ export interface Context {
   link(to: Pid): void
   unlink(to: Pid): void
   route(path: string, help: string, handler: HttpHandler): void
+  stream(options: StreamOptions): BodyStream
+  /** Names of its own go when it ends. */
+  readonly metrics: MetricsScope
+  /** How many events of a kind wait in its mailbox. */
+  waiting(type: 'message' | 'dispatch' | 'http'): number
   spawn(actor: Actor, id?: string): Pid
   terminate(of: Pid): void
+}
+
+export interface StreamOptions {
+  /** A client that leaves more than this unread is cut off. */
+  readonly maxBufferedBytes?: number
+  /** An event of the actor, once: the client has gone, or was cut off. */
+  readonly onClosed?: (why: 'gone' | 'slow') => unknown
 }
 
 /** What the runtime calls. */
@@ -121,6 +135,19 @@ export abstract class Actor {
   /** Serves `/<id><path>`, and `<path>` itself if this actor is the process' delegate. */
   protected route(path: string, help: string, handler: HttpHandler): void {
     this.context.route(path, help, handler)
+  }
+
+  /**
+   * A body for a response that goes on: `return { status: 200, stream }`, then write to it. It is broken off when the
+   * actor ends.
+   */
+  protected stream(options: StreamOptions = {}): BodyStream {
+    return this.context.stream(options)
+  }
+
+  /** Counters, gauges and timings of this actor, served at `/metrics`. They end with it. */
+  protected get metrics(): MetricsScope {
+    return this.context.metrics
   }
 
   protected spawn(actor: Actor, id?: string): Pid {

@@ -8,7 +8,7 @@ import { type HttpResponse, type Route, text } from './http.ts'
 import { type ActorEvent, type Handler, Mailbox, type Reply } from './mailbox.ts'
 import type { Peer } from './peer.ts'
 import type { Pid } from './pid.ts'
-import type { Entry } from './protocol.ts'
+import type { Entry, Protocol } from './protocol.ts'
 
 /** What a cell needs of its runtime. */
 export interface CellHost {
@@ -33,41 +33,76 @@ export class Cell {
   readonly id: string
   readonly pid: Pid
   readonly actor: Actor
-  readonly log: Logger
   readonly mailbox = new Mailbox()
-  readonly handlers = new Map<string, Served>()
-  readonly routes = new Map<string, Route>()
+  // Collections come with their first member: most actors have few of them, and there may be a million actors.
   /** Pids this actor is linked to, and those whose end waits in its mailbox. */
-  readonly links = new Set<Pid>()
+  links: Set<Pid> | undefined
   /** Local actors that are linked to this one. */
-  readonly watchers = new Set<Cell>()
+  watchers: Set<Cell> | undefined
   /** Peers of which some actor is linked to this one. */
-  readonly remoteWatchers = new Set<Peer>()
-  readonly waiters: (() => void)[] = []
+  remoteWatchers: Set<Peer> | undefined
+  waiters: (() => void)[] | undefined
+  /** Ends what was made for the actor outside of it: streams, metrics. Most actors have none. */
+  cleanups: Set<() => void> | undefined
   /** Whether the runtime has it in its queue of runnable cells. */
   queued = false
   ended = false
   hooks: Hooks | undefined
 
   readonly #host: CellHost
-  readonly #timers = new Set<Timer>()
+  readonly #parentLog: Logger
+  #log: Logger | undefined
+  /** What was looked up last: messages of a kind come in a row. */
+  #lastWire: string | undefined
+  #lastServed: Served | undefined
+  #timers: Set<Timer> | undefined
+  #routes: Map<string, Route> | undefined
   /** Questions and requests taken whose answer is still being worked on. */
-  readonly #unanswered = new Set<Reply>()
-  readonly #unresponded = new Set<Respond>()
+  #unanswered: Set<Reply> | undefined
+  #unresponded: Set<Respond> | undefined
 
-  constructor(id: string, pid: Pid, actor: Actor, log: Logger, host: CellHost) {
+  constructor(id: string, pid: Pid, actor: Actor, parentLog: Logger, host: CellHost) {
     this.id = id
     this.pid = pid
     this.actor = actor
-    this.log = log
+    this.#parentLog = parentLog
     this.#host = host
-    for (const { protocol, handlers } of actor.serves) {
-      for (const [name, entry] of Object.entries(protocol.entries)) {
-        const wire = protocol.wire[name]!
-        assert(!this.handlers.has(wire), `${pid} serves ${wire} twice`)
-        const handler = handlers[name]!
-        this.handlers.set(wire, { entry, handler, local: protocol.local })
-      }
+    if (actor.serves.length > 1) this.#assertDistinct()
+  }
+
+  get log(): Logger {
+    this.#log ??= this.#parentLog.child({ actor: this.id })
+    return this.#log
+  }
+
+  get routes(): ReadonlyMap<string, Route> {
+    return this.#routes ?? NO_ROUTES
+  }
+
+  addRoute(route: Route): void {
+    this.#routes ??= new Map()
+    this.#routes.set(route.path, route)
+  }
+
+  /** What serves a message, by its name on the wire; undefined if the actor does not know it. */
+  handler(wire: string): Served | undefined {
+    if (this.#lastServed !== undefined && this.#lastWire === wire) return this.#lastServed
+    for (const { protocol, handlers } of this.actor.serves) {
+      const name = namesOf(protocol).get(wire)
+      if (name === undefined) continue
+      const entry = protocol.entries[name]!
+      this.#lastServed = { entry, handler: handlers[name]!, local: protocol.local }
+      this.#lastWire = wire
+      return this.#lastServed
+    }
+    return undefined
+  }
+
+  #assertDistinct(): void {
+    const seen = new Set<string>()
+    for (const wire of this.actor.serves.flatMap(({ protocol }) => Object.values(protocol.wire))) {
+      assert(!seen.has(wire), `${this.pid} serves ${wire} twice`)
+      seen.add(wire)
     }
   }
 
@@ -87,12 +122,14 @@ export class Cell {
   /** Remembers a timer until it fires or the actor ends. An actor that has ended gets none. */
   addTimer(start: (fired: () => void) => Timer): Timer {
     if (this.ended) return NO_TIMER
-    const timer: Timer = start(() => this.#timers.delete(timer))
-    this.#timers.add(timer)
+    this.#timers ??= new Set()
+    const timers = this.#timers
+    const timer: Timer = start(() => timers.delete(timer))
+    timers.add(timer)
     return {
       cancel: () => {
         timer.cancel()
-        this.#timers.delete(timer)
+        timers.delete(timer)
       },
     }
   }
@@ -109,14 +146,16 @@ export class Cell {
         case 'message':
           return this.#message(event)
         case 'dispatch':
-          return this.#watch(event.run())
+          this.#watch(event.run())
+          // A timer may have resolved what a handler awaits: that continuation is part of this turn, too.
+          return true
         case 'resume':
           event.run()
           return true
         case 'http':
           return this.#http(event)
         case 'exited':
-          this.links.delete(event.pid)
+          this.links?.delete(event.pid)
           return this.#watch(this.hooks!.exited(event.pid))
         case 'terminate':
           this.#end()
@@ -131,6 +170,7 @@ export class Cell {
   #message(event: ActorEvent & { type: 'message' }): boolean {
     const { reply } = event
     if (!reply) return this.#watch(event.handler(event.body as never, event.from))
+    this.#unanswered ??= new Set()
     this.#unanswered.add(reply)
     const result = event.handler(event.body as never, event.from)
     if (!isPromise<unknown>(result)) {
@@ -145,10 +185,10 @@ export class Cell {
   }
 
   #answer(reply: Reply, value: unknown): void {
-    if (!this.#unanswered.has(reply)) return
+    if (!this.#unanswered?.has(reply)) return
     try {
       reply.answer(value)
-      this.#unanswered.delete(reply)
+      this.#unanswered?.delete(reply)
     } catch (error) {
       // An answer that cannot be encoded. The asker still hears of it, since the question is unanswered.
       this.fail(error)
@@ -157,9 +197,10 @@ export class Cell {
 
   #http(event: ActorEvent & { type: 'http' }): boolean {
     const { respond } = event
+    this.#unresponded ??= new Set()
     this.#unresponded.add(respond)
     const done = (response: HttpResponse): void => {
-      if (this.#unresponded.delete(respond)) respond(response)
+      if (this.#unresponded?.delete(respond)) respond(response)
     }
     const failed = (error: unknown): void => {
       done(text(500, 'The request failed inside the server; its log says why.\n'))
@@ -206,19 +247,34 @@ export class Cell {
     }
     this.ended = true
     for (const event of this.mailbox.drain()) refuse(event)
-    for (const reply of this.#unanswered)
+    for (const reply of this.#unanswered ?? [])
       reply.fail('FAILED', `${this.pid} ended before it answered`)
-    this.#unanswered.clear()
-    for (const respond of this.#unresponded)
+    this.#unanswered?.clear()
+    for (const respond of this.#unresponded ?? [])
       respond(text(503, `${this.id} ended before it answered.\n`))
-    this.#unresponded.clear()
-    for (const timer of this.#timers) timer.cancel()
-    this.#timers.clear()
+    this.#unresponded?.clear()
+    for (const timer of this.#timers ?? []) timer.cancel()
+    this.#timers?.clear()
+    for (const clean of this.cleanups ?? []) clean()
+    this.cleanups = undefined
     this.#host.ended(this)
-    for (const done of this.waiters) done()
+    for (const done of this.waiters ?? []) done()
   }
 }
 
+/** Of each protocol, the entries' names by their names on the wire; shared by all who serve it. */
+const NAMES = new WeakMap<Protocol, ReadonlyMap<string, string>>()
+
+function namesOf(protocol: Protocol): ReadonlyMap<string, string> {
+  let names = NAMES.get(protocol)
+  if (!names) {
+    names = new Map(Object.entries(protocol.wire).map(([name, wire]) => [wire, name]))
+    NAMES.set(protocol, names)
+  }
+  return names
+}
+
+const NO_ROUTES: ReadonlyMap<string, Route> = new Map()
 const NO_TIMER: Timer = { cancel: () => {} }
 
 /** Tells whoever waits for an event's outcome that it will not be served. */

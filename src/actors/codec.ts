@@ -10,6 +10,13 @@ export class MalformedError extends Error {
 /** Deeper nesting is refused: no message of ours comes near, and a decoder's stack is finite. */
 export const MAX_DEPTH = 64
 
+/**
+ * More lists and maps than this in one message are refused: an empty one is a single byte on the wire and fifty in memory,
+ * so a limit on bytes alone would let a message cost gigabytes. An agent that comes back with ten thousand tasks sends
+ * about half as many.
+ */
+export const MAX_CONTAINERS = 1_000_000
+
 // No records and no shared structures: any msgpack library can read what we send.
 const packr = new Packr({ useRecords: false, variableMapSize: true, int64AsType: 'number' })
 
@@ -65,6 +72,7 @@ function checkStructure(bytes: Uint8Array): void {
   let remaining = 1
   let inMap = false
   let at = 0
+  let containers = 0
 
   for (;;) {
     while (remaining === 0) {
@@ -111,6 +119,9 @@ function checkStructure(bytes: Uint8Array): void {
     if (items < 0) continue
     if (items > end - at) throw new MalformedError(`${items} items claimed at byte ${at}`)
     if (depth >= MAX_DEPTH) throw new MalformedError(`nested deeper than ${MAX_DEPTH}`)
+    if (++containers > MAX_CONTAINERS) {
+      throw new MalformedError(`more than ${MAX_CONTAINERS} lists and maps`)
+    }
     outer[depth++] = inMap ? ~remaining : remaining
     remaining = items
     inMap = byte < 0x90 || byte >= 0xde

@@ -2,7 +2,7 @@
 
 import * as v from 'valibot'
 import type { Logger } from '../base/log.ts'
-import type { Cell } from './cell.ts'
+import type { Cell, Served } from './cell.ts'
 import type { Clock, Timer } from './clock.ts'
 import { decode, encode } from './codec.ts'
 import type { Complaints } from './complaints.ts'
@@ -10,7 +10,7 @@ import { type ActorFrame, FRAME } from './frames.ts'
 import type { Links, LinksOptions } from './links.ts'
 import type { Reply } from './mailbox.ts'
 import type { Peer } from './peer.ts'
-import { addressOf, idOf, type Pid, pid } from './pid.ts'
+import { type Address, addressOf, idOf, type Pid, pid } from './pid.ts'
 import { AskError, type AskFailure, type Entries, type Protocol, type Ref } from './protocol.ts'
 
 export interface DeliveryOptions extends LinksOptions {
@@ -19,6 +19,14 @@ export interface DeliveryOptions extends LinksOptions {
   readonly complaints: Complaints
   readonly isolate: boolean
   readonly links: Links
+}
+
+/** Where the local messages of a reference go: the actor found last, while it lives, and its last message's handler. */
+interface Target {
+  readonly id: string
+  cell: Cell | undefined
+  name: string
+  served: Served | undefined
 }
 
 interface Asked {
@@ -33,6 +41,8 @@ export class Delivery {
   readonly #o: DeliveryOptions
   readonly #asked = new Map<number, Asked>()
   #nextAsk = 1
+  /** The actor to which the last message from elsewhere went. */
+  #lastReceiver: Cell | undefined
   /** Messages dropped because their body did not fit the protocol. */
   malformed = 0
   /** Messages dropped because nobody has that id, or its actor does not know that message. */
@@ -44,33 +54,33 @@ export class Delivery {
 
   ref<E extends Entries>(definition: Protocol<E>, to: Pid, from: Cell | undefined): Ref<E> {
     const { wire, entries } = definition
-    const local = addressOf(to) === this.#o.address
+    const address = addressOf(to)
+    const local = address === this.#o.address
     const id = idOf(to)
     const sender = from?.pid ?? NOBODY
+    const target: Target = { id, cell: undefined, name: '', served: undefined }
     return {
       pid: to,
       tell: (name, message) => {
         if (from?.ended) return
-        if (local) this.#local(id, wire[name], message, sender, undefined)
-        else {
-          this.#remote(to, [FRAME.tell, id, from?.id ?? '', wire[name], message])
-        }
+        if (local) this.#local(target, wire[name], message, sender, undefined)
+        else this.#remote(address, [FRAME.tell, id, from?.id ?? '', wire[name], message])
       },
       ask: (name, request, options) => {
         const pending = new Pending(from)
         if (from?.ended) return pending.promise as never
         let forget: (() => void) | undefined
-        if (local) this.#local(id, wire[name], request, sender, pending)
+        if (local) this.#local(target, wire[name], request, sender, pending)
         else {
           const entry = entries[name]!
           const number = this.#nextAsk++
-          this.#remote(to, [FRAME.ask, id, from?.id ?? '', wire[name], request, number])
+          this.#remote(address, [FRAME.ask, id, from?.id ?? '', wire[name], request, number])
           const response = entry.kind === 'call' ? entry.response : v.never()
           this.#asked.set(number, { reply: pending, response })
-          this.#o.peers.at(addressOf(to)).asks.add(number)
+          this.#o.peers.at(address).asks.add(number)
           forget = () => {
             this.#asked.delete(number)
-            this.#o.peers.find(addressOf(to))?.asks.delete(number)
+            this.#o.peers.find(address)?.asks.delete(number)
           }
         }
         if (options?.timeoutMs !== undefined) {
@@ -149,8 +159,8 @@ export class Delivery {
       : clock.delay(timeoutMs, expire)
   }
 
-  #remote(to: Pid, frame: ActorFrame): void {
-    this.#o.peers.send(this.#o.peers.at(addressOf(to)), frame)
+  #remote(to: Address, frame: ActorFrame): void {
+    this.#o.peers.send(this.#o.peers.at(to), frame)
     this.#o.wake()
   }
 
@@ -159,12 +169,21 @@ export class Delivery {
     this.#o.wake()
   }
 
-  #local(id: string, name: string, body: unknown, from: Pid, reply: Reply | undefined): void {
-    const cell = this.#o.cell(id)
+  #local(target: Target, name: string, body: unknown, from: Pid, reply: Reply | undefined): void {
+    const { id } = target
+    // An id belongs to one actor at a time, and to none before that one has ended.
+    if (!target.cell || target.cell.ended) {
+      target.cell = this.#o.cell(id)
+      target.served = undefined
+    }
+    const { cell } = target
     if (!cell) return this.#nobody(id, name, reply, from)
-    const served = cell.handlers.get(name)
-    if (!served) return this.#refused(id, name, reply, from)
-    const { entry, handler } = served
+    if (!target.served || target.name !== name) {
+      target.served = cell.handler(name)
+      target.name = name
+    }
+    if (!target.served) return this.#refused(id, name, reply, from)
+    const { entry, handler } = target.served
     if (!this.#o.isolate) return cell.enqueue({ type: 'message', name, handler, body, from, reply })
     cell.enqueue({
       type: 'message',
@@ -187,9 +206,12 @@ export class Delivery {
     body: unknown,
     reply: Reply | undefined,
   ): void {
-    const cell = this.#o.cell(id)
+    // Messages to one actor come in a row: comparing two short texts is less than finding one in a table.
+    const last = this.#lastReceiver
+    const cell = last?.id === id && !last.ended ? last : this.#o.cell(id)
+    this.#lastReceiver = cell
     if (!cell) return this.#nobody(id, name, reply, peer)
-    const served = cell.handlers.get(name)
+    const served = cell.handler(name)
     if (!served || served.local) return this.#refused(id, name, reply, peer)
     const checked = v.safeParse(served.entry.request, body)
     if (!checked.success) {
@@ -258,8 +280,6 @@ class Pending implements Reply {
       this.#resolve = resolve
       this.#reject = reject
     })
-    // Of two questions asked at once the second may fail while the first is awaited; that is no unhandled rejection.
-    this.promise.catch(() => {})
   }
 
   answer(value: unknown): void {
@@ -267,6 +287,9 @@ class Pending implements Reply {
   }
 
   fail(code: AskFailure, text: string): void {
+    if (this.#done) return
+    // Of two questions asked at once the second may fail while the first is awaited; that is no unhandled rejection.
+    this.promise.catch(() => {})
     this.#settle(() => this.#reject(new AskError(code, text)))
   }
 

@@ -19,10 +19,13 @@ export interface Hello {
   readonly features: readonly string[]
 }
 
+/** No process sees more connections; a greeting that claims more is none. Counting stops there. */
+export const MAX_GENERATION = 2 ** 32
+
 const HelloSchema = v.object({
   address: v.pipe(v.string(), v.maxLength(300), v.regex(/^[^\s@:/]+:\d{1,5}$/)),
   incarnation: v.pipe(v.string(), v.maxLength(64)),
-  generation: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+  generation: v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(MAX_GENERATION)),
   version: v.number(),
   features: v.pipe(v.array(v.string()), v.maxLength(64)),
 })

@@ -7,8 +7,15 @@ import type { Duplex } from 'node:stream'
 import type { HttpRequest, HttpResponse } from './http.ts'
 import { text } from './http.ts'
 
+/** Needed by the first client that asks for it, not at the start. */
+const zlib = () => import('node:zlib')
+
 /** Larger request bodies are answered 413 and not read. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024
+/** Shorter bodies are not worth the work; as in Mesos. */
+const GZIP_MIN_BYTES = 1024
+/** How long the client of a streaming response may take none of what was sent, before it is cut off. */
+const STALL_LIMIT_MS = 60_000
 /** How long a refused request's body is read and thrown away, so that its sender comes to read the answer. */
 const LINGER_MS = 1_000
 
@@ -16,11 +23,15 @@ export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) =
 
 export class HttpServer {
   readonly #server: Server
+  readonly #stallLimitMs: number
+  /** Compressed bodies of responses that are handed out again and again, such as a page's files and `/state`. */
+  readonly #gzipped = new WeakMap<HttpResponse, Promise<Uint8Array>>()
   handle: (request: HttpRequest) => Promise<HttpResponse> = () =>
     Promise.resolve(text(503, 'starting\n'))
   upgrade: Upgrade = (_request, socket) => socket.destroy()
 
-  constructor() {
+  constructor(options: { readonly stallLimitMs?: number } = {}) {
+    this.#stallLimitMs = options.stallLimitMs ?? STALL_LIMIT_MS
     this.#server = createServer({ keepAliveTimeout: 30_000 }, (request, response) => {
       void this.#serve(request, response)
     })
@@ -52,19 +63,108 @@ export class HttpServer {
   async #serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     try {
       const request = await readRequest(incoming)
-      if (!('status' in request)) send(incoming, outgoing, await this.handle(request))
-      else await refuse(incoming, outgoing, request)
+      if ('status' in request) return await refuse(incoming, outgoing, request)
+      const response = await this.handle(request)
+      if (response.stream) await this.#stream(incoming, outgoing, response, response.stream)
+      else await this.#send(incoming, outgoing, response)
     } catch {
       // The client has gone, or a header of the response cannot be sent: one request's trouble, nobody else's.
       outgoing.destroy()
     }
   }
+
+  async #send(
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+    response: HttpResponse,
+  ): Promise<void> {
+    let body = typeof response.body === 'string' ? Buffer.from(response.body) : response.body
+    const headers: Record<string, string | number> = { ...response.headers }
+    if (body && body.length >= GZIP_MIN_BYTES && isCompressible(response)) {
+      headers['vary'] = 'accept-encoding'
+      if (acceptsGzip(incoming.headers['accept-encoding'])) {
+        body = await this.#gzip(response, body)
+        headers['content-encoding'] = 'gzip'
+      }
+    }
+    outgoing.writeHead(response.status, { ...headers, 'content-length': body?.length ?? 0 })
+    outgoing.end(incoming.method === 'HEAD' ? undefined : body)
+  }
+
+  #gzip(response: HttpResponse, body: Uint8Array): Promise<Uint8Array> {
+    let gzipped = this.#gzipped.get(response)
+    if (!gzipped) {
+      gzipped = zlib().then(
+        ({ gzip }) =>
+          new Promise<Uint8Array>((resolve, reject) => {
+            gzip(body, (error, bytes) => (error ? reject(error) : resolve(bytes)))
+          }),
+      )
+      this.#gzipped.set(response, gzipped)
+    }
+    return gzipped
+  }
+
+  /** Takes the next piece when the socket has room for it. */
+  async #stream(
+    incoming: IncomingMessage,
+    outgoing: ServerResponse,
+    response: HttpResponse,
+    stream: AsyncIterable<string | Uint8Array>,
+  ): Promise<void> {
+    const iterator = stream[Symbol.asyncIterator]()
+    // A generator that waits for its next piece hears of the end only then, so nobody waits for it.
+    const leave = (): void => void iterator.return?.().catch(() => {})
+    const gone = new Promise<'gone'>(resolve => outgoing.once('close', () => resolve('gone')))
+    try {
+      outgoing.writeHead(response.status, { ...response.headers })
+      if (incoming.method === 'HEAD') return void outgoing.end()
+      outgoing.flushHeaders()
+      for (;;) {
+        const next = iterator.next()
+        next.catch(() => {})
+        const piece = await Promise.race([next, gone])
+        if (piece === 'gone') return
+        if (piece.done) return void outgoing.end()
+        if (!outgoing.write(piece.value)) await this.#drained(outgoing, gone)
+      }
+    } finally {
+      leave()
+    }
+  }
+
+  #drained(outgoing: ServerResponse, gone: Promise<'gone'>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const limit = setTimeout(
+        () => reject(new Error('the client stopped reading')),
+        this.#stallLimitMs,
+      )
+      const done = (): void => {
+        clearTimeout(limit)
+        outgoing.off('drain', done)
+        resolve()
+      }
+      outgoing.once('drain', done)
+      void gone.then(done)
+    })
+  }
 }
 
-function send(incoming: IncomingMessage, outgoing: ServerResponse, response: HttpResponse): void {
-  const body = typeof response.body === 'string' ? Buffer.from(response.body) : response.body
-  outgoing.writeHead(response.status, { ...response.headers, 'content-length': body?.length ?? 0 })
-  outgoing.end(incoming.method === 'HEAD' ? undefined : body)
+/** Pictures and archives are compressed already. */
+function isCompressible({ headers }: HttpResponse): boolean {
+  const type = headers?.['content-type'] ?? ''
+  return headers?.['content-encoding'] === undefined && /^text\/|json|javascript|svg|xml/.test(type)
+}
+
+/** RFC 9110 §12.5.3; a weight of 0 means no. */
+function acceptsGzip(header: string | string[] | undefined): boolean {
+  return String(header ?? '')
+    .toLowerCase()
+    .split(',')
+    .some(part => {
+      const [coding = '', weight = ''] = part.split(';').map(s => s.trim())
+      return ['gzip', 'x-gzip', '*'].includes(coding) && !/^q=0(\.0*)?$/.test(weight)
+    })
 }
 
 /**
@@ -100,14 +200,34 @@ async function readRequest(incoming: IncomingMessage): Promise<HttpRequest | Htt
   } catch {
     return { status: 404 }
   }
-  const body = await readBody(incoming)
-  if (!body) return text(413, `The request body is larger than ${MAX_BODY_BYTES} bytes.\n`)
+  const tooLarge = text(413, `The request body is larger than ${MAX_BODY_BYTES} bytes.\n`)
+  let body = await readBody(incoming)
+  if (!body) return tooLarge
+  if (/^(x-)?gzip$/i.test(incoming.headers['content-encoding'] ?? '')) {
+    const inflated = await inflate(body)
+    if (inflated === 'invalid') return text(500, 'failed to decode body')
+    if (inflated === 'too large') return tooLarge
+    body = inflated
+    // It says nothing true about what a handler gets.
+    delete incoming.headers['content-encoding']
+  }
   const headers: Record<string, string> = {}
   for (const [name, value] of Object.entries(incoming.headers)) {
     if (value !== undefined) headers[name] = Array.isArray(value) ? value.join(', ') : value
   }
   const query = new URLSearchParams(mark === -1 ? '' : url.slice(mark + 1))
   return { method: incoming.method ?? 'GET', path, query, headers, body }
+}
+
+/** Stops at the limit: a small body may inflate to any size. */
+async function inflate(body: Uint8Array): Promise<Uint8Array | 'invalid' | 'too large'> {
+  const { gunzip } = await zlib()
+  return new Promise(resolve => {
+    gunzip(body, { maxOutputLength: MAX_BODY_BYTES }, (error, bytes) => {
+      if (!error) return resolve(bytes)
+      resolve(error.name === 'RangeError' ? 'too large' : 'invalid')
+    })
+  })
 }
 
 /** The whole body, or undefined if it is too large. Rejects if the client goes away before its end. */

@@ -1,7 +1,5 @@
 // HTTP as actors see it: a request is an event, a response a value. Sockets are http-server.ts' business.
 
-import type { Pid } from './pid.ts'
-
 export interface HttpRequest {
   readonly method: string
   /** Percent-decoded, without the query: `/master/state`. */
@@ -16,6 +14,11 @@ export interface HttpResponse {
   readonly status: number
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string | Uint8Array
+  /**
+   * Instead of `body`: sent piece by piece, as its reader takes it, without a length. The iterator is ended (`return`)
+   * when the client goes away; when it throws, the connection is broken off. `Actor.stream` makes one.
+   */
+  readonly stream?: AsyncIterable<string | Uint8Array>
 }
 
 export type HttpHandler = (request: HttpRequest) => HttpResponse | Promise<HttpResponse>
@@ -85,9 +88,26 @@ export function splitPath(
   return delegate === undefined ? undefined : { id: delegate, rest: clean }
 }
 
-/** A row of `/__processes__`. */
-export interface ProcessRow {
-  readonly id: string
-  readonly pid: Pid
-  readonly events: readonly { readonly type: string; readonly name?: string }[]
+const CALLBACK = /^[\w$.[\]]{1,200}$/
+
+/**
+ * `?jsonp=callback`: a JSON answer to a GET becomes a call of that function, so that a page of another origin can load
+ * it as a script. Names only: whatever else came in would run in that page.
+ */
+export function withJsonp(request: HttpRequest, response: HttpResponse): HttpResponse {
+  const callback = request.query.get('jsonp')
+  if (callback === null || request.method !== 'GET' || response.body === undefined) return response
+  if (response.headers?.['content-type'] !== 'application/json') return response
+  if (!CALLBACK.test(callback)) return text(400, "Expecting the name of a function as 'jsonp'.\n")
+  const { body } = response
+  const value = typeof body === 'string' ? body : new TextDecoder().decode(body)
+  return {
+    ...response,
+    headers: {
+      ...response.headers,
+      'content-type': 'text/javascript',
+      'x-content-type-options': 'nosniff',
+    },
+    body: `${callback}(${value});`,
+  }
 }

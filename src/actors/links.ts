@@ -25,12 +25,13 @@ export class Links {
   }
 
   link(cell: Cell, to: Pid): void {
-    if (cell.ended || cell.links.has(to)) return
+    if (cell.ended || cell.links?.has(to)) return
+    cell.links ??= new Set()
     const address = addressOf(to)
     if (address === this.#o.address) {
       const target = this.#o.cell(idOf(to))
       cell.links.add(to)
-      if (target) target.watchers.add(cell)
+      if (target) (target.watchers ??= new Set()).add(cell)
       else cell.enqueue({ type: 'exited', pid: to })
       return
     }
@@ -48,10 +49,10 @@ export class Links {
   }
 
   unlink(cell: Cell, to: Pid): void {
-    if (!cell.links.delete(to)) return
+    if (!cell.links?.delete(to)) return
     const address = addressOf(to)
     if (address === this.#o.address) {
-      if (!this.#o.cell(idOf(to))?.watchers.delete(cell)) cell.mailbox.withdrawExited(to)
+      if (!this.#o.cell(idOf(to))?.watchers?.delete(cell)) cell.mailbox.withdrawExited(to)
       return
     }
     const pids = this.#remote.get(address)
@@ -82,12 +83,13 @@ export class Links {
       this.#o.wake()
       return
     }
+    cell.remoteWatchers ??= new Set()
     cell.remoteWatchers.add(peer)
     peer.watches.add(id)
   }
 
   unwatched(peer: Peer, id: string): void {
-    this.#o.cell(id)?.remoteWatchers.delete(peer)
+    this.#o.cell(id)?.remoteWatchers?.delete(peer)
     peer.watches.delete(id)
   }
 
@@ -98,11 +100,11 @@ export class Links {
 
   /** An actor of this process has ended. */
   ended(cell: Cell): void {
-    for (const to of [...cell.links]) this.unlink(cell, to)
-    for (const watcher of cell.watchers) {
+    if (cell.links) for (const to of [...cell.links]) this.unlink(cell, to)
+    for (const watcher of cell.watchers ?? []) {
       watcher.enqueue({ type: 'exited', pid: cell.pid })
     }
-    for (const peer of cell.remoteWatchers) {
+    for (const peer of cell.remoteWatchers ?? []) {
       peer.watches.delete(cell.id)
       this.#o.peers.send(peer, [FRAME.exited, cell.id])
       this.#o.wake()
@@ -111,7 +113,7 @@ export class Links {
 
   /** The connection to a peer is gone: with it all that was linked over it, both ways. */
   lost(peer: Peer): void {
-    for (const id of peer.watches) this.#o.cell(id)?.remoteWatchers.delete(peer)
+    for (const id of peer.watches) this.#o.cell(id)?.remoteWatchers?.delete(peer)
     peer.watches.clear()
     for (const address of peer.addresses) {
       for (const to of [...(this.#remote.get(address)?.keys() ?? [])]) this.#break(address, to)

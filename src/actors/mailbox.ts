@@ -23,7 +23,7 @@ export type ActorEvent =
       readonly reply: Reply | undefined
     }
   /** A timer that fired, or a call from code of the same process. */
-  | { readonly type: 'dispatch'; readonly run: () => unknown }
+  | { readonly type: 'dispatch'; readonly name?: string; readonly run: () => unknown }
   /** Something awaited has come: its continuation runs in this turn. */
   | { readonly type: 'resume'; readonly run: () => void }
   | {
@@ -75,6 +75,15 @@ export class Mailbox {
   withdrawExited(pid: Pid): void {
     const rest = this.drain()
     this.#events = rest.filter(event => event.type !== 'exited' || event.pid !== pid)
+  }
+
+  /** How many events of a type wait. Looks at each: for those who only look. */
+  count(type: ActorEvent['type']): number {
+    let count = 0
+    for (let at = this.#head; at < this.#events.length; at++) {
+      if (this.#events[at]!.type === type) count++
+    }
+    return count
   }
 
   /** What waits, in order, for those who only look. */

@@ -40,6 +40,8 @@ export type PeerState = 'dialling' | 'greeting' | 'awaited' | 'open' | 'ended'
 
 /** An array's header in msgpack takes this much at most. */
 const HEADER_BYTES = 5
+/** A message of this size has little to gain from growing further. */
+const EARLY_BYTES = 64 * 1024
 
 export class Peer {
   state: PeerState
@@ -95,6 +97,23 @@ export class Peer {
       this.#frames.push(bytes)
       this.#frameBytes += bytes.length
     }
+  }
+
+  /**
+   * Sends what was gathered so far, if it is much: the other side then works on it while this turn goes on. What
+   * is against a limit stays where it is, for `flush` to deal with.
+   */
+  flushEarly(limits: Limits): number {
+    const sizeBytes = this.#frameBytes
+    if (sizeBytes < EARLY_BYTES || this.state !== 'open' || this.#overflow !== undefined) return 0
+    const channel = this.channel!
+    if (channel.bufferedBytes + sizeBytes > limits.maxQueuedBytes) return 0
+    if (sizeBytes + HEADER_BYTES > limits.maxMessageBytes) return 0
+    const frames = this.#frames
+    this.#frames = []
+    this.#frameBytes = 0
+    channel.send(joinArray(frames, sizeBytes))
+    return sizeBytes
   }
 
   /** Sends what was gathered, if the connection is open. Returns why the peer must be given up, if so. */

@@ -27,6 +27,7 @@ import {
   isActorFrame,
   WIRE_VERSION,
 } from './frames.ts'
+import { Generations, nextGeneration } from './generations.ts'
 import { type Limits, Peer } from './peer.ts'
 import { type Address, parseAddress } from './pid.ts'
 import type { Channel, ChannelEvents, Transport } from './transport.ts'
@@ -34,6 +35,8 @@ import type { Channel, ChannelEvents, Transport } from './transport.ts'
 /** What the runtime does with what comes. */
 export interface PeersHost {
   received(peer: Peer, frame: ActorFrame): void
+  /** All frames of a message have been handed over. */
+  delivered(): void
   /** A peer is gone, or could not be reached: its questions stay unanswered and its links break. */
   lost(peer: Peer, reason: string): void
 }
@@ -51,20 +54,20 @@ export interface PeersOptions {
 
 /** Begins the reason of a refusal; the address by which the refuser is known follows. */
 const DUPLICATE = 'duplicate of '
-/** Addresses whose count is kept. Forgetting one costs no more than a silence limit at its next half-open connection. */
-const MAX_GENERATIONS = 100_000
 
 export class Peers {
   readonly #o: PeersOptions
   readonly #byAddress = new Map<Address, Peer>()
   readonly #all = new Set<Peer>()
-  readonly #generations = new Map<Address, number>()
+  readonly #generations = new Generations()
   #dirty: Peer[] = []
   #closed = false
   #paused = false
   #pinging: Timer | undefined
   /** Messages and frames that were dropped because they were malformed, over all peers. */
   malformed = 0
+  /** Bytes sent since the last `flush`, without waiting for the next. */
+  sentEarlyBytes = 0
 
   constructor(options: PeersOptions) {
     this.#o = options
@@ -85,11 +88,13 @@ export class Peers {
   send(peer: Peer, frame: Frame): void {
     if (peer.state === 'ended') return
     peer.gather(frame, this.#o.limits)
+    this.sentEarlyBytes += peer.flushEarly(this.#o.limits)
     this.#markDirty(peer)
   }
 
   /** Sends what was gathered for each peer, one message each. */
   flush(): void {
+    this.sentEarlyBytes = 0
     const dirty = this.#dirty
     if (dirty.length === 0) return
     this.#dirty = []
@@ -142,8 +147,8 @@ export class Peers {
         if (peer.state !== 'dialling') return channel.close('given up')
         this.#attach(peer, channel)
         peer.state = 'greeting'
-        const seen = this.#generations.get(address) ?? 0
-        peer.generation = seen + 1
+        const seen = this.#generations.seen(address)
+        peer.generation = nextGeneration(seen)
         this.#greet(peer, seen)
       },
       message: bytes => this.#message(peer, bytes),
@@ -208,20 +213,19 @@ export class Peers {
       // Nobody knows what was in it. An answer, or the end of a link, would be waited for in vain.
       return this.#end(peer, 'malformed message')
     }
+    let pinged = false
     for (const frame of frames) {
-      if (peer.state === 'open') this.#frame(peer, frame)
-      else if (peer.state === 'greeting' && !peer.hello && frame[0] === FRAME.hello) {
+      if (peer.state === 'open') {
+        if (isActorFrame(frame)) this.#o.host.received(peer, frame)
+        else pinged ||= frame[0] === FRAME.ping
+      } else if (peer.state === 'greeting' && !peer.hello && frame[0] === FRAME.hello) {
         this.#greeted(peer, frame[1])
       } else return this.#giveUp(peer, 'it did not greet first')
     }
-  }
-
-  #frame(peer: Peer, frame: Frame): void {
-    if (isActorFrame(frame)) this.#o.host.received(peer, frame)
-    else if (frame[0] === FRAME.ping) {
-      this.send(peer, [FRAME.pong])
-      this.#o.clock.soon(() => this.flush())
-    }
+    this.#o.host.delivered()
+    if (!pinged) return
+    this.send(peer, [FRAME.pong])
+    this.#o.clock.soon(() => this.flush())
   }
 
   #malformedFrom(peer: Peer, error: string, count: number): void {
@@ -234,10 +238,10 @@ export class Peers {
     if (hello.version !== WIRE_VERSION) {
       return this.#giveUp(peer, `wire version ${hello.version} is not ours, ${WIRE_VERSION}`)
     }
-    // We dialled ourselves by another name. It works, as a connection of which we are both ends.
-    if (hello.incarnation === this.#o.incarnation) return this.#open(peer)
-    if (hello.address === this.#o.address) {
-      return this.#giveUp(peer, `its address, ${hello.address}, is ours as well`)
+    // Whoever asks is told our incarnation, so a greeting with it proves nothing: what came over such a connection would
+    // pass for our own actors' words. Those who mean this process have to use its own name.
+    if (hello.incarnation === this.#o.incarnation || hello.address === this.#o.address) {
+      return this.#giveUp(peer, `it calls itself ${hello.address}, which is this very process`)
     }
     const existing = this.#byAddress.get(hello.address)
     if (existing && existing !== peer && !this.#settle(peer, existing, hello)) return
@@ -272,12 +276,12 @@ export class Peers {
   #open(peer: Peer): void {
     const hello = peer.hello!
     if (!peer.outgoing) {
-      peer.generation = hello.generation + 1
+      peer.generation = nextGeneration(hello.generation)
       this.#greet(peer, hello.generation)
     }
     for (const address of peer.addresses) {
       this.#byAddress.set(address, peer)
-      this.#remember(address, peer.generation)
+      this.#generations.remember(address, peer.generation)
     }
     peer.greetingLimit?.cancel()
     peer.state = 'open'
@@ -313,17 +317,6 @@ export class Peers {
     this.#name(other, other.address)
     this.#open(other)
     return true
-  }
-
-  #remember(address: Address, count: number): void {
-    if (address.endsWith(':0')) return
-    this.#generations.delete(address)
-    this.#generations.set(address, count)
-    if (this.#generations.size <= MAX_GENERATIONS) return
-    for (const oldest of this.#generations.keys()) {
-      this.#generations.delete(oldest)
-      return
-    }
   }
 
   #channelClosed(peer: Peer, reason: string): void {

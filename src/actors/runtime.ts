@@ -2,11 +2,14 @@
 
 import type { Logger } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
-import { type Actor, ATTACH, type Context } from './actor.ts'
-import { Cell } from './cell.ts'
+import { type Actor, ATTACH } from './actor.ts'
+import { Builtins, type Profiler, type SystemStats } from './builtins.ts'
+import { Cell, type CellHost } from './cell.ts'
+import { CellContext, type ContextHost } from './cell-context.ts'
 import type { Clock } from './clock.ts'
 import { Complaints } from './complaints.ts'
 import { Delivery } from './delivery.ts'
+import { Firewall, type FirewallRules } from './firewall.ts'
 import {
   findRoute,
   type HttpRequest,
@@ -14,8 +17,10 @@ import {
   NOT_FOUND,
   splitPath,
   text,
+  withJsonp,
 } from './http.ts'
 import { Links } from './links.ts'
+import { Metrics } from './metrics.ts'
 import { DEFAULT_LIMITS, type Limits } from './peer.ts'
 import { Peers } from './peers.ts'
 import { type Address, addressOf, idOf, type Pid, pid } from './pid.ts'
@@ -34,22 +39,31 @@ export interface RuntimeOptions {
   readonly isolate?: boolean
   /** An actor without which the process is useless has failed. */
   readonly fatal?: (actor: Pid, error: unknown) => void
+  /** For `/profiler`; absent: not enabled. */
+  readonly profiler?: () => Promise<Profiler>
+  /** For `system/…` among the metrics. */
+  readonly system?: SystemStats
 }
 
 /** Events served in a row before the loop lets sockets and timers have their turn. */
 const BATCH = 2_000
+/** Bytes sent in a row before it does: only then do the sockets get on with them. */
+const BATCH_BYTES = 1024 * 1024
 /**
  * More events than this waiting, and nothing more is read from other processes; fewer than that, and reading goes on.
  * No turn ever waits for something to be read, so the backlog always shrinks.
  */
 const PAUSE_ABOVE = 50_000
 const RESUME_BELOW = 10_000
+/** Cells taken from the queue of runnable ones before their places are given back. */
+const MOVE_AT = 1_024
 
 export class Runtime {
   readonly address: Address
   readonly clock: Clock
   readonly random: Random
   readonly log: Logger
+  readonly metrics = new Metrics()
   /** Id of the actor that serves paths which name no actor: `/state` is then `/<delegate>/state`. */
   delegate: string | undefined
 
@@ -60,8 +74,16 @@ export class Runtime {
   readonly #links: Links
   readonly #delivery: Delivery
   readonly #assets = new Map<string, HttpResponse>()
-  #runnable: Cell[] = []
+  readonly #firewall = new Firewall()
+  readonly #builtins: Builtins
+  readonly #cellHost: CellHost
+  readonly #contextHost: ContextHost
+  /** A queue from `#firstRunnable` on: taking from it moves nothing, and a million may stand in it. */
+  #runnable: (Cell | undefined)[] = []
+  #firstRunnable = 0
   #scheduled = false
+  /** Continuations of the turn served last may still be waiting to run. */
+  #yielding = false
   #running = false
   #paused = false
 
@@ -71,6 +93,14 @@ export class Runtime {
     this.clock = options.clock
     this.random = options.random
     this.log = options.log
+    this.#builtins = new Builtins({
+      clock: options.clock,
+      log: options.log,
+      metrics: this.metrics,
+      cells: () => this.#cells.values(),
+      ...(options.profiler && { profiler: options.profiler }),
+      ...(options.system && { system: options.system }),
+    })
     const complaints = new Complaints(options.log.child({ actor: 'peers' }), options.clock)
     this.#peers = new Peers({
       address: options.address,
@@ -82,6 +112,7 @@ export class Runtime {
       limits: { ...DEFAULT_LIMITS, ...options.limits },
       host: {
         received: (peer, frame) => this.#delivery.received(peer, frame),
+        delivered: () => this.#runNow(),
         lost: (peer, reason) => {
           this.#delivery.lost(peer, reason)
           this.#links.lost(peer)
@@ -100,6 +131,23 @@ export class Runtime {
     }
     this.#links = new Links(shared)
     this.#delivery = new Delivery({ ...shared, links: this.#links })
+    this.#cellHost = {
+      runnable: cell => this.#enqueue(cell),
+      ended: cell => {
+        this.#cells.delete(cell.id)
+        this.#links.ended(cell)
+      },
+      fatal: (cell, error) => options.fatal?.(cell.pid, error),
+    }
+    this.#contextHost = {
+      clock: options.clock,
+      random: options.random,
+      metrics: this.metrics,
+      links: this.#links,
+      delivery: this.#delivery,
+      spawn: (actor, id) => this.spawn(actor, id),
+      terminate: of => this.terminate(of),
+    }
   }
 
   /** Starts an actor. Its `initialize` is its first event. Throws if the id is taken. */
@@ -107,18 +155,10 @@ export class Runtime {
     const name = id ?? this.#generateId(actor.idPrefix)
     if (this.#cells.has(name)) throw new Error(`an actor with the id '${name}' exists already`)
     const self = pid(name, this.address)
-    const log = this.log.child({ actor: name })
-    const cell = new Cell(name, self, actor, log, {
-      runnable: c => this.#enqueue(c),
-      ended: c => {
-        this.#cells.delete(c.id)
-        this.#links.ended(c)
-      },
-      fatal: (c, error) => this.#options.fatal?.(c.pid, error),
-    })
-    cell.hooks = actor[ATTACH](this.#context(cell))
+    const cell = new Cell(name, self, actor, this.log, this.#cellHost)
+    cell.hooks = actor[ATTACH](new CellContext(cell, this.#contextHost))
     this.#cells.set(name, cell)
-    cell.enqueue({ type: 'dispatch', run: () => cell.hooks!.initialize() })
+    cell.enqueue({ type: 'dispatch', name: 'initialize', run: () => cell.hooks!.initialize() })
     return self
   }
 
@@ -134,7 +174,7 @@ export class Runtime {
   wait(of: Pid): Promise<boolean> {
     const cell = this.#cells.get(idOf(of))
     if (!cell || addressOf(of) !== this.address) return Promise.resolve(false)
-    return new Promise(resolve => cell.waiters.push(() => resolve(true)))
+    return new Promise(resolve => (cell.waiters ??= []).push(() => resolve(true)))
   }
 
   /** A typed address for code that is no actor: answers come as plain promises. */
@@ -147,16 +187,40 @@ export class Runtime {
     this.#assets.set(path, response)
   }
 
-  /** Answers an HTTP request: an actor's route, a provided asset, or 404. */
-  http(request: HttpRequest): Promise<HttpResponse> {
-    if (request.path === '/__processes__') return Promise.resolve(this.#processes())
-    const target = splitPath(request.path, id => this.#cells.has(id), this.delegate)
+  /** Which endpoints are refused from now on. */
+  installFirewall(rules: FirewallRules): void {
+    this.#firewall.install(rules)
+  }
+
+  /** Answers an HTTP request: what every process serves, an actor's route, a provided asset, or 404. */
+  async http(request: HttpRequest): Promise<HttpResponse> {
+    try {
+      return withJsonp(request, await this.#answer(request))
+    } catch (error) {
+      // What every process serves failed; a failing actor's request has been answered.
+      this.log.error({ error, path: request.path }, 'a request failed')
+      return text(500, 'The request failed inside the server; its log says why.\n')
+    }
+  }
+
+  #answer(request: HttpRequest): HttpResponse | Promise<HttpResponse> {
+    const { path } = request
+    const target = splitPath(path, id => this.#cells.has(id), this.delegate)
     const cell = target && this.#cells.get(target.id)
-    const route = cell && findRoute(cell.routes, target.rest)
-    if (!cell || !route) return Promise.resolve(this.#assets.get(request.path) ?? NOT_FOUND)
-    return new Promise(respond =>
-      cell.enqueue({ type: 'http', request, handler: route.handler, respond }),
-    )
+    const own = cell && findRoute(cell.routes, target.rest)
+    const builtin = this.#builtins.find(path)
+    const route = builtin && !(builtin.yields && own) ? builtin : own
+    const endpoints =
+      own && route === own
+        ? [`/${cell.id}${own.path}`, `/${cell.id}${target.rest}`]
+        : [route?.path ?? path]
+    if (this.#firewall.refuses(endpoints, this.delegate)) {
+      return text(403, `Endpoint '${path}' is disabled`)
+    }
+    if (!route) return this.#assets.get(path) ?? NOT_FOUND
+    const { handler } = route
+    if (route !== own) return handler(request)
+    return new Promise(respond => cell!.enqueue({ type: 'http', request, handler, respond }))
   }
 
   /** Ids of all living actors. */
@@ -180,6 +244,7 @@ export class Runtime {
       for (const cell of cells) cell.terminateNow()
       await Promise.all(cells.map(cell => this.wait(cell.pid)))
     }
+    this.#builtins.close()
     this.#peers.close()
     await this.#options.transport.close()
   }
@@ -190,51 +255,38 @@ export class Runtime {
     return `${prefix}(${count})`
   }
 
-  #context(cell: Cell): Context {
-    const { clock } = this
-    return {
-      self: cell.pid,
-      clock,
-      random: this.random,
-      log: cell.log,
-      ref: (definition, to) => this.#delivery.ref(definition, to, cell),
-      delay: (ms, run) => {
-        // Once it has fired it is an event in the mailbox, and one before it may still cancel it.
-        let cancelled = false
-        const event = { type: 'dispatch', run: () => (cancelled ? undefined : run()) } as const
-        const timer = cell.addTimer(fired =>
-          clock.delay(ms, () => {
-            fired()
-            cell.enqueue(event)
-          }),
-        )
-        return {
-          cancel: () => {
-            cancelled = true
-            timer.cancel()
-          },
-        }
-      },
-      dispatch: run => cell.enqueue({ type: 'dispatch', run }),
-      resume: promise => this.#delivery.resume(cell, promise),
-      link: to => this.#links.link(cell, to),
-      unlink: to => this.#links.unlink(cell, to),
-      route: (path, help, handler) => cell.routes.set(path, { path, help, handler }),
-      spawn: (actor, id) => this.spawn(actor, id),
-      terminate: of => this.terminate(of),
-    }
-  }
-
   #enqueue(cell: Cell): void {
     cell.queued = true
     this.#runnable.push(cell)
     this.#schedule()
   }
 
+  #nextRunnable(): Cell | undefined {
+    const cell = this.#runnable[this.#firstRunnable]
+    if (!cell) return undefined
+    this.#runnable[this.#firstRunnable++] = undefined
+    if (this.#firstRunnable >= MOVE_AT && this.#firstRunnable * 2 >= this.#runnable.length) {
+      this.#runnable = this.#runnable.slice(this.#firstRunnable)
+      this.#firstRunnable = 0
+    }
+    return cell
+  }
+
   #schedule(): void {
     if (this.#scheduled || this.#running) return
     this.#scheduled = true
-    this.clock.soon(() => this.#run())
+    this.clock.soon(() => {
+      this.#scheduled = false
+      this.#run()
+    })
+  }
+
+  /**
+   * Serves what a message brought before the next one is read: its objects then die young, and an answer leaves without
+   * another round of the loop. Where continuations of a turn are still to run, it waits for them.
+   */
+  #runNow(): void {
+    if (!this.#running && !this.#yielding) this.#run()
   }
 
   /**
@@ -242,40 +294,36 @@ export class Runtime {
    * continuations are ready to run, since they belong to the turn just served, and goes on after them.
    */
   #run(): void {
-    this.#scheduled = false
     this.#running = true
     let served = 0
     let mustYield = false
-    while (!mustYield && served < BATCH) {
-      const cell = this.#runnable.shift()
+    // An actor whose turns are asynchronous never serves a whole batch, however long its mailbox has become.
+    let crowded = false
+    while (!mustYield && served < BATCH && this.#peers.sentEarlyBytes < BATCH_BYTES) {
+      const cell = this.#nextRunnable()
       if (!cell) break
       let left = cell.mailbox.length
       while (left-- > 0 && !mustYield && served++ < BATCH) mustYield = cell.turn()
       cell.queued = cell.mailbox.length > 0
       if (cell.queued) this.#runnable.push(cell)
+      crowded ||= cell.mailbox.length > RESUME_BELOW
     }
     this.#running = false
     this.#peers.flush()
-    if (this.#runnable.length > 0) this.#schedule()
-    if (this.#paused || served >= BATCH) this.#limitBacklog()
+    this.#yielding = mustYield
+    if (mustYield || this.#runnable.length > this.#firstRunnable) this.#schedule()
+    if (this.#paused || crowded || served >= BATCH) this.#limitBacklog()
   }
 
   #limitBacklog(): void {
-    let waiting = 0
-    for (const cell of this.#runnable) waiting += cell.mailbox.length
+    // Each has one event at least: a million of them need no counting.
+    let waiting = this.#runnable.length - this.#firstRunnable
+    if (waiting <= PAUSE_ABOVE) waiting = 0
+    for (let at = this.#firstRunnable; at < this.#runnable.length && waiting <= PAUSE_ABOVE; at++) {
+      waiting += this.#runnable[at]!.mailbox.length
+    }
     if (waiting > PAUSE_ABOVE) this.#paused = true
     else if (waiting < RESUME_BELOW) this.#paused = false
     this.#peers.pause(this.#paused)
-  }
-
-  #processes(): HttpResponse {
-    const rows = [...this.#cells.values()].map(cell => ({
-      id: cell.id,
-      events: cell.mailbox.peek().map(event => ({
-        type: event.type.toUpperCase(),
-        ...(event.type === 'message' && { name: event.name, from: event.from }),
-      })),
-    }))
-    return { ...text(200, JSON.stringify(rows)), headers: { 'content-type': 'application/json' } }
   }
 }

@@ -2,9 +2,11 @@
 // One of the few files that may touch the world.
 
 import { randomBytes } from 'node:crypto'
+import { availableParallelism, freemem, loadavg, totalmem } from 'node:os'
 import { UserError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { SeededRandom } from '../base/random.ts'
+import type { Profiler, SystemStats } from './builtins.ts'
 import { HttpServer } from './http-server.ts'
 import { DEFAULT_LIMITS, type Limits } from './peer.ts'
 import type { Pid } from './pid.ts'
@@ -53,10 +55,27 @@ export async function systemRuntime(options: SystemRuntimeOptions): Promise<Runt
     transport,
     log: options.log,
     limits,
+    system,
+    ...(isOn(process.env['LIBPROCESS_ENABLE_PROFILER']) && { profiler: cpuProfiler() }),
     ...(options.fatal && { fatal: options.fatal }),
   })
   if (http) http.handle = request => runtime.http(request)
   return runtime
+}
+
+const system: SystemStats = {
+  cpus: () => availableParallelism(),
+  loads: () => loadavg(),
+  memTotalBytes: () => totalmem(),
+  memFreeBytes: () => freemem(),
+}
+
+const isOn = (value: string | undefined): boolean => value === '1' || value === 'true'
+
+/** One for the process, loaded when it is first asked for. */
+function cpuProfiler(): () => Promise<Profiler> {
+  let made: Promise<Profiler> | undefined
+  return () => (made ??= import('./cpu-profiler.ts').then(({ CpuProfiler }) => new CpuProfiler()))
 }
 
 function listenError(error: NodeJS.ErrnoException, ip: string, port: number): Error {

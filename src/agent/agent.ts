@@ -19,6 +19,7 @@ import {
   type Registered,
   type ReregisterAgent,
   type Reregistered,
+  type RunTask,
   type ShutdownExecutor,
   type ShutdownFramework,
   type UpdateFramework,
@@ -32,6 +33,7 @@ import { ExecutorLinks } from './executor-links.ts'
 import { ExecutorStarts } from './executor-starts.ts'
 import { Executors } from './executors.ts'
 import type { FileAttachments } from './files.ts'
+import { AgentMetrics } from './metrics.ts'
 import type { AgentOptions } from './options.ts'
 import { agentDir, latestAgentLink } from './paths.ts'
 import { Registration } from './registration.ts'
@@ -51,7 +53,7 @@ export class Agent extends Actor {
       registered: (message, from) => this.#registered(message, from),
       reregistered: (message, from) => this.#reregistered(message, from),
       ping: (message, from) => this.#ping(message, from),
-      run_task: (message, from) => this.#ofMaster(from, 'run_task', () => this.#tasks.run(message)),
+      run_task: (message, from) => this.#ofMaster(from, 'run_task', () => this.#run(message)),
       kill_task: (message, from) =>
         this.#ofMaster(from, 'kill_task', () => this.#tasks.kill(message)),
       status_update_acknowledgement: (message, from) =>
@@ -74,6 +76,7 @@ export class Agent extends Actor {
   readonly #attachments: FileAttachments
   readonly #state: AgentState
   readonly #manager: TaskStatusUpdateManager
+  #metrics!: AgentMetrics
   #registration!: Registration
   #updates!: Updates
   #executors!: Executors
@@ -112,8 +115,15 @@ export class Agent extends Actor {
       request: () => this.#request(),
       disconnected: () => manager.pause(),
     })
+    const metrics = new AgentMetrics({
+      context,
+      state,
+      registered: () => registration.connected,
+    })
+    this.#metrics = metrics
     const updates = new Updates({
       context,
+      metrics,
       state,
       registration,
       manager,
@@ -124,6 +134,7 @@ export class Agent extends Actor {
     const links = new ExecutorLinks(context, state)
     const ends = new ExecutorEnds({
       context,
+      metrics,
       options,
       state,
       registration,
@@ -134,7 +145,15 @@ export class Agent extends Actor {
       idle: () => this.#endIfIdle(),
     })
     const starts = new ExecutorStarts({ context, options, state, attachments, links, ends })
-    const executors = new Executors({ context, state, registration, links, ends, updates })
+    const executors = new Executors({
+      context,
+      metrics,
+      state,
+      registration,
+      links,
+      ends,
+      updates,
+    })
     const { user } = options
     this.#tasks = new Tasks({ context, state, starts, executors, ends, updates, user })
     this.#ends = ends
@@ -262,6 +281,16 @@ export class Agent extends Actor {
     this.#registration.pinged(connected)
   }
 
+  /**
+   * A task that comes while the agent asks to be registered was sent before its silence was noticed, maybe long ago: its
+   * scheduler may have been told otherwise meanwhile. The master finds it missing when it has the agent back, and says so.
+   */
+  #run(message: RunTask): Promise<void> | void {
+    if (this.#registration.connected) return this.#tasks.run(message)
+    const task = message.task.task_id.value
+    this.log.warn({ task }, 'task ignored: the agent is not registered at present')
+  }
+
   /** Only the master may say this, and only while the agent is its. */
   #ofMaster(from: Pid, what: string, act: () => Promise<void> | void): Promise<void> | void {
     if (!this.#registration.isMaster(from)) return this.#stranger(what, from)
@@ -300,7 +329,8 @@ export class Agent extends Actor {
 
   #frameworkMessage({ framework_id, executor_id, data }: ExecutorMessage): void {
     const executor = this.#state.executor(framework_id.value, executor_id.value)
-    if (executor?.state !== 'RUNNING') return
+    if (executor?.state !== 'RUNNING') return this.#metrics.count('invalid_framework_messages')
+    this.#metrics.count('valid_framework_messages')
     this.#executors.tell(executor, { type: 'MESSAGE', message: { data } })
   }
 

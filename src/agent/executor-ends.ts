@@ -14,6 +14,7 @@ import {
 import { durationMs } from './command-executor.ts'
 import type { ExecutorLinks } from './executor-links.ts'
 import type { FileAttachments } from './files.ts'
+import type { AgentMetrics } from './metrics.ts'
 import type { AgentOptions } from './options.ts'
 import { virtualRunPath } from './paths.ts'
 import type { Registration } from './registration.ts'
@@ -28,6 +29,7 @@ export const NEVER_RAN = -1
 
 export interface ExecutorEndsOptions {
   readonly context: Context
+  readonly metrics: AgentMetrics
   readonly options: AgentOptions
   readonly state: AgentState
   readonly registration: Registration
@@ -129,6 +131,7 @@ export class ExecutorEnds {
   }
 
   launchFailed(executor: AgentExecutor, why: string): Promise<void> {
+    this.#o.metrics.count('container_launch_errors')
     executor.pendingTermination ??= {
       reason: 'REASON_CONTAINER_LAUNCH_FAILED',
       message: `Failed to launch container: ${why}`,
@@ -142,6 +145,7 @@ export class ExecutorEnds {
     if (executor.state === 'TERMINATED') return
     const { framework, id } = executor
     executor.state = 'TERMINATED'
+    this.#o.metrics.count('executors_terminated')
     executor.deadline?.cancel()
     links.disconnect(executor)
     if (executor.kind === 'custom') {

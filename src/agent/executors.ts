@@ -8,6 +8,7 @@ import type { AgentExecutor, AgentState, TaskKill } from './agent-state.ts'
 import { type AcknowledgeableStatus, whyInvalid } from './executor-call.ts'
 import type { ExecutorEnds } from './executor-ends.ts'
 import type { ExecutorLinks } from './executor-links.ts'
+import type { AgentMetrics } from './metrics.ts'
 import type { Registration } from './registration.ts'
 import { taskRecord } from './task-record.ts'
 import type { Updates } from './updates.ts'
@@ -19,6 +20,7 @@ type SubscribeCall = Extract<ExecutorCall, { type: 'SUBSCRIBE' }>
 
 export interface ExecutorsOptions {
   readonly context: Context
+  readonly metrics: AgentMetrics
   readonly state: AgentState
   readonly registration: Registration
   readonly links: ExecutorLinks
@@ -35,7 +37,7 @@ export class Executors {
 
   /** What an executor says. */
   call(call: ExecutorCall, from: Pid): Promise<void> | void {
-    const { context, state, links } = this.#o
+    const { context, state, links, metrics } = this.#o
     const executor = state.executor(call.framework_id.value, call.executor_id.value)
     const fields = { executor: call.executor_id.value, framework: call.framework_id.value, from }
     if (!executor) {
@@ -51,7 +53,11 @@ export class Executors {
     switch (call.type) {
       case 'UPDATE': {
         const why = whyInvalid(call)
-        if (why !== undefined) return context.log.warn(fields, `update ignored: ${why}`)
+        if (why !== undefined) {
+          metrics.count('invalid_status_updates')
+          return context.log.warn(fields, `update ignored: ${why}`)
+        }
+        metrics.count('valid_status_updates')
         return this.#o.updates.fromExecutor(executor, call.update.status as AcknowledgeableStatus)
       }
       case 'MESSAGE': {

@@ -1,5 +1,6 @@
 // The agent's flags, in Mesos' spelling. Each one that is listed here works.
 
+import { httpFlags } from '../actors/http-flags.ts'
 import { parseAddress } from '../actors/pid.ts'
 import { UserError } from '../base/errors.ts'
 import { defineFlags, type FlagValues, flag } from '../base/flags.ts'
@@ -86,6 +87,7 @@ export const agentFlags = defineFlags({
     default: 'posix',
     help: 'How tasks are started and killed. posix: each in a session of its own, killed with all its descendants.',
   }),
+  ...httpFlags,
   ...logFlags,
 })
 

@@ -13,6 +13,7 @@ import {
 } from '../messages/status.ts'
 import type { Task } from '../messages/task.ts'
 import type { AgentExecutor, AgentFramework, AgentState } from './agent-state.ts'
+import type { AgentMetrics } from './metrics.ts'
 import type { Registration } from './registration.ts'
 import { stateFor } from './refusals.ts'
 import type { AcknowledgeableUpdate } from './status-update-stream.ts'
@@ -29,6 +30,7 @@ export interface AgentVerdict {
 
 export interface UpdatesOptions {
   readonly context: Context
+  readonly metrics: AgentMetrics
   readonly state: AgentState
   readonly registration: Registration
   readonly manager: TaskStatusUpdateManager
@@ -73,7 +75,7 @@ export class Updates {
       `task refused: ${verdict.message}`,
     )
     const result = await this.#take(framework, undefined, status, status.uuid)
-    if (result === 'kept') return
+    if (result === 'kept') return this.#o.metrics.ended(status.state)
     // The task has a stream that ended already: nothing will be acknowledged.
     framework.refused.delete(taskId)
     this.#o.settled(framework, undefined)
@@ -177,6 +179,7 @@ export class Updates {
     if (!task) return
     applyStatus(task, status)
     if (!isTerminal(task.state)) return
+    this.#o.metrics.ended(task.state)
     executor.tasks.delete(taskId)
     executor.terminated.set(taskId, task)
   }

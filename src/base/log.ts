@@ -22,6 +22,8 @@ export interface Logger {
   readonly error: LogMethod
   /** Records below it are dropped. Ask before computing fields that are costly. */
   readonly level: LogThreshold
+  /** Changes the level of the whole log, from the next record on. Absent: the level is fixed. */
+  setLevel?(level: LogThreshold): void
   /** A log that adds `bindings` to each record; `actor` names the speaker. */
   child(bindings: LogBindings): Logger
 }

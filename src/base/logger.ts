@@ -37,10 +37,12 @@ export interface LoggerOptions {
 export function createLogger(options: LoggerOptions): Logger {
   const { level, format, name, destination = standardError } = options
   const now = options.now ?? (() => performance.timeOrigin + performance.now())
-  if (format === 'text') return textLogger({ level, name, destination, now }, {})
+  const threshold = { level }
+  if (format === 'text') return textLogger({ threshold, name, destination, now }, {})
   const json = pino(
     {
-      level,
+      // All of them: the threshold, which may change, is asked before.
+      level: 'debug',
       name,
       // No `pid`: in this program that word is an actor's address.
       base: {},
@@ -51,11 +53,16 @@ export function createLogger(options: LoggerOptions): Logger {
     },
     destination,
   )
-  return jsonLogger(json, level)
+  return jsonLogger(json, threshold)
+}
+
+/** Of a log and all its children. */
+interface Threshold {
+  level: LogThreshold
 }
 
 interface TextSink {
-  readonly level: LogThreshold
+  readonly threshold: Threshold
   readonly name: string
   readonly destination: LogDestination
   readonly now: () => number
@@ -69,8 +76,8 @@ function textLogger(sink: TextSink, bindings: LogBindings): Logger {
     .map(([key, value]) => fieldText(key, value))
     .join('')
   const method = (level: LogLevel): LogMethod => {
-    if (!logs(sink.level, level)) return () => {}
     return (...[first, second]: readonly [object, string] | readonly [string, undefined?]) => {
+      if (!logs(sink.threshold.level, level)) return
       const head = headText(level, new Date(sink.now()), sink.now(), speaker)
       sink.destination.write(recordText(head, second ?? first, bound, fieldsOf(first)))
     }
@@ -80,19 +87,34 @@ function textLogger(sink: TextSink, bindings: LogBindings): Logger {
     info: method('info'),
     warn: method('warn'),
     error: method('error'),
-    level: sink.level,
+    get level() {
+      return sink.threshold.level
+    },
+    setLevel: to => {
+      sink.threshold.level = to
+    },
     child: more => textLogger(sink, { ...bindings, ...more }),
   }
 }
 
-function jsonLogger(json: Pino, level: LogThreshold): Logger {
+function jsonLogger(json: Pino, threshold: Threshold): Logger {
+  const method = (level: LogLevel): LogMethod => {
+    return (...record: readonly unknown[]) => {
+      if (logs(threshold.level, level)) Reflect.apply(json[level], json, record)
+    }
+  }
   return {
-    debug: json.debug.bind(json),
-    info: json.info.bind(json),
-    warn: json.warn.bind(json),
-    error: json.error.bind(json),
-    level,
-    child: bindings => jsonLogger(json.child(bindings), level),
+    debug: method('debug'),
+    info: method('info'),
+    warn: method('warn'),
+    error: method('error'),
+    get level() {
+      return threshold.level
+    },
+    setLevel: level => {
+      threshold.level = level
+    },
+    child: bindings => jsonLogger(json.child(bindings), threshold),
   }
 }
 

@@ -47,7 +47,8 @@ async function leading(runtime: Runtime): Promise<void> {
   const request = { method: 'GET', path: '/flags', query, headers: {}, body: new Uint8Array() }
   for (;;) {
     const { status } = await runtime.http(request)
-    if (status === 200) return
+    // 403: the firewall's answer, which comes before the master's.
+    if (status === 200 || status === 403) return
     await new Promise(resolve => setTimeout(resolve, POLL_MS))
   }
 }

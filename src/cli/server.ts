@@ -2,6 +2,7 @@
 
 import { lookup } from 'node:dns/promises'
 import { hostname } from 'node:os'
+import type { FirewallRules } from '../actors/firewall.ts'
 import type { Runtime } from '../actors/runtime.ts'
 import { deferred } from '../base/deferred.ts'
 import type { LogThreshold, Logger } from '../base/log.ts'
@@ -15,6 +16,7 @@ export interface ServerFlags {
   readonly advertise_ip: string | undefined
   readonly advertise_port: number | undefined
   readonly hostname: string | undefined
+  readonly firewall_rules: FirewallRules | undefined
   readonly logging_level: LogThreshold
   readonly log_format: 'text' | 'json'
 }
@@ -68,6 +70,7 @@ export async function serve(
       end('failure')
     },
   })
+  runtime.installFirewall(flags.firewall_rules ?? {})
   log.info({ address: runtime.address, ip: listen }, 'listening')
   let finish: Finish | void
   try {

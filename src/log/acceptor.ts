@@ -153,7 +153,7 @@ export class Acceptor {
       return { response: { type: 'reject', proposal: promised, position }, persist: NOTHING }
     }
     return this.#decide({ type: 'accept', proposal, position }, [
-      { type: 'write', position, proposal, learned: request.learned === true, value },
+      { type: 'write', position, proposal, learned: false, value },
     ])
   }
 
@@ -212,11 +212,9 @@ export class Acceptor {
       }
       case 'learned': {
         const held = this.#entries.get(record.position)
-        if (record.position < this.#begin) return
-        assert(
-          held?.performed?.proposal === record.proposal,
-          `what is marked learned at ${record.position} was accepted under ${record.proposal}`,
-        )
+        // Read back, this may be all that is left of a position: its write was in a segment that has been given back, and
+        // a later record says that it is truncated. Were it not, not to know that it is learned is safe: it is learned again.
+        if (held?.performed?.proposal !== record.proposal) return
         const performed = { ...held.performed, learned: true }
         this.#set(record.position, { promised: held.promised, performed })
         this.#settle(record.position, performed.value)
@@ -252,6 +250,8 @@ export class Acceptor {
       for (const p of this.#entries.keys()) if (p < begin) this.#entries.delete(p)
     }
     this.#begin = Math.max(this.#begin, begin)
+    // What is truncated was acted on, though after a restart nothing else may be left to say so.
+    this.#end = Math.max(this.#end, begin - 1)
     this.#learnedBelow = Math.max(this.#learnedBelow, this.#begin)
     while (this.isLearned(this.#learnedBelow)) this.#learnedBelow++
   }

@@ -24,6 +24,7 @@ import {
   fillStep,
   type Outcome,
   type PromiseOutcome,
+  proposalAbove,
   type WriteOutcome,
 } from './proposer.ts'
 
@@ -118,7 +119,7 @@ export async function fill(
       case 'learn':
         return learnPhase(host, step.action)
       case 'retry':
-        current = step.above + 1
+        current = proposalAbove(step.above)
         break
       case 'write': {
         const written = await writePhase(
@@ -129,7 +130,7 @@ export async function fill(
         if (stopped()) return undefined
         if (written.type === 'accept')
           return learnPhase(host, chosen(position, current, step.value))
-        current = (written.type === 'reject' ? Math.max(written.proposal, current) : current) + 1
+        current = proposalAbove(current, written.type === 'reject' ? written.proposal : 0)
         break
       }
     }

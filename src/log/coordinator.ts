@@ -17,7 +17,7 @@ import { type Deferred, deferred } from '../base/deferred.ts'
 import type { Position, Proposal, Value } from '../messages/log.ts'
 import { catchUp } from './catchup.ts'
 import { type Host, learnPhase, promisePhase, writePhase } from './consensus.ts'
-import { chosen } from './proposer.ts'
+import { chosen, proposalAbove } from './proposer.ts'
 import { appendOf } from './storage.ts'
 
 /**
@@ -89,7 +89,7 @@ export class Coordinator {
 
     const { promised } = await this.#host.local.ask('state', {})
     if (stopped()) return { type: 'demoted' }
-    this.#proposal = Math.max(this.#proposal, promised) + 1
+    this.#proposal = proposalAbove(this.#proposal, promised)
     const proposal = this.#proposal
 
     const outcome = await promisePhase(this.#host, { proposal })
@@ -100,7 +100,8 @@ export class Coordinator {
       return { type: outcome.type === 'reject' ? 'lost' : 'no quorum' }
     }
 
-    if (!(await catchUp(this.#host, 0, outcome.position, proposal + 1, stopped))) {
+    const fills = proposalAbove(proposal)
+    if (!(await catchUp(this.#host, 0, outcome.position, fills, stopped))) {
       return { type: 'demoted' }
     }
     this.#state = 'elected'

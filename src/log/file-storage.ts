@@ -2,13 +2,12 @@
 // The layout is drawn in segment.ts, the bytes in record.ts.
 
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, mkdir, open, readdir, readFile, rm } from 'node:fs/promises'
+import { type FileHandle, open, readdir, readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { assert } from '../base/assert.ts'
-import { UserError } from '../base/errors.ts'
 import type { Position, Value } from '../messages/log.ts'
 import { GroupCommit } from './group-commit.ts'
-import { type Lock, lockDirectory } from './lock-file.ts'
+import { type Lock, lockDirectory, makeDirectory } from './lock-file.ts'
 import { decodeBatch, encodeBatch, encodeHeader, HEADER_BYTES, isWhole } from './record.ts'
 import type { StoredRecord } from './record.ts'
 import { SegmentChain, segmentName, sequenceOf } from './segment.ts'
@@ -28,6 +27,8 @@ export interface FileStorageOptions {
   readonly retainBytes?: number
   /** How a file is synced; replaced in tests, to fail. */
   readonly sync?: (handle: FileHandle) => Promise<void>
+  /** How a directory is synced; replaced in tests, to look. */
+  readonly syncDirectory?: (path: string) => Promise<void>
 }
 
 export const DEFAULT_SEGMENT_BYTES = 32 * 1024 * 1024
@@ -57,6 +58,7 @@ export class FileStorage implements Storage {
   readonly #segmentBytes: number
   readonly #retainBytes: number
   readonly #sync: (handle: FileHandle) => Promise<void>
+  readonly #syncDirectory: (path: string) => Promise<void>
 
   #lock: Lock | undefined
   #replicaId = ''
@@ -76,6 +78,8 @@ export class FileStorage implements Storage {
     | { readonly place: WrittenPlace; readonly records: Promise<readonly StoredRecord[]> }
     | undefined
   readonly #reads = new Set<Promise<unknown>>()
+  /** The truncations asked for so far, one after the other. Never rejects. */
+  #truncations: Promise<unknown> = Promise.resolve()
   readonly #commits: GroupCommit<StoredRecord>
 
   constructor(options: FileStorageOptions) {
@@ -86,12 +90,13 @@ export class FileStorage implements Storage {
       this.#writeBatch(records),
     )
     this.#sync = options.sync ?? (handle => handle.datasync())
+    this.#syncDirectory = options.syncDirectory ?? syncDirectory
   }
 
   // Opening
 
   async open(restore: (record: ReplicaRecord) => void): Promise<readonly StorageWarning[]> {
-    await this.#makeDirectory()
+    if (makeDirectory(this.#directory)) this.#unsyncedDirectories.add(dirname(this.#directory))
     this.#lock = await lockDirectory(this.#directory)
     try {
       return await this.#load(restore)
@@ -99,27 +104,6 @@ export class FileStorage implements Storage {
       this.#lock.release()
       this.#lock = undefined
       throw error
-    }
-  }
-
-  async #makeDirectory(): Promise<void> {
-    try {
-      await mkdir(this.#directory)
-      this.#unsyncedDirectories.add(dirname(this.#directory))
-    } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException
-      if (code === 'EEXIST') return
-      const parent = dirname(this.#directory)
-      if (code === 'ENOENT') {
-        throw new UserError('path_missing', `The directory ${parent} does not exist.`, {
-          hint: `Make it with: mkdir -p ${parent}`,
-          cause: error,
-        })
-      }
-      throw new UserError('not_permitted', `${this.#directory} cannot be made: ${message}.`, {
-        hint: `Check owner and mode of ${parent} (ls -ld ${parent}).`,
-        cause: error,
-      })
     }
   }
 
@@ -139,22 +123,26 @@ export class FileStorage implements Storage {
         this.#wrote(segment, records, offset, length)
       })
       segment.sizeBytes = scan.validBytes
-      if (scan.warning) {
-        warnings.push(scan.warning)
-        await this.#cut(segment)
-      }
+      if (scan.warning) warnings.push(scan.warning)
     }
     chain.check(this.#directory)
+    await this.#settle(warnings.length > 0)
     this.#replicaId = chain.replicaId ?? randomBytes(16).toString('hex')
     if (this.#segments.length === 0) this.#addSegment(1)
     return warnings
   }
 
-  /** Takes the torn tail away before anything is written behind it. */
-  async #cut(segment: Segment): Promise<void> {
+  /**
+   * Makes durable what was read: the process before this one may have died between writing and syncing. Its torn tail is
+   * taken away before anything is written behind it.
+   */
+  async #settle(torn: boolean): Promise<void> {
+    const segment = this.#segments.at(-1)
+    if (!segment) return
     const handle = await this.#handle(segment)
-    await handle.truncate(segment.sizeBytes)
-    await this.#sync(handle)
+    if (torn) await handle.truncate(segment.sizeBytes)
+    this.#unsyncedDirectories.add(this.#directory)
+    await Promise.all([this.#sync(handle), this.#syncDirectories()])
   }
 
   // Writing
@@ -178,12 +166,13 @@ export class FileStorage implements Storage {
   }
 
   async #writeBatch(gathered: readonly StoredRecord[]): Promise<void> {
-    let records = gathered
     let segment = this.#segments.at(-1)!
-    if (segment.sizeBytes >= this.#segmentBytes) {
-      records = [...this.#restated(segment), ...gathered]
+    if (segment.sizeBytes >= Math.max(this.#segmentBytes, HEADER_BYTES + 1)) {
       segment = this.#addSegment(segment.sequence + 1)
     }
+    // Not only when the segment is made: what was its first batch before a crash may have been torn.
+    const isFirst = segment.sizeBytes <= HEADER_BYTES
+    const records = isFirst ? [...this.#restated(), ...gathered] : gathered
     const isNew = segment.sizeBytes === 0
     const offset = isNew ? HEADER_BYTES : segment.sizeBytes
     const { sequence } = segment
@@ -196,7 +185,11 @@ export class FileStorage implements Storage {
     this.#wrote(segment, records, offset, batch.length)
   }
 
-  #restated(closed: Segment): StoredRecord[] {
+  /** What makes the segments before the last one dispensable. */
+  #restated(): StoredRecord[] {
+    const closed = this.#segments.at(-2)
+    // They go only once a batch of a later one is synced, so that the first batch of an only segment is a new log's.
+    if (!closed) return []
     return [
       { type: 'closed', sizeBytes: closed.sizeBytes },
       ...(this.#metadata ? [this.#metadata] : []),
@@ -248,7 +241,7 @@ export class FileStorage implements Storage {
   async #syncDirectories(): Promise<void> {
     const directories = [...this.#unsyncedDirectories]
     this.#unsyncedDirectories.clear()
-    await Promise.all(directories.map(syncDirectory))
+    await Promise.all(directories.map(this.#syncDirectory))
   }
 
   // Reading
@@ -290,22 +283,30 @@ export class FileStorage implements Storage {
 
   // Truncating
 
-  async truncate(begin: Position): Promise<void> {
+  truncate(begin: Position): Promise<void> {
+    assert(this.#lock, 'the storage is open')
     this.#forget(begin)
+    const truncation = this.#truncations.then(() => this.#giveBack())
+    this.#truncations = truncation.catch(() => {})
+    return truncation
+  }
+
+  async #giveBack(): Promise<void> {
     const spare = this.#spareSegments()
     const through = spare.at(-1)?.sequence
     if (through === undefined) return
     // Only after this is on disk may they be missing. It also says where the log begins, since the TRUNCATE may be in them.
     await this.#commits.persist([
-      { type: 'truncated', begin },
+      { type: 'truncated', begin: this.#begin },
       { type: 'released', through },
     ])
     await Promise.allSettled(this.#reads)
     for (const segment of spare) {
       await (await segment.handle)?.close()
       await rm(this.#file(segment.sequence))
+      // One by one: after a power loss a later one must not be missing while an earlier one is there again.
+      await this.#syncDirectory(this.#directory)
     }
-    await syncDirectory(this.#directory)
   }
 
   #forget(begin: Position): void {
@@ -339,6 +340,8 @@ export class FileStorage implements Storage {
     try {
       if (!this.#commits.failure) await this.#commits.persist([])
     } finally {
+      // Whoever opens the directory next must not see files go.
+      await this.#truncations
       await Promise.allSettled(this.#reads)
       for (const { handle } of this.#segments) await (await handle)?.close()
       this.#lock.release()

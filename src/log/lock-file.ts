@@ -1,4 +1,4 @@
-// Keeps two processes from writing one directory. One of the few files that may touch the world.
+// Makes a directory, and keeps two processes from writing it. One of the few files that may touch the world.
 //
 // Node has no flock. A file with a pid in it has to guess whether its writer lives: pids are used again, and mean
 // nothing across containers that share a volume. So the lock is a listening Unix socket in the directory: the kernel
@@ -9,8 +9,9 @@
 // other, so never do both go on; that both give up is possible, and harmless.
 
 import { randomBytes } from 'node:crypto'
-import { closeSync, constants, openSync, readdirSync, rmSync } from 'node:fs'
+import { closeSync, constants, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
+import { dirname } from 'node:path'
 import { messageOf, UserError } from '../base/errors.ts'
 
 const NAME = /^lock-(\d+)-[0-9a-f]{8}$/
@@ -18,6 +19,28 @@ const NAME = /^lock-(\d+)-[0-9a-f]{8}$/
 export interface Lock {
   /** Lets others have the directory. */
   release(): void
+}
+
+/** Makes the directory, but not its parent. Returns whether it was missing. */
+export function makeDirectory(path: string): boolean {
+  try {
+    mkdirSync(path)
+    return true
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST') return false
+    const parent = dirname(path)
+    if (code === 'ENOENT') {
+      throw new UserError('path_missing', `The directory ${parent} does not exist.`, {
+        hint: `Make it with: mkdir -p ${parent}`,
+        cause: error,
+      })
+    }
+    throw new UserError('not_permitted', `${path} cannot be made: ${message}.`, {
+      hint: `Check owner and mode of ${parent} (ls -ld ${parent}).`,
+      cause: error,
+    })
+  }
 }
 
 /** Takes the directory for this process, or rejects with a `UserError` that names the process which has it. */

@@ -25,7 +25,7 @@ import { backOff, DEFAULT_TIMING, type Host, type Timing } from './consensus.ts'
 import { Coordinator } from './coordinator.ts'
 import { type Entry, LocalReplica, ReadResult } from './local.ts'
 import { Network } from './network.ts'
-import { ensembleOf, isSafeQuorum } from './quorum.ts'
+import { ensembleOf, isSafeQuorum, majorityOf } from './quorum.ts'
 import { recover } from './recover.ts'
 import { Replica } from './replica.ts'
 import type { Storage, StorageWarning } from './storage.ts'
@@ -103,7 +103,7 @@ export class Log extends Actor {
         'invalid_flags',
         `A quorum of ${quorum} is not more than half of ${members} replicas.`,
         {
-          hint: `With ${members} masters give --quorum=${Math.floor(members / 2) + 1}.`,
+          hint: `With ${members} replicas a quorum is ${majorityOf(members)}.`,
         },
       )
     }
@@ -151,7 +151,12 @@ export class Log extends Actor {
   protected override async initialize(): Promise<void> {
     const { storage, quorum, replicas = [], autoInitialize = true, timing } = this.#options
     this.#replica = this.spawn(
-      new Replica(this.#acceptor, storage, [addressOf(this.self), ...replicas]),
+      new Replica({
+        acceptor: this.#acceptor,
+        storage,
+        owner: this.self,
+        members: [addressOf(this.self), ...replicas],
+      }),
       REPLICA_ID,
     )
     this.link(this.#replica)

@@ -33,14 +33,6 @@ export class Network {
     for (const watcher of reached) watcher.resolve()
   }
 
-  remove(pid: Pid): void {
-    this.#members.delete(pid)
-  }
-
-  has(pid: Pid): boolean {
-    return this.#members.has(pid)
-  }
-
   /** Resolves when there are at least `size` members. */
   watch(size: number): Promise<void> {
     if (this.size >= size) return Promise.resolve()

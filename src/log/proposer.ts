@@ -3,14 +3,16 @@
 // One collector serves both phases. It waits for a quorum of replicas that vote; of the answers in it, one rejection is
 // enough to give up (somebody holds a higher promise, so a write could fail anyway), as in Mesos.
 
-import type {
-  Action,
-  LearnedAction,
-  Position,
-  PromiseResponse,
-  Proposal,
-  Value,
-  WriteResponse,
+import { UserError } from '../base/errors.ts'
+import {
+  type Action,
+  type LearnedAction,
+  MAX_PROPOSAL,
+  type Position,
+  type PromiseResponse,
+  type Proposal,
+  type Value,
+  type WriteResponse,
 } from '../messages/log.ts'
 
 /**
@@ -159,6 +161,19 @@ export function fillStep(outcome: PromiseOutcome, proposal: Proposal): FillStep 
       // Some may have granted this proposal, which is granted once only.
       return { type: 'retry', above: proposal }
   }
+}
+
+/** The next proposal above all of these. Throws a `UserError` when there is none, for then nothing can be decided any more. */
+export function proposalAbove(...proposals: readonly Proposal[]): Proposal {
+  const highest = Math.max(...proposals)
+  if (highest < MAX_PROPOSAL) return highest + 1
+  throw new UserError(
+    'data_damaged',
+    `The replicated log can elect no writer any more: the proposal ${highest} was made, and none may be above ${MAX_PROPOSAL}.`,
+    {
+      hint: 'No number of elections leads there; some process has proposed it. Restore all replicas from a backup of before.',
+    },
+  )
 }
 
 /** The action that a successful write makes known. */

@@ -6,8 +6,8 @@ export function majorityOf(members: number): number {
 }
 
 /**
- * How many replicas an ensemble with this quorum has, as Mesos derives it: `2 · quorum − 1`. The size is not
- * configured anywhere else, so that a wrong `--quorum` cannot disagree with a wrong member list in silence.
+ * How many replicas an ensemble with this quorum has, as Mesos derives it: `2 · quorum − 1`. A list of members that is
+ * shorter than that is one that lacks some.
  */
 export function ensembleOf(quorum: number): number {
   return 2 * quorum - 1

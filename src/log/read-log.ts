@@ -18,7 +18,7 @@ export type LogEntry = {
   readonly performed?: Proposal
   /** Whether the value is known to be chosen. The last ones before a crash may be chosen without being known to be. */
   readonly learned: boolean
-  /** Whether the position lies before the log's beginning and is only still there because of `--log_retention`. */
+  /** Whether the position lies before the log's beginning and is only still there because its segment is. */
   readonly truncated: boolean
 } & Partial<Value>
 
@@ -84,7 +84,8 @@ export async function viewLog(directory: string): Promise<LogView> {
       }
       case 'learned': {
         const entry = known.get(record.position)
-        if (entry) entry.learned = true
+        // Without its write, which a segment that is gone had, nothing is known of it.
+        if (entry?.performed === record.proposal) entry.learned = true
         begin = Math.max(begin, truncations.get(record.position) ?? 0)
         return
       }

@@ -20,6 +20,7 @@
 import type { Position, Proposal, RecoverResponse, ReplicaStatus } from '../messages/log.ts'
 import { catchUp } from './catchup.ts'
 import { backOff, type Host, promisePhase, silenced } from './consensus.ts'
+import { proposalAbove } from './proposer.ts'
 import { ensembleOf } from './quorum.ts'
 
 export type RecoverStep =
@@ -87,7 +88,7 @@ export async function recover(host: Host, autoInitialize: boolean): Promise<void
       host.log.warn(
         { status, members: host.network.size, quorum: host.quorum },
         status === 'EMPTY' && !autoInitialize
-          ? 'the replicated log has not been initialized: run "mesos-log initialize", or allow --log_auto_initialize'
+          ? 'the replicated log has not been initialized, and may not initialize itself (autoInitialize)'
           : 'the replica waits for others, to start or to recover with them',
       )
     }
@@ -98,7 +99,7 @@ export async function recover(host: Host, autoInitialize: boolean): Promise<void
 async function catchUpAndVote(host: Host, begin: Position): Promise<void> {
   await host.local.ask('become', { status: 'RECOVERING' })
   const fence = await raiseFence(host)
-  await catchUp(host, begin, fence.end, fence.proposal + 1)
+  await catchUp(host, begin, fence.end, proposalAbove(fence.proposal))
   await host.local.ask('become', { status: 'VOTING', promised: fence.proposal })
 }
 
@@ -106,7 +107,7 @@ async function raiseFence(host: Host): Promise<{ proposal: Proposal; end: Positi
   for (let proposal = 1; ; await backOff(host)) {
     const outcome = await promisePhase(host, { proposal })
     if (outcome.type === 'accept') return { proposal, end: outcome.position }
-    proposal = (outcome.type === 'reject' ? Math.max(outcome.proposal, proposal) : proposal) + 1
+    proposal = proposalAbove(proposal, outcome.type === 'reject' ? outcome.proposal : 0)
   }
 }
 

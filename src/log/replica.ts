@@ -6,7 +6,8 @@
 
 import { Actor } from '../actors/actor.ts'
 import { type Address, addressOf, type Pid } from '../actors/pid.ts'
-import { serve } from '../actors/protocol.ts'
+import { protocol, type Served, serve } from '../actors/protocol.ts'
+import { onceAWhile } from '../base/log.ts'
 import {
   type LearnedAction,
   LogReplica,
@@ -29,52 +30,76 @@ import type { ReplicaRecord, Storage } from './storage.ts'
  */
 const FLUSH_NOTES_MS = 100
 
+const COMPLAINT_MS = 30_000
+
+/** The same conversation for an ensemble of one: refused at the door if it comes from another process. */
+const LogReplicaAlone = protocol('log.replica', LogReplica.entries, { local: true })
+
+export interface ReplicaOptions {
+  /** Holds what `storage` has on disk. */
+  readonly acceptor: Acceptor
+  /** Opened; the replica's until it ends. */
+  readonly storage: Storage
+  /** The log's actor in this process. */
+  readonly owner: Pid
+  /**
+   * The processes of the ensemble, this one among them. Whoever else asks for a promise could depose the writer, and is
+   * ignored.
+   */
+  readonly members: Iterable<Address>
+}
+
 export class Replica extends Actor {
   override readonly idPrefix = 'log-replica'
   readonly #acceptor: Acceptor
   readonly #storage: Storage
+  readonly #owner: Pid
   readonly #members: ReadonlySet<Address>
+  readonly #complain = onceAWhile(() => this.clock.now(), COMPLAINT_MS)
   #flushing = false
+  readonly serves: readonly Served[]
 
-  /**
-   * `acceptor` holds what `storage`, which is open, has on disk; both are the replica's until it ends. `members`: the
-   * processes of the ensemble. Whoever else asks for a promise could depose the writer, and is ignored.
-   */
-  constructor(acceptor: Acceptor, storage: Storage, members: Iterable<Address>) {
+  constructor({ acceptor, storage, owner, members }: ReplicaOptions) {
     super()
     this.#acceptor = acceptor
     this.#storage = storage
+    this.#owner = owner
     this.#members = new Set(members)
+    this.serves = this.#conversations()
   }
 
-  readonly serves = [
-    serve(LogReplica, {
-      promise: (request, from) =>
-        this.#isMember(from) ? this.#promise(request) : { type: 'ignored' },
-      write: (request, from) =>
-        this.#isMember(from)
-          ? this.#write(request)
-          : { type: 'ignored', position: request.position },
-      learned: ({ action }, from) => {
-        if (this.#isMember(from)) this.#learned(action)
-      },
-      recover: () => this.#recover(),
-    }),
-    serve(LocalReplica, {
-      state: () => ({
-        ...this.#acceptor.metadata,
-        begin: this.#acceptor.begin,
-        end: this.#acceptor.end,
+  #conversations(): readonly Served[] {
+    return [
+      // Alone, there is nobody out there to speak to: not even who says that they are this process is heard.
+      serve(this.#members.size > 1 ? LogReplica : LogReplicaAlone, {
+        promise: (request, from) =>
+          this.#isMember(from) ? this.#promise(request) : { type: 'ignored' },
+        write: (request, from) =>
+          this.#isMember(from)
+            ? this.#write(request)
+            : { type: 'ignored', position: request.position },
+        learned: ({ action }, from) => {
+          if (this.#isMember(from)) this.#learned(action)
+        },
+        // To an outsider as if it did not vote, which is never a reason to do anything.
+        recover: (_, from) => (this.#isMember(from) ? this.#recover() : { status: 'RECOVERING' }),
       }),
-      missing: ({ from, to }) => this.#acceptor.missing(from, to),
-      learn: ({ action }) => {
-        this.#learned(action)
-        return { begin: this.#acceptor.begin }
-      },
-      become: ({ status, promised }) => this.#become(status, promised),
-      read: ({ from, to }) => this.#read(from, to),
-    }),
-  ]
+      serve(LocalReplica, {
+        state: () => ({
+          ...this.#acceptor.metadata,
+          begin: this.#acceptor.begin,
+          end: this.#acceptor.end,
+        }),
+        missing: ({ from, to }) => this.#acceptor.missing(from, to),
+        learn: ({ action }) => {
+          this.#learned(action)
+          return { begin: this.#acceptor.begin }
+        },
+        become: ({ status, promised }) => this.#become(status, promised),
+        read: ({ from, to }) => this.#read(from, to),
+      }),
+    ]
+  }
 
   protected override initialize(): void {
     // Ends of truncated segments that a crash left.
@@ -82,8 +107,16 @@ export class Replica extends Actor {
   }
 
   #isMember(from: Pid): boolean {
-    if (this.#members.has(addressOf(from))) return true
-    this.log.warn({ from }, 'a process outside the ensemble spoke to the replica, and is ignored')
+    const address = addressOf(from)
+    // Of this process there is one who may ask.
+    if (address === addressOf(this.self) ? from === this.#owner : this.#members.has(address))
+      return true
+    this.#complain(repeats =>
+      this.log.warn(
+        { from, ...repeats },
+        'someone outside the ensemble spoke to the replica, and is ignored',
+      ),
+    )
     return false
   }
 

@@ -234,6 +234,7 @@ function refuse(
     'task refused',
   )
   const status = masterStatus(task_id.value, agent_id.value, state, reason, message, m.nowSeconds())
+  m.metrics.ended(status)
   m.tellFramework(framework, { type: 'UPDATE', update: { status } })
 }
 

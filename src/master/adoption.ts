@@ -3,13 +3,14 @@
 import type { Reconciliation, ReregisterAgent } from '../messages/agent-registration.ts'
 import type { FrameworkInfo } from '../messages/framework.ts'
 import type { ExecutorInfo, Task } from '../messages/task.ts'
+import { isTerminal } from '../messages/status.ts'
 import { Resources } from '../resources/resources.ts'
 import type { MasterContext } from './context.ts'
 import { recoverFramework } from './frameworks.ts'
 import type { AgentRecord, FrameworkRecord } from './state.ts'
 import { masterStatus, recordOf, roleOf, statusOf } from './status.ts'
 import { sameJson } from './task-validation.ts'
-import { addTask, removeExecutor } from './tasks.ts'
+import { addTask, removeExecutor, removeTask } from './tasks.ts'
 
 /**
  * Takes over what the agent runs. `announce`: schedulers were told that these tasks are lost or out of reach, so they
@@ -127,8 +128,17 @@ export function missingTasks(
   const reported = new Set(message.tasks.map(t => `${t.framework_id.value} ${t.task_id.value}`))
   const missing: Reconciliation[] = []
   for (const [frameworkId, tasks] of agent.tasks) {
-    const statuses = [...tasks.values()]
-      .filter(({ task }) => !reported.has(`${frameworkId} ${task.task_id.value}`))
+    const unknown = [...tasks.values()].filter(
+      ({ task }) => !reported.has(`${frameworkId} ${task.task_id.value}`),
+    )
+    // An agent forgets a task that ended only when its scheduler has acknowledged that: so it has, by way of a connection
+    // that is no more.
+    const framework = m.state.frameworks.get(frameworkId)
+    for (const record of unknown) {
+      if (framework && isTerminal(record.task.state)) removeTask(m, framework, record, 'completed')
+    }
+    const statuses = unknown
+      .filter(({ task }) => !isTerminal(task.state))
       .map(({ task }) =>
         masterStatus(
           task.task_id.value,

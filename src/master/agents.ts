@@ -29,6 +29,7 @@ export async function registerAgent(
     await m.registry({ type: 'admit_agent', info })
     const agent = addAgent(m, info, from, message)
     tellRegistered(m, agent)
+    m.metrics.count('slave_registrations')
     m.log.info({ agent_id: id, pid: from, hostname: info.hostname }, 'agent registered')
   } finally {
     state.registering.delete(from)
@@ -152,7 +153,9 @@ function observe(m: MasterContext, agent: AgentRecord): void {
         { agent_id: agent.id, pid: agent.pid, missed: agent.missedPongs },
         'agent does not answer pings',
       )
-      await markUnreachable(m, agent, 'health check timed out')
+      m.metrics.count('slave_unreachable_scheduled')
+      const done = await markUnreachable(m, agent, 'health check timed out')
+      m.metrics.count(done ? 'slave_unreachable_completed' : 'slave_unreachable_canceled')
     }
     // It may have registered again while it was about to be given up.
     if (m.state.agents.get(agent.id) === agent) observe(m, agent)
@@ -163,10 +166,14 @@ export function pong(agent: AgentRecord): void {
   agent.missedPongs = 0
 }
 
-/** Gives an agent up that may come back: the registry first, then the tasks. */
-async function markUnreachable(m: MasterContext, agent: AgentRecord, why: string): Promise<void> {
+/** Gives an agent up that may come back: the registry first, then the tasks. False if it is coming back already. */
+async function markUnreachable(
+  m: MasterContext,
+  agent: AgentRecord,
+  why: string,
+): Promise<boolean> {
   const { agents, registering } = m.state
-  if (registering.has(agent.id) || agents.get(agent.id) !== agent) return
+  if (registering.has(agent.id) || agents.get(agent.id) !== agent) return false
   registering.add(agent.id)
   try {
     await m.registry({
@@ -176,6 +183,8 @@ async function markUnreachable(m: MasterContext, agent: AgentRecord, why: string
     })
     const message = `Agent ${agent.info.hostname} is unreachable: ${why}`
     removeAgent(m, agent, { state: 'TASK_UNREACHABLE', reason: 'REASON_AGENT_REMOVED', message })
+    m.metrics.count('slave_removals/reason_unhealthy')
+    return true
   } finally {
     registering.delete(agent.id)
   }
@@ -191,6 +200,9 @@ export async function dropAgent(m: MasterContext, agent: AgentRecord, why: strin
     const message = `Agent ${agent.info.hostname} removed: ${why}`
     removeAgent(m, agent, { state: 'TASK_GONE', reason: 'REASON_AGENT_REMOVED', message })
     endUnreachable(m, agent.id, message)
+    m.metrics.count(
+      why === REPLACED ? 'slave_removals/reason_registered' : 'slave_removals/reason_unregistered',
+    )
   } finally {
     registering.delete(agent.id)
   }
@@ -211,6 +223,7 @@ function removeAgent(m: MasterContext, agent: AgentRecord, loss: Loss): void {
     m.unlink(agent.pid)
   }
   tellFailure(m, agent.id)
+  m.metrics.count('slave_removals')
   m.log.warn({ agent_id: agent.id, pid: agent.pid }, loss.message)
   m.changed()
 }
@@ -237,6 +250,7 @@ async function giveUp(m: MasterContext, id: string, info: AgentInfo): Promise<vo
   try {
     await m.registry({ type: 'mark_agent_unreachable', agent_id: { value: id }, time_ms: m.now() })
     recoveredAgents.delete(id)
+    m.metrics.count('recovery_slave_removals')
     tellFailure(m, id)
     m.changed()
   } finally {

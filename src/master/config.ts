@@ -7,6 +7,9 @@ export interface MasterConfig {
   readonly agentPingTimeoutMs: number
   readonly maxAgentPingTimeouts: number
   readonly agentReregisterTimeoutMs: number
+  /** How long the registry may take to be read, and to be written; then the process ends. */
+  readonly registryFetchTimeoutMs: number
+  readonly registryStoreTimeoutMs: number
   readonly registryGcIntervalMs: number
   readonly registryMaxAgentAgeMs: number
   readonly registryMaxAgentCount: number

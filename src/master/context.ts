@@ -9,6 +9,7 @@ import type { MasterInfo } from '../messages/agent.ts'
 import type { Event } from '../messages/scheduler-api.ts'
 import type { Allocator } from './allocator/allocator.ts'
 import type { MasterConfig } from './config.ts'
+import type { MasterMetrics } from './metrics.ts'
 import type { Operation } from './registry/operations.ts'
 import type { Registry } from './registry/registry.ts'
 import type { AgentRecord, FrameworkRecord, MasterState } from './state.ts'
@@ -21,6 +22,7 @@ export interface MasterContext {
   readonly info: MasterInfo
   readonly allocator: Allocator
   readonly log: Logger
+  readonly metrics: MasterMetrics
   /** Milliseconds since the epoch. */
   now(): number
   /** A floating-point number of seconds, as the v1 API's timestamps are. */

@@ -1,5 +1,6 @@
 // The master's flags, in Mesos' spelling. Each one that is listed here works.
 
+import { httpFlags } from '../actors/http-flags.ts'
 import { addressFlags, logFlags } from '../base/server-flags.ts'
 import { defineFlags, type FlagValues, flag, printableFlags } from '../base/flags.ts'
 import { days, minutes, seconds } from '../base/duration.ts'
@@ -36,6 +37,18 @@ export const masterFlags = defineFlags({
     group: 'Registry',
     default: 'replicated_log',
     help: 'Where the registry is kept. in_memory forgets it at the end of the process; for trying things out.',
+  }),
+  registry_fetch_timeout: flag.duration({
+    group: 'Registry',
+    default: minutes(1),
+    min: 1,
+    help: 'How long reading the registry may take at the start; after that the master ends.',
+  }),
+  registry_store_timeout: flag.duration({
+    group: 'Registry',
+    default: seconds(20),
+    min: 1,
+    help: 'How long one write to the registry may take; after that the master ends.',
   }),
   registry_gc_interval: flag.duration({
     group: 'Registry',
@@ -119,6 +132,7 @@ export const masterFlags = defineFlags({
     1000,
     'How many unreachable tasks of a framework to remember.',
   ),
+  ...httpFlags,
   ...logFlags,
 })
 
@@ -131,6 +145,8 @@ export function masterConfig(values: MasterFlags): MasterConfig {
     agentPingTimeoutMs: values.agent_ping_timeout,
     maxAgentPingTimeouts: values.max_agent_ping_timeouts,
     agentReregisterTimeoutMs: values.agent_reregister_timeout,
+    registryFetchTimeoutMs: values.registry_fetch_timeout,
+    registryStoreTimeoutMs: values.registry_store_timeout,
     registryGcIntervalMs: values.registry_gc_interval,
     registryMaxAgentAgeMs: values.registry_max_agent_age,
     registryMaxAgentCount: values.registry_max_agent_count,

@@ -28,6 +28,7 @@ import {
   subscribe,
   updateFrameworkCall,
 } from './frameworks.ts'
+import { type CounterName, MasterMetrics } from './metrics.ts'
 import { decline, makeOffers } from './offers.ts'
 import { RegistrarProtocol } from './registrar.ts'
 import { collectGarbage } from './registry-gc.ts'
@@ -79,28 +80,31 @@ export class Master extends Actor {
   readonly serves = [
     serve(MasterScheduler, { call: (call, from) => this.#leading(() => this.#call(call, from)) }),
     serve(MasterAgent, {
-      register_agent: (message, from) => this.#leading(() => registerAgent(this.#m, message, from)),
+      register_agent: (message, from) =>
+        this.#leading(() => registerAgent(this.#m, message, from), 'messages_register_slave'),
       reregister_agent: (message, from) =>
-        this.#leading(() => reregisterAgent(this.#m, message, from)),
+        this.#leading(() => reregisterAgent(this.#m, message, from), 'messages_reregister_slave'),
       unregister_agent: ({ agent_id }, from) =>
         this.#leading(async () => {
           const agent = this.#agentOf(agent_id.value, from)
           if (agent) await dropAgent(this.#m, agent, 'it unregistered')
-        }),
+        }, 'messages_unregister_slave'),
       status_update: ({ update }, from) =>
         this.#leading(() => {
           const agent = this.#speaker(update.agent_id.value, from)
           if (agent) statusUpdate(this.#m, agent, update)
-        }),
+          else this.#m.metrics.count('invalid_status_updates')
+        }, 'messages_status_update'),
       exited_executor: ({ agent_id, framework_id, executor_id, status }, from) =>
         this.#leading(() => {
           const agent = this.#speaker(agent_id.value, from)
           if (agent) exitedExecutor(this.#m, agent, framework_id.value, executor_id.value, status)
-        }),
+        }, 'messages_exited_executor'),
       executor_message: (message, from) =>
         this.#leading(() => {
           if (this.#speaker(message.agent_id.value, from)) executorMessage(this.#m, message)
-        }),
+          else this.#m.metrics.count('invalid_executor_to_framework_messages')
+        }, 'messages_executor_to_framework'),
       pong: ({ agent_id }, from) => {
         if (this.#phase !== 'leading') return
         const agent = this.#agentOf(agent_id.value, from)
@@ -159,9 +163,11 @@ export class Master extends Actor {
     if (agent) disconnectAgent(this.#m, agent)
   }
 
-  #leading(run: () => unknown): void | Promise<void> {
+  #leading(run: () => unknown, counter?: CounterName): void | Promise<void> {
+    if (counter) this.#m.metrics.count(counter)
     if (this.#phase === 'leading') return run() as void | Promise<void>
     if (this.#waiting.length < MAX_WAITING) this.#waiting.push(run)
+    else this.#m.metrics.count('dropped_messages')
   }
 
   #agentOf(id: string, from: Pid): AgentRecord | undefined {
@@ -179,11 +185,13 @@ export class Master extends Actor {
 
   #call(call: Call, from: Pid): void {
     const m = this.#m
+    m.metrics.call(call)
     if (call.type === 'SUBSCRIBE') {
       return subscribe(m, call.subscribe, call.framework_id?.value, from)
     }
     const framework = this.#state.frameworksByPid.get(from)
     if (!framework || framework.id !== call.framework_id?.value) {
+      m.metrics.count('dropped_messages')
       const fields = { from, call: call.type, framework_id: call.framework_id?.value }
       this.#complain(repeats => {
         this.log.warn(
@@ -276,6 +284,13 @@ export class Master extends Actor {
       info,
       allocator,
       log: this.log,
+      metrics: new MasterMetrics({
+        context: this.context,
+        state: this.#state,
+        registry: this.#registryView,
+        allocator,
+        leading: () => this.#phase === 'leading',
+      }),
       registryView: this.#registryView,
       now: () => this.clock.now(),
       nowSeconds: () => this.clock.now() / 1000,
@@ -332,9 +347,16 @@ export class Master extends Actor {
   #allocateSoon(): void {
     if (this.#allocating) return
     this.#allocating = true
+    const { allocator, metrics } = this.#m
+    const wantedMs = this.clock.now()
     this.dispatch(() => {
       this.#allocating = false
-      makeOffers(this.#m, this.#m.allocator.allocate(this.clock.now()))
+      const startMs = this.clock.now()
+      const grants = allocator.allocate(startMs)
+      metrics.allocationRuns.increment()
+      metrics.allocationRunLatency.record(startMs - wantedMs)
+      metrics.allocationRun.record(this.clock.now() - startMs)
+      makeOffers(this.#m, grants)
       this.#awaitExpiry()
     })
   }

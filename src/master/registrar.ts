@@ -3,9 +3,12 @@
 import * as v from 'valibot'
 import { Actor } from '../actors/actor.ts'
 import { json } from '../actors/http.ts'
+import type { Timing } from '../actors/metrics.ts'
 import type { Pid } from '../actors/pid.ts'
 import { call, type Entries, type Protocol, protocol, type Ref, serve } from '../actors/protocol.ts'
 import { type Deferred, deferred } from '../base/deferred.ts'
+import { formatDuration } from '../base/duration.ts'
+import { UserError } from '../base/errors.ts'
 import { MasterInfo } from '../messages/agent.ts'
 import { message } from '../messages/schema.ts'
 import { OPERATIONS_PER_SNAPSHOT } from './constants.ts'
@@ -41,6 +44,17 @@ export const RegistrarProtocol = protocol(
   { local: true },
 )
 
+export interface RegistrarOptions {
+  /** Called when the registrar starts. */
+  readonly makeLog: (ref: RefMaker) => RegistryLog
+  /** Without this actor nothing can be written; absent if nothing can end. */
+  readonly logPid: Pid | undefined
+  /** How long reading the registry may take. */
+  readonly fetchTimeoutMs: number
+  /** How long one write may take. */
+  readonly storeTimeoutMs: number
+}
+
 interface Queued {
   readonly operation: Operation
   readonly done: Deferred<Outcome>
@@ -49,13 +63,15 @@ interface Queued {
 /**
  * Operations that arrive while the log is being written wait, and go into the next entry together: under load many
  * cost one write. If a write fails, nobody knows whether it happened, so the process ends and a master reads the log
- * anew (Mesos' registrar does the same).
+ * anew (Mesos' registrar does the same). So it does when a read or write does not end in time: a master that
+ * cannot write leads nobody. And when the log ends, even while there is nothing to be written, rather than with the next
+ * agent that comes.
  */
 export class Registrar extends Actor {
   override readonly idPrefix = 'registrar'
   override readonly failureEnds = 'process'
 
-  readonly #makeLog: (ref: RefMaker) => RegistryLog
+  readonly #o: RegistrarOptions
   #log!: RegistryLog
   readonly #replay = new Replay()
   #masterId = ''
@@ -63,6 +79,8 @@ export class Registrar extends Actor {
   #queue: Queued[] = []
   #writing = false
   #sinceSnapshot = 0
+  #fetch!: Timing
+  #store!: Timing
 
   readonly serves = [
     serve(RegistrarProtocol, {
@@ -71,13 +89,18 @@ export class Registrar extends Actor {
     }),
   ]
 
-  constructor(makeLog: (ref: RefMaker) => RegistryLog) {
+  constructor(options: RegistrarOptions) {
     super()
-    this.#makeLog = makeLog
+    this.#o = options
   }
 
   protected override initialize(): void {
-    this.#log = this.#makeLog((definition, to) => this.ref(definition, to))
+    const { makeLog, logPid } = this.#o
+    if (logPid) this.link(logPid)
+    this.#log = makeLog((definition, to) => this.ref(definition, to))
+    this.#fetch = this.metrics.timing('registrar/state_fetch_ms')
+    this.#store = this.metrics.timing('registrar/state_store_ms')
+    this.metrics.gauge('registrar/queued_operations', () => this.#queue.length)
     this.route('/registry', 'The registry as JSON.', () =>
       this.#recovered
         ? json(this.#replay.registry.snapshot())
@@ -85,8 +108,41 @@ export class Registrar extends Actor {
     )
   }
 
+  protected override exited(pid: Pid): void {
+    throw new UserError('store_failed', `The replicated log, ${pid}, has ended.`, {
+      hint: 'The log of this process says why, before this; start again when that is mended.',
+    })
+  }
+
+  /** Ends the process if `work` takes longer than the flag allows. */
+  async #within<T>(
+    flag: 'registry_fetch_timeout' | 'registry_store_timeout',
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const fetches = flag === 'registry_fetch_timeout'
+    const limitMs = fetches ? this.#o.fetchTimeoutMs : this.#o.storeTimeoutMs
+    const timer = this.delay(limitMs, () => {
+      const what = fetches ? 'read from' : 'written to'
+      throw new UserError(
+        'timeout',
+        `The registry was not ${what} the replicated log within ${formatDuration(limitMs)}.`,
+        {
+          hint: `Look for what slows the disk of --work_dir (dmesg, iostat), or allow it longer with --${flag}.`,
+        },
+      )
+    })
+    try {
+      return await this.resume(work())
+    } finally {
+      timer.cancel()
+    }
+  }
+
   async #recover(master: MasterInfo): Promise<RegistrySnapshot> {
-    for (const bytes of await this.resume(this.#log.recover())) {
+    const startMs = this.clock.now()
+    const entries = await this.#within('registry_fetch_timeout', () => this.#log.recover())
+    this.#fetch.record(this.clock.now() - startMs)
+    for (const bytes of entries) {
       const entry = decodeEntry(bytes)
       this.#replay.apply(entry)
       this.#sinceSnapshot = entry.snapshot
@@ -127,7 +183,9 @@ export class Registrar extends Actor {
         return { outcome, done }
       })
       if (operations.length > 0) {
-        await this.resume(this.#log.append(this.#entry({ operations, sequence })))
+        const startMs = this.clock.now()
+        await this.#append(this.#entry({ operations, sequence }))
+        this.#store.record(this.clock.now() - startMs)
         this.#sinceSnapshot += operations.length
       }
       for (const { outcome, done } of outcomes) done.resolve(outcome)
@@ -155,13 +213,17 @@ export class Registrar extends Actor {
   async #snapshot(): Promise<void> {
     const { registry, sequence } = this.#replay
     const entry = this.#entry({ snapshot: registry.snapshot(), sequence })
-    const position = await this.resume(this.#log.append(entry))
-    await this.resume(this.#log.truncate(position))
+    const position = await this.#append(entry)
+    await this.#within('registry_store_timeout', () => this.#log.truncate(position))
     this.#sinceSnapshot = 0
     this.log.info(
       { position, agents: registry.agents.size },
       'registry snapshot written, log truncated',
     )
+  }
+
+  #append(entry: Uint8Array): Promise<number> {
+    return this.#within('registry_store_timeout', () => this.#log.append(entry))
   }
 
   #entry(

@@ -62,6 +62,7 @@ export async function reregisterAgent(
       reconciliations,
     })
     for (const record of state.tasksOf(agent)) if (record.kill) tellKill(m, agent, record)
+    m.metrics.count('slave_reregistrations')
     m.log.info({ agent_id: id, pid: from, tasks: message.tasks.length }, 'agent registered again')
   } finally {
     state.registering.delete(id)

@@ -23,7 +23,12 @@ export function startMaster(runtime: Runtime, options: StartMasterOptions): Pid 
   const { log, config, hostname } = options
   const logPid = log && runtime.spawn(log, 'log(1)')
   const registrar = runtime.spawn(
-    new Registrar(ref => (logPid ? replicatedLog(ref(LogService, logPid)) : memoryLog())),
+    new Registrar({
+      makeLog: ref => (logPid ? replicatedLog(ref(LogService, logPid)) : memoryLog()),
+      logPid,
+      fetchTimeoutMs: config.registryFetchTimeoutMs,
+      storeTimeoutMs: config.registryStoreTimeoutMs,
+    }),
   )
   runtime.delegate = 'master'
   const info = masterInfo(runtime, hostname)

@@ -93,6 +93,7 @@ export function endTask(
   if (!ended) {
     const { framework_id, agent_id } = task
     follow(record, { framework_id, agent_id, status, timestamp: m.nowSeconds() }, true)
+    m.metrics.ended(status)
   }
   removeTask(m, framework, record, mayReturn && !ended ? 'unreachable' : 'completed')
   m.tellFramework(framework, { type: 'UPDATE', update: { status } })
@@ -125,6 +126,7 @@ function settleUnreachable(
   if (!isTerminal(task.state)) {
     task.state = status.state
     task.statuses = [...(task.statuses ?? []), status]
+    m.metrics.ended(status)
   }
   framework.unreachableTasks.delete(task.task_id.value)
   framework.completedTasks.push(task)
@@ -137,6 +139,7 @@ export function statusUpdate(m: MasterContext, agent: AgentRecord, update: Statu
   const { framework_id, status, uuid } = update
   const framework = m.state.frameworks.get(framework_id.value)
   if (!framework) {
+    m.metrics.count('invalid_status_updates')
     m.log.warn(
       { framework_id: framework_id.value, agent_id: agent.id },
       'update for an unknown framework',
@@ -148,9 +151,18 @@ export function statusUpdate(m: MasterContext, agent: AgentRecord, update: Statu
   }
   const record = framework.tasks.get(status.task_id.value)
   if (record && record.task.agent_id.value !== agent.id) return dismiss(m, agent, update)
+  m.metrics.count('valid_status_updates')
   if (record) {
+    const ran = !isTerminal(record.task.state)
     follow(record, update, framework.connected)
-    if (isTerminal(record.task.state)) releaseTask(m, record)
+    if (isTerminal(record.task.state)) {
+      // The update of the end may still be behind this one: then the state is known, and how it came to it is not.
+      if (ran) {
+        const { state } = record.task
+        m.metrics.ended(state === status.state ? status : { task_id: status.task_id, state })
+      }
+      releaseTask(m, record)
+    }
     m.changed()
   }
   m.tellFramework(framework, {
@@ -162,6 +174,7 @@ export function statusUpdate(m: MasterContext, agent: AgentRecord, update: Statu
 /** An update of a task that was not adopted, for one of the same id runs elsewhere: its scheduler must not take it for that. */
 function dismiss(m: MasterContext, agent: AgentRecord, update: StatusUpdate): void {
   const { agent_id, framework_id, status, uuid } = update
+  m.metrics.count('invalid_status_updates')
   m.log.warn(
     { framework_id: framework_id.value, task_id: status.task_id.value, agent_id: agent.id },
     'update of a second task of this id, not forwarded',
@@ -179,6 +192,7 @@ export function acknowledge(
 ): void {
   const agent = m.state.agents.get(agent_id.value)
   if (!agent?.connected) {
+    m.metrics.count('invalid_status_update_acknowledgements')
     m.log.debug(
       { agent_id: agent_id.value, task_id: task_id.value },
       'acknowledgement for an absent agent',
@@ -186,7 +200,10 @@ export function acknowledge(
     return
   }
   const record = framework.tasks.get(task_id.value)
-  if (record && record.task.agent_id.value !== agent.id) return
+  if (record && record.task.agent_id.value !== agent.id) {
+    return m.metrics.count('invalid_status_update_acknowledgements')
+  }
+  m.metrics.count('valid_status_update_acknowledgements')
   if (
     record &&
     record.task.status_update_uuid === uuid &&
@@ -288,8 +305,10 @@ function reconcileTask(
   }
   if (on !== undefined) {
     const agent = state.agents.get(on)
-    if (agent && !agent.connected && lost) {
-      return answer('TASK_UNREACHABLE', 'Reconciliation: Task is unreachable')
+    if (agent && !agent.connected) {
+      if (lost) answer('TASK_UNREACHABLE', 'Reconciliation: Task is unreachable')
+      // It may have ended there, with an update that waits for the agent to be back; or the agent will be given up.
+      return
     }
     if (agent) {
       const text = 'Reconciliation: Task is unknown to the agent'
@@ -343,7 +362,8 @@ export function removeExecutor(
 /** From an agent: an executor's bytes for its scheduler. */
 export function executorMessage(m: MasterContext, message: ExecutorMessage): void {
   const framework = m.state.frameworks.get(message.framework_id.value)
-  if (!framework) return
+  if (!framework) return m.metrics.count('invalid_executor_to_framework_messages')
+  m.metrics.count('valid_executor_to_framework_messages')
   const { agent_id, executor_id, data } = message
   m.tellFramework(framework, { type: 'MESSAGE', message: { agent_id, executor_id, data } })
 }
@@ -355,7 +375,8 @@ export function frameworkMessage(
   { agent_id, executor_id, data }: CallOf<'MESSAGE'>['message'],
 ): void {
   const agent = m.state.agents.get(agent_id.value)
-  if (!agent?.connected) return
+  if (!agent?.connected) return m.metrics.count('invalid_framework_to_executor_messages')
+  m.metrics.count('valid_framework_to_executor_messages')
   m.tellAgent(agent, 'framework_message', {
     agent_id,
     framework_id: { value: framework.id },

@@ -12,8 +12,14 @@ import { flag, message, oneOf, optional, unsigned, variant } from './schema.ts'
 /** A non-negative safe integer: Mesos has uint64 here, but no log of ours lives for 2⁵³ writes. */
 const Counter = unsigned
 
+/**
+ * No proposal is higher. Far below where a number plus one is the same number, so that "one more" is always
+ * more; at a thousand elections a second it lasts for 140,000 years.
+ */
+export const MAX_PROPOSAL = 2 ** 52
+
 /** A ballot number. 0 is never proposed: it is what a replica that promised nothing has promised. */
-export const Proposal = Counter
+export const Proposal = v.pipe(Counter, v.maxValue(MAX_PROPOSAL))
 export type Proposal = v.InferOutput<typeof Proposal>
 
 /** The number of a log entry, from 0. */
@@ -106,16 +112,8 @@ export const PromiseResponse = variant('type', [
 ])
 export type PromiseResponse = v.InferOutput<typeof PromiseResponse>
 
-/**
- * Sent by a proposer that holds the promise of a quorum, to every replica: accept `value` at `position`.
- * `learned` is true when the value is already known to be chosen (catch-up re-writes such values).
- */
-export const WriteRequest = message({
-  proposal: Proposal,
-  position: Position,
-  learned: optional(flag),
-  value: Value,
-})
+/** Sent by a proposer that holds the promise of a quorum, to every replica: accept `value` at `position`. */
+export const WriteRequest = message({ proposal: Proposal, position: Position, value: Value })
 export type WriteRequest = v.InferOutput<typeof WriteRequest>
 
 /**

@@ -22,13 +22,17 @@ export class MemoryDisk {
   /** While set, writing fails as on a full or broken disk. */
   failure: Error | undefined
 
+  /** How long one sync takes, from the next one on. */
+  syncMs = 1
+
   /** How many syncs it has done. */
   syncs = 0
 
-  /** Opens it; `syncMs` is how long one sync takes. */
-  storage(clock: Clock, syncMs = 1): Storage {
+  /** Opens it. */
+  storage(clock: Clock, syncMs = this.syncMs): Storage {
     assert(this.#user === undefined, 'a disk is used by one storage at a time')
-    this.#user = new MemoryStorage(this, clock, syncMs)
+    this.syncMs = syncMs
+    this.#user = new MemoryStorage(this, clock)
     return this.#user
   }
 
@@ -76,12 +80,12 @@ class MemoryStorage implements Storage {
   #writing: readonly ReplicaRecord[] = []
   #dead = false
 
-  constructor(disk: MemoryDisk, clock: Clock, syncMs: number) {
+  constructor(disk: MemoryDisk, clock: Clock) {
     this.#disk = disk
     this.#commits = new GroupCommit('Writing to memory failed', records => {
       this.#writing = records
       return new Promise((resolve, reject) => {
-        clock.delay(syncMs, () => {
+        clock.delay(disk.syncMs, () => {
           if (this.#dead) return
           this.#writing = []
           try {

@@ -112,6 +112,8 @@ class Side implements Channel {
 
 export class VirtualNetwork {
   readonly #o: NetworkOptions
+  /** As in `NetworkOptions`; may be changed at any time, for what is sent from then on. */
+  latencyMs: readonly [number, number]
   readonly #listeners = new Map<Address, Accept>()
   readonly #aliases = new Map<Address, Address>()
   /** Ends of connections that are open, or from which something is still on its way. */
@@ -121,6 +123,7 @@ export class VirtualNetwork {
 
   constructor(options: NetworkOptions) {
     this.#o = options
+    this.latencyMs = options.latencyMs
   }
 
   /** The network as the process at `address` has it. */
@@ -202,7 +205,7 @@ export class VirtualNetwork {
   }
 
   arrival(): number {
-    const [min, max] = this.#o.latencyMs
+    const [min, max] = this.latencyMs
     return this.#o.clock.now() + min + this.#o.random.next() * (max - min)
   }
 

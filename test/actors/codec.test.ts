@@ -126,6 +126,12 @@ t.test('claims cost no memory', async t => {
   t.ok(process.memoryUsage().rss - before < 200 * 1024 * 1024)
 })
 
+t.test('empty lists are not cheap because they are short', async t => {
+  const bomb = Buffer.alloc(2_000_005, 0x90)
+  bomb.set([0xdd, 0, 0x1e, 0x84, 0x80])
+  t.throws(() => decode(bomb), { name: 'MalformedError', message: /more than 1000000 lists/ })
+})
+
 t.test('names of prototypes are plain names', async t => {
   const evil = bytes(
     '82 a9 5f5f70726f746f5f5f 81 a8 706f6c6c75746564 c3 ab 636f6e7374727563746f72 01',

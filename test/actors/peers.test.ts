@@ -92,23 +92,16 @@ t.test('both dial at once: one connection, nothing lost, nothing out of order', 
   )
 })
 
-t.test('a process dials itself by another name', async t => {
-  await withStage(t, async ({ world, probe, runtime }) => {
+t.test('nobody passes for this very process, not even itself by another name', async t => {
+  await withStage(t, async ({ world, probe }) => {
     world.network.alias('localhost:5051', A)
     const listener = probe(A)
     const target = pid('probe(1)', 'localhost:5051')
-    const speaker = probe(A, {
-      initialize: async self => {
-        self.link(target)
-        self.chat(target).tell('note', { text: 'me' })
-        self.heard.push((await self.chat(target).ask('echo', { text: 'myself' })).text)
-      },
-    })
+    const speaker = probe(A, { initialize: self => self.link(target) })
+    const asked = outcome(speaker.probe.chat(target).ask('echo', { text: 'myself' }))
     await world.advance(100)
-    t.strictSame([listener.probe.heard, speaker.probe.heard], [['me'], ['myself']])
-    runtime(A).terminate(listener.pid)
-    await world.advance(100)
-    t.strictSame(speaker.probe.heard, ['myself', `exited ${target}`])
+    t.equal(await asked, 'DISCONNECTED')
+    t.strictSame([listener.probe.heard, speaker.probe.heard], [[], [`exited ${target}`]])
   })
 })
 
@@ -414,7 +407,7 @@ t.test('who does not greet properly is cut off', async t => {
   const cases: [string, unknown[] | Uint8Array, RegExp][] = [
     ['another frame first', [[FRAME.ping]], /did not greet first/],
     ['another version', [[FRAME.hello, { ...hello(B), version: 2 }]], /version 2 is not ours, 1/],
-    ['our own address', [[FRAME.hello, hello(A)]], /is ours as well/],
+    ['our own address', [[FRAME.hello, hello(A)]], /this very process/],
     ['no msgpack', new Uint8Array([0xc1]), /malformed/],
     ['no list', encode({ hello: 'world' }), /malformed/],
     ['a bad address', [[FRAME.hello, hello('http://x/')], [FRAME.ping]], /did not greet first/],
@@ -536,9 +529,32 @@ t.test('what cannot be encoded fails the turn that said it', async t => {
   t.equal(got.closed, '')
 })
 
+t.test('many pings of one message are answered once', async t => {
+  const { world, connect } = bare()
+  const flood = connect()
+  flood.greet()
+  await world.settle()
+  const before = flood.got.sent.length
+  flood.send(...Array.from({ length: 10_000 }, () => [FRAME.ping]))
+  await world.settle()
+  t.equal(flood.got.sent.length, before + 1)
+})
+
+t.test('a greeting may not claim to have seen for ever more connections', async t => {
+  const { world, connect, hello } = bare()
+  const { send, got } = connect()
+  send([FRAME.hello, { ...hello(B), generation: Number.MAX_SAFE_INTEGER }])
+  await world.advance(11_000)
+  t.equal(got.closed, 'no greeting in time')
+  t.strictSame(got.sent, [])
+})
+
 t.test('nothing is read from others while their messages pile up', async t => {
   const { world, runtime, connect } = bare()
-  const probe = new Probe()
+  // A message is served as it comes, unless a continuation must run before: so they pile up behind the first.
+  const probe = new Probe({
+    note: self => (self.heard.length === 1 ? Promise.resolve() : undefined),
+  })
   runtime.spawn(probe, 'x')
   const flood = connect()
   flood.greet()
@@ -554,4 +570,21 @@ t.test('nothing is read from others while their messages pile up', async t => {
   t.equal(wasPaused, true)
   t.equal(flood.got.paused, false, 'and on it goes')
   t.equal(probe.heard.length, 100_000)
+})
+
+t.test('nor while they pile up behind turns that are all asynchronous', async t => {
+  const { world, runtime, connect } = bare()
+  const probe = new Probe({ note: () => Promise.resolve() })
+  runtime.spawn(probe, 'x')
+  const flood = connect()
+  flood.greet()
+  const note = [FRAME.tell, 'x', 'y', 'test.chat/note', { text: '' }]
+  for (let i = 0; i < 60; i++) flood.send(...Array.from({ length: 1_000 }, () => note))
+  let wasPaused = false
+  world.clock.delay(0, () => {
+    wasPaused = flood.got.paused
+  })
+  await world.settle()
+  t.equal(wasPaused, true)
+  t.equal(flood.got.paused, false)
 })

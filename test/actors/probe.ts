@@ -2,9 +2,11 @@
 
 import type { Test } from 'tap'
 import * as v from 'valibot'
-import { Actor } from '../../src/actors/actor.ts'
+import { Actor, type StreamOptions } from '../../src/actors/actor.ts'
 import type { Timer } from '../../src/actors/clock.ts'
 import type { HttpHandler } from '../../src/actors/http.ts'
+import type { BodyStream } from '../../src/actors/http-stream.ts'
+import type { Counter } from '../../src/actors/metrics.ts'
 import type { Pid } from '../../src/actors/pid.ts'
 import { call, cast, protocol, type Ref, serve } from '../../src/actors/protocol.ts'
 import type { Runtime } from '../../src/actors/runtime.ts'
@@ -104,6 +106,14 @@ export class Probe extends Actor {
 
   override route(path: string, help: string, handler: HttpHandler): void {
     super.route(path, help, handler)
+  }
+
+  override stream(options?: StreamOptions): BodyStream {
+    return super.stream(options)
+  }
+
+  counter(name: string): Counter {
+    return this.metrics.counter(name)
   }
 
   override spawn(actor: Actor, id?: string): Pid {

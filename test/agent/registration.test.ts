@@ -147,6 +147,21 @@ t.test('silence and doubt make it register again', async t => {
   t.equal(master.reregistrations.length, 2)
 })
 
+t.test('a task that was sent before the agent was disconnected is not run after it', async t => {
+  const s = await scene()
+  const { master } = s
+  master.pings = false
+  master.say.tell('ping', { connected: false })
+  master.run(AWARE, command('stale', 'sleep 10'))
+  await s.world.settle()
+  await s.world.advance(1_000)
+  t.equal(s.processes.launched.length, 0)
+  t.ok(master.reregistrations.length > 0)
+  master.run(AWARE, command('fresh', 'sleep 10'))
+  await s.world.advance(1_000)
+  t.equal(s.processes.launched.length, 1, 'it is back')
+})
+
 t.test('only the master is obeyed', async t => {
   const s = await scene()
   class Impostor extends Actor {

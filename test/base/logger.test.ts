@@ -133,3 +133,20 @@ t.test('lines reach standard error before a sudden end', async t => {
   t.equal(child.signal, 'SIGKILL')
   t.equal(String(child.stderr).match(/dying: last words i=\d+/g)?.length, 1_000)
 })
+
+t.test('the level changes for a log and all its children', async t => {
+  for (const format of ['text', 'json'] as const) {
+    const { log, lines } = make({ format, level: 'warn' })
+    const child = log.child({ actor: 'a' })
+    child.info('before')
+    log.setLevel!('debug')
+    t.equal(child.level, 'debug')
+    child.debug('during')
+    child.setLevel!('error')
+    log.warn('after')
+    child.child({ n: 1 }).error('always')
+    t.equal(lines.length, 2, format)
+    t.match(lines[0], 'during')
+    t.match(lines[1], 'always')
+  }
+})

@@ -4,10 +4,8 @@ import type { Address } from '../../src/actors/pid.ts'
 import { pack, type TaskRequest } from '../../src/framework/packing.ts'
 import { Scheduler, type SchedulerOptions } from '../../src/framework/scheduler.ts'
 import type { Offer } from '../../src/messages/offer.ts'
+import { MASTER } from '../../src/sim/cluster.ts'
 import { isTerminal, type TaskState, type TaskStatus } from '../../src/messages/status.ts'
-
-/** Where the simulated cluster's master listens. */
-export const MASTER = '10.0.0.1:5050'
 
 /** Runs commands, as many at a time as offers hold, and remembers every status. */
 export class Batch extends Scheduler {

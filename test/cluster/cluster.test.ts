@@ -1,16 +1,17 @@
 // The main job, whole, in virtual time: what must survive, survives.
 
 import t from 'tap'
+import { collectingLogger } from '../../src/base/log.ts'
 import type { Offer } from '../../src/messages/offer.ts'
 import { isTerminal } from '../../src/messages/status.ts'
-import { Batch, MASTER } from './batch.ts'
-import { Cluster } from './cluster.ts'
+import { Cluster, type ClusterOptions, MASTER } from '../../src/sim/cluster.ts'
+import { Batch } from './batch.ts'
 
 const repeat = (command: string, times: number): string[] =>
   Array.from({ length: times }, () => command)
 
-async function cluster(agents = 3, seed = 1): Promise<Cluster> {
-  const made = new Cluster(seed)
+async function cluster(agents = 3, seed = 1, options: ClusterOptions = {}): Promise<Cluster> {
+  const made = new Cluster(seed, options)
   await made.startMaster()
   for (let i = 0; i < agents; i++) made.startAgent()
   return made
@@ -203,14 +204,15 @@ t.test('a partition of an agent: it is given up by its silence, and comes back',
 
 t.test('the same seed gives the same run', async t => {
   const transcript = async (seed: number): Promise<string> => {
-    const c = await cluster(3, seed)
+    const log = collectingLogger('info')
+    const c = await cluster(3, seed, { log })
     const { scheduler } = c.run(new Batch(repeat('sleep 1', 40), { failover_timeout: 60 }))
     await c.world.advance(1_500)
     c.crashMaster()
     await c.world.advance(500)
     await c.startMaster()
     await c.until(() => scheduler.count('TASK_FINISHED') === 40, 'all finished', 120_000)
-    return c.log.records.map(r => JSON.stringify([r.level, r.message, r.fields])).join('\n')
+    return log.records.map(r => JSON.stringify([r.level, r.message, r.fields])).join('\n')
   }
   const first = await transcript(7)
   t.equal(await transcript(7), first)

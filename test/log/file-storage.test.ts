@@ -16,8 +16,11 @@ import { crc32 } from 'node:zlib'
 import t from 'tap'
 import { systemClock } from '../../src/actors/system-clock.ts'
 import { deferred } from '../../src/base/deferred.ts'
+import { SeededRandom } from '../../src/base/random.ts'
+import { Acceptor } from '../../src/log/acceptor.ts'
 import { FileStorage, type FileStorageOptions } from '../../src/log/file-storage.ts'
 import { lockDirectory } from '../../src/log/lock-file.ts'
+import { chosen } from '../../src/log/proposer.ts'
 import { type LogEntry, readLog, viewLog } from '../../src/log/read-log.ts'
 import { encodeBatch, encodeHeader, HEADER_BYTES, type StoredRecord } from '../../src/log/record.ts'
 import { scanSegment } from '../../src/log/segment.ts'
@@ -228,6 +231,177 @@ t.test(
       t.equal(entries.length, retainBytes === 0 ? 3 : retainBytes === 200 ? 7 : 15)
       t.match((await viewLog(directory)).begin, 13)
     }
+  },
+)
+
+t.test('a replica restarted from segments that rolled and went is the one before', async t => {
+  const describe = (a: Acceptor) => ({
+    metadata: a.metadata,
+    begin: a.begin,
+    end: a.end,
+    held: Array.from({ length: 100 }, (_, p) => a.at(p)),
+    missing: a.missing(0, 99),
+  })
+  for (let seed = 1; seed <= 3; seed++) {
+    const random = new SeededRandom(seed)
+    const options = { directory: join(t.testdir(), `log-${seed}`), segmentBytes: 200 }
+    let gone = 0
+    let acceptor = new Acceptor()
+    let storage = new FileStorage(options)
+    await storage.open(record => acceptor.apply(record))
+    const start = acceptor.become('VOTING', 1)
+    for (const record of start) acceptor.apply(record)
+    await storage.persist(start)
+    // Each position is written, and learned a while later: often the one is in a segment that goes, the other is not.
+    for (let p = 0; p < 60; p++) {
+      const value: Value =
+        p % 20 === 19 ? { type: 'TRUNCATE', to: p - 3 } : appendOf(Buffer.from(`value ${p}`))
+      await storage.persist(acceptor.write({ proposal: 1, position: p, value }).persist)
+      if (random.next() < 0.2)
+        await storage.persist(acceptor.promise({ proposal: 1, position: p + 1 }).persist)
+      if (p < 5) continue
+      const position = p - 5
+      const held = acceptor.at(position)?.performed
+      if (!held) continue
+      const learnt =
+        held.value.type === 'APPEND' ? await storage.read(position) : (held.value as Value)
+      await storage.persist(acceptor.learned(chosen(position, 1, learnt)))
+      await storage.truncate(acceptor.begin)
+      if (random.next() < 0.5) continue
+
+      await storage.close()
+      gone = Number(/(\d+)\.log/.exec(segments(options.directory)[0]!)![1]) - 1
+      const again = new Acceptor()
+      storage = new FileStorage(options)
+      await storage.open(record => again.apply(record))
+      t.same(describe(again), describe(acceptor), `seed ${seed}, after ${p}`)
+      acceptor = again
+    }
+    t.ok(gone > 3, `${gone} segments went`)
+    await storage.close()
+  }
+})
+
+t.test('what is marked learned, but was written in a segment that went, stops nobody', async t => {
+  const options = { directory: join(t.testdir(), 'log'), segmentBytes: 200 }
+  const storage = await opened(options)
+  await storage.persist([VOTING, write(0, 'x'.repeat(200))])
+  await storage.persist([learned(0), write(1, 'y')])
+  await storage.truncate(1)
+  t.equal(segments(options.directory).length, 1)
+  await storage.close()
+  const acceptor = new Acceptor()
+  const again = new FileStorage(options)
+  await again.open(record => acceptor.apply(record))
+  t.match(acceptor, { begin: 1, end: 1, metadata: { status: 'VOTING' } })
+  await again.close()
+})
+
+t.test('a tombstone that went with its segment still counts for the end', async t => {
+  const options = { directory: join(t.testdir(), 'log'), segmentBytes: 200 }
+  const storage = await opened(options)
+  const tombstone: ReplicaRecord = {
+    type: 'write',
+    position: 8,
+    proposal: 1,
+    learned: true,
+    value: { type: 'NOP', tombstone: true },
+  }
+  await storage.persist([VOTING, write(0, 'x'.repeat(200)), tombstone])
+  await storage.persist([{ type: 'metadata', status: 'VOTING', promised: 2 }])
+  await storage.truncate(9)
+  t.equal(segments(options.directory).length, 1)
+  await storage.close()
+  const acceptor = new Acceptor()
+  const again = new FileStorage(options)
+  await again.open(record => acceptor.apply(record))
+  t.match(acceptor, { begin: 9, end: 8 })
+  await again.close()
+})
+
+t.test(
+  'a promise survives a first batch torn at any byte, and the truncation after it',
+  async t => {
+    const promise: ReplicaRecord = { type: 'metadata', status: 'VOTING', promised: 7 }
+    const make = async (directory: string): Promise<FileStorageOptions> => {
+      const options = { directory, segmentBytes: 200 }
+      const storage = await opened(options)
+      await storage.persist([promise, write(0, 'x'.repeat(200))])
+      await storage.persist([write(1, 'torn')])
+      await storage.close()
+      return options
+    }
+    const first = await make(join(t.testdir(), 'whole'))
+    const whole = readFileSync(join(first.directory, segments(first.directory)[1]!)).length
+    for (let length = 0; length <= whole; length++) {
+      const options = await make(join(t.testdir(), `log-${length}`))
+      const { directory } = options
+      const second = join(directory, segments(directory)[1]!)
+      writeFileSync(second, readFileSync(second).subarray(0, length))
+      const storage = await opened(options)
+      await storage.persist([write(1, 'again')])
+      await storage.truncate(1)
+      t.equal(segments(directory).length, 1)
+      await storage.close()
+      const { records } = await open(new FileStorage(options))
+      t.same(
+        records.find(r => r.type === 'metadata'),
+        promise,
+        `${length} bytes`,
+      )
+    }
+  },
+)
+
+t.test('segments go one by one, the oldest first, each synced before the next', async t => {
+  const directory = join(t.testdir(), 'log')
+  const seen: string[][] = []
+  const storage = await opened({
+    directory,
+    segmentBytes: 150,
+    syncDirectory: async path => {
+      if (path === directory) seen.push(segments(directory))
+    },
+  })
+  for (let p = 0; p < 20; p++) await storage.persist([write(p, `value ${p}`)])
+  const before = segments(directory)
+  t.ok(before.length > 4)
+  seen.length = 0
+  await Promise.all([storage.truncate(12), storage.truncate(20)])
+  await storage.close()
+  t.same(
+    seen.filter(names => names.length < before.length),
+    before.slice(1).map((_, i) => before.slice(i + 1)),
+  )
+})
+
+t.test('closing waits for a truncation: afterwards nothing goes any more', async t => {
+  const directory = join(t.testdir(), 'log')
+  const storage = await opened({ directory, segmentBytes: 150 })
+  for (let p = 0; p < 40; p++) await storage.persist([write(p, `value ${p}`)])
+  let ended = false
+  void storage.truncate(40).then(() => (ended = true))
+  await storage.close()
+  t.ok(ended)
+  t.equal(segments(directory).length, 1)
+})
+
+t.test(
+  'what a process wrote but did not sync is synced by the next, before it is used',
+  async t => {
+    const directory = join(t.testdir(), 'log')
+    const storage = await opened({ directory })
+    await storage.persist([VOTING])
+    await storage.close()
+    const synced: string[] = []
+    const again = new FileStorage({
+      directory,
+      sync: async () => void synced.push('file'),
+      syncDirectory: async path => void synced.push(path),
+    })
+    await again.open(() => {})
+    t.same(synced.sort(), [directory, 'file'].sort())
+    await again.close()
   },
 )
 

@@ -1,12 +1,29 @@
+import { copyFileSync, mkdirSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
-import type { Address, Pid } from '../../src/actors/pid.ts'
+import { Actor } from '../../src/actors/actor.ts'
+import { type Address, type Pid, pid } from '../../src/actors/pid.ts'
 import type { Runtime } from '../../src/actors/runtime.ts'
 import { collectingLogger } from '../../src/base/log.ts'
 import { SeededRandom } from '../../src/base/random.ts'
 import { Acceptor } from '../../src/log/acceptor.ts'
-import { Log, type LogOptions, LogService, Reader, Writer } from '../../src/log/log.ts'
+import {
+  FileStorage,
+  Log,
+  type LogOptions,
+  LogService,
+  Reader,
+  REPLICA_ID,
+  Writer,
+} from '../../src/log/log.ts'
 import { RecoverCollector } from '../../src/log/recover.ts'
-import type { Position, RecoverResponse, Value } from '../../src/messages/log.ts'
+import {
+  LogReplica,
+  MAX_PROPOSAL,
+  type Position,
+  type RecoverResponse,
+  type Value,
+} from '../../src/messages/log.ts'
 import { MemoryDisk, type UnsyncedFate } from '../../src/sim/memory-storage.ts'
 import { World } from '../../src/sim/world.ts'
 
@@ -148,6 +165,15 @@ class Ensemble {
   }
 }
 
+/** Another actor in the process of a replica. */
+class Insider extends Actor {
+  readonly serves = []
+
+  speakTo(replica: Pid) {
+    return this.ref(LogReplica, replica)
+  }
+}
+
 declare namespace Tap {
   type Test = Pick<typeof t, 'fail' | 'same'>
 }
@@ -259,7 +285,7 @@ t.test('a quorum that is none, and a list without this process, are refused', as
   const storage = new MemoryDisk().storage(new World({ log: collectingLogger() }).clock)
   await t.rejects(Log.open({ storage, quorum: 2, replicas: ['a:1', 'b:1', 'c:1', 'd:1'] }), {
     code: 'invalid_flags',
-    hint: /--quorum=3/,
+    hint: /a quorum is 3/,
   })
   const e = new Ensemble(3, { replicas: ['10.0.0.2:5050', '10.0.0.3:5050', '10.0.0.4:5050'] })
   await e.start(0)
@@ -279,6 +305,52 @@ t.test('a log that is ended writes what it noted, and gives its storage back', a
   e.world.crash(address)
   await e.start()
   t.same(await e.read(0), ['1 a'])
+  await e.finish(t)
+})
+
+t.test('an election beyond the highest proposal fails, and says why', async t => {
+  const e = new Ensemble(1)
+  e.members[0]!.disk.sync([{ type: 'metadata', status: 'VOTING', promised: MAX_PROPOSAL }])
+  await e.start()
+  await t.rejects(e.run(e.writer(0).start()), { code: 'FAILED' })
+  const errors = e.logger.records.filter(record => record.level === 'error')
+  t.match(errors[0]?.fields['error'], { code: 'data_damaged', message: /no writer any more/ })
+})
+
+t.test('alone: nobody but its own log speaks to the replica', async t => {
+  const e = new Ensemble(1)
+  await e.start()
+  const writer = await e.elect(0)
+  const { runtime, address } = e.members[0]!
+  const replica = pid(REPLICA_ID, address)
+  const stranger = e.world.start('10.0.0.9:5050')
+  const outside = stranger.ref(LogReplica, replica)
+  await t.rejects(e.run(outside.ask('promise', { proposal: 99 })), { code: 'REFUSED' })
+  await t.rejects(e.run(outside.ask('recover', {})), { code: 'REFUSED' })
+  const insider = new Insider()
+  runtime!.spawn(insider)
+  const inside = insider.speakTo(replica)
+  t.same(await e.run(inside.ask('promise', { proposal: 99 })), { type: 'ignored' })
+  t.same(await e.run(inside.ask('recover', {})), { status: 'RECOVERING' })
+  t.same(await e.append(writer, 'a'), [1], 'who was elected still is')
+  await e.finish(t)
+})
+
+t.test('outsiders of an ensemble are ignored, which is said once in a while', async t => {
+  const e = new Ensemble(3)
+  await e.start()
+  await e.voting()
+  const writer = await e.elect(0)
+  const outside = e.world.start('10.0.0.9:5050').ref(LogReplica, pid(REPLICA_ID, e.addresses[0]!))
+  for (let i = 0; i < 20; i++) {
+    t.same(await e.run(outside.ask('promise', { proposal: 99 })), { type: 'ignored' })
+  }
+  const said = () => e.logger.messages('warn').filter(m => /outside the ensemble/.test(m)).length
+  t.equal(said(), 1)
+  await e.world.advance(60_000)
+  t.same(await e.run(outside.ask('recover', {})), { status: 'RECOVERING' })
+  t.equal(said(), 2)
+  t.same(await e.append(writer, 'a'), [1])
   await e.finish(t)
 })
 
@@ -348,7 +420,7 @@ t.test('without auto-initialisation an empty ensemble waits, and says what for',
   await e.world.advance(30_000)
   t.notOk(e.members.some(member => member.log?.recovered))
   t.equal(
-    e.logger.messages('warn').filter(message => /mesos-log initialize/.test(message)).length,
+    e.logger.messages('warn').filter(message => /may not initialize itself/.test(message)).length,
     3,
   )
 })
@@ -565,6 +637,80 @@ t.test('a partitioned coordinator changes nothing; the others elect another', as
   await e.run(e.writer(0).start())
   t.same(await e.read(0), ['1 a', '2 b'])
   await e.finish(t)
+})
+
+// On files, with segments so small that they come and go all the time
+
+t.test('on files: crashes at any moment lose nothing that was acknowledged', async t => {
+  const random = new SeededRandom(1)
+  const known = new Map<Position, string>()
+  let segmentsSeen = 0
+  let segmentsGone = 0
+  const root = t.testdir()
+  for (let life = 0; life < 25; life++) {
+    const world = new World({ log: collectingLogger() })
+    const runtime = world.start('10.0.0.1:5050')
+    const directory = join(root, `life-${life}`)
+    const storage = new FileStorage({ directory, segmentBytes: 200 })
+    const log = await Log.open({ storage, quorum: 1 })
+    const service = runtime.ref(LogService, runtime.spawn(log, 'log(1)'))
+    /** The files are real, the clock is not: each gets its turn. */
+    const run = async <T>(promise: Promise<T>): Promise<T> => {
+      let settled = false
+      const done = (): void => {
+        settled = true
+      }
+      promise.then(done, done)
+      while (!settled) {
+        await world.advance(1)
+        await new Promise(resolve => setImmediate(resolve))
+      }
+      return promise
+    }
+
+    const writer = new Writer(service)
+    const end = await run(writer.start())
+    const reader = new Reader(service)
+    const begin = await run(reader.beginning())
+    const found = new Map<Position, string>()
+    for (const entry of await run(reader.read(begin, end!)))
+      found.set(entry.position, text(entry.bytes))
+    for (const [position, value] of known) {
+      if (position >= begin) t.equal(found.get(position), value, `${position} in life ${life}`)
+      else known.delete(position)
+    }
+
+    for (let n = random.integer(12); n >= 0; n--) {
+      const value = `${life}/${n} ${'x'.repeat(random.integer(80))}`
+      known.set((await run(writer.append(bytes(value))))!, value)
+      if (random.next() < 0.3) {
+        const all = [...known.keys()]
+        await run(writer.truncate(all[random.integer(all.length)]!))
+      }
+    }
+    // Dies with a write, and perhaps a truncation, on its way.
+    void writer.append(bytes('unheard')).catch(() => {})
+    for (let turns = random.integer(6); turns > 0; turns--) {
+      await world.advance(0.1)
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    const next = join(root, `life-${life + 1}`)
+    mkdirSync(next)
+    const names = readdirSync(directory).filter(name => name.startsWith('segment-'))
+    for (const name of names) {
+      try {
+        copyFileSync(join(directory, name), join(next, name))
+      } catch (error) {
+        // The oldest may go at this very moment.
+        if (name !== names[0] || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      }
+    }
+    segmentsSeen = Math.max(segmentsSeen, Number(names.at(-1)!.slice(8, 28)))
+    segmentsGone = Math.max(segmentsGone, Number(names[0]!.slice(8, 28)) - 1)
+    runtime.terminate(service.pid)
+    await run(log.closed)
+  }
+  t.ok(segmentsSeen > 30 && segmentsGone > 20, `${segmentsSeen} segments, ${segmentsGone} gone`)
 })
 
 // Everything at once

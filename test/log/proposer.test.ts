@@ -1,8 +1,15 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { collectPromises, collectWrites, fillStep } from '../../src/log/proposer.ts'
+import * as v from 'valibot'
+import { collectPromises, collectWrites, fillStep, proposalAbove } from '../../src/log/proposer.ts'
 import { ensembleOf, isSafeQuorum, majorityOf } from '../../src/log/quorum.ts'
-import type { Action, PromiseResponse, Value } from '../../src/messages/log.ts'
+import {
+  type Action,
+  MAX_PROPOSAL,
+  PromiseRequest,
+  type PromiseResponse,
+  type Value,
+} from '../../src/messages/log.ts'
 
 const NOP: Value = { type: 'NOP' }
 const to = (n: number): Value => ({ type: 'TRUNCATE', to: n })
@@ -81,6 +88,13 @@ t.test(
     })
   },
 )
+
+t.test('there is a highest proposal, and none above it', async t => {
+  t.equal(proposalAbove(3, MAX_PROPOSAL - 1, 0), MAX_PROPOSAL)
+  t.throws(() => proposalAbove(MAX_PROPOSAL, 1), { code: 'data_damaged', hint: /backup/ })
+  t.ok(v.is(PromiseRequest, { proposal: MAX_PROPOSAL }))
+  t.notOk(v.is(PromiseRequest, { proposal: MAX_PROPOSAL + 1 }))
+})
 
 t.test('a member counts once', async t => {
   const collector = collectWrites(2, 3)

@@ -189,6 +189,44 @@ t.test('tasks that were called lost with a broken connection are back with it', 
   t.match((await c.json('/state')).slaves, [{ used_resources: { cpus: 1.5 } }])
 })
 
+t.test('a task that ended, and that its agent has forgotten, is not asked about', async t => {
+  const c = await Cluster.start()
+  const agent = await c.registered()
+  const scheduler = await c.subscribed({ ...PARTITION_AWARE, checkpoint: true })
+  await c.running(scheduler, agent, 't1')
+  scheduler.acknowledges = false
+  agent.update('t1', 'TASK_FINISHED')
+  await c.status(scheduler, 't1', 'TASK_FINISHED')
+  c.world.crash(HOST)
+  await c.settle()
+  // As if an acknowledgement that an earlier connection carried had reached it.
+  const again = reborn(c, agent, HOST)
+  again.tasks.delete('t1')
+  await c.reregister(again)
+  t.strictSame(again.of('reregistered')[0]!.reconciliations, [])
+  t.match((await c.json('/state')).frameworks, [{ tasks: [], completed_tasks: [{ id: 't1' }] }])
+})
+
+t.test('of a task that ended under an agent that is away nothing else is said', async t => {
+  const c = await Cluster.start()
+  const agent = await c.registered()
+  const scheduler = await c.subscribed(PARTITION_AWARE)
+  await c.running(scheduler, agent, 't1')
+  scheduler.acknowledges = false
+  agent.update('t1', 'TASK_FAILED')
+  await c.status(scheduler, 't1', 'TASK_FAILED')
+  c.world.crash(HOST)
+  await c.settle()
+  scheduler.reconcile(['t1', agent.id])
+  await c.world.advance(1_000)
+  const again = reborn(c, agent, HOST)
+  await c.reregister(again)
+  scheduler.reconcile(['t1', agent.id])
+  await c.settle()
+  t.match(scheduler.statuses.at(-1), { state: 'TASK_FAILED', reason: 'REASON_RECONCILIATION' })
+  t.notOk(scheduler.states('t1').includes('TASK_GONE'), 'it is never said to be gone')
+})
+
 t.test(
   'an unreachable task that its agent does not bring back is gone, and its id is free',
   async t => {

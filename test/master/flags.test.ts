@@ -37,6 +37,8 @@ t.test('each flag changes what it says', async t => {
     ['agent_ping_timeout', '2secs', { agentPingTimeoutMs: 2_000 }],
     ['max_agent_ping_timeouts', '1', { maxAgentPingTimeouts: 1 }],
     ['agent_reregister_timeout', '20mins', { agentReregisterTimeoutMs: 1_200_000 }],
+    ['registry_fetch_timeout', '2mins', { registryFetchTimeoutMs: 120_000 }],
+    ['registry_store_timeout', '5secs', { registryStoreTimeoutMs: 5_000 }],
     ['registry_gc_interval', '1mins', { registryGcIntervalMs: 60_000 }],
     ['registry_max_agent_age', '3days', { registryMaxAgentAgeMs: 259_200_000 }],
     ['registry_max_agent_count', '9', { registryMaxAgentCount: 9 }],

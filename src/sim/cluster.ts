@@ -1,0 +1,219 @@
+// A cluster in a simulated world: the real master, agents and schedulers, on virtual disks, processes and network.
+
+import type { Address } from '../actors/pid.ts'
+import type { Runtime } from '../actors/runtime.ts'
+import type { LaunchSpec } from '../agent/processes.ts'
+import { DEFAULT_SETTINGS } from '../agent/settings.ts'
+import { startAgent } from '../agent/start.ts'
+import { parseFlags } from '../base/flags.ts'
+import { type Logger, silentLogger } from '../base/log.ts'
+import { messageOf } from '../base/errors.ts'
+import type { Scheduler } from '../framework/scheduler.ts'
+import { Log } from '../log/log.ts'
+import { masterConfig, masterFlags } from '../master/flags.ts'
+import { startMaster } from '../master/start.ts'
+import type { TaskState } from '../messages/status.ts'
+import { parseResources } from '../resources/parse.ts'
+import { MemoryFiles } from './memory-files.ts'
+import { MemoryDisk, type UnsyncedFate } from './memory-storage.ts'
+import { VirtualProcesses, type VirtualProgram } from './virtual-processes.ts'
+import { World } from './world.ts'
+
+/** Where the simulated cluster's master listens. */
+export const MASTER = '10.0.0.1:5050'
+
+const AGENT_RESOURCES = 'cpus:4;mem:4096;disk:10000;ports:[31000-32000]'
+
+export interface AgentHost {
+  readonly address: Address
+  runtime: Runtime
+  processes: VirtualProcesses
+}
+
+export interface ClusterOptions {
+  /** Default: silent. */
+  readonly log?: Logger
+  readonly masterFlags?: readonly string[]
+  /** What tasks do, where that is not what `shellProgram` makes of their commands. */
+  readonly program?: (host: AgentHost, spec: LaunchSpec) => VirtualProgram
+  /** From an agent's launch of a process to its first instruction; default 0. */
+  readonly launchMs?: number
+  /** An agent was told to end, by a master that does not want it. */
+  readonly onAgentShutdown?: (host: AgentHost, reason: string) => void
+}
+
+interface Amounts {
+  readonly cpus: number
+  readonly mem: number
+}
+
+interface TaskView {
+  readonly id: string
+  readonly slave_id: string
+  readonly state: TaskState
+}
+
+/** What `/state` shows, as far as somebody here looks. */
+export interface StateView {
+  readonly slaves: readonly {
+    readonly id: string
+    readonly pid: string
+    readonly active: boolean
+    readonly resources: Amounts
+    readonly used_resources: Amounts
+    readonly offered_resources: Amounts
+  }[]
+  readonly frameworks: readonly {
+    readonly id: string
+    readonly connected: boolean
+    readonly recovered: boolean
+    readonly used_resources: Amounts
+    readonly tasks: readonly TaskView[]
+    readonly completed_tasks: readonly TaskView[]
+    readonly unreachable_tasks: readonly TaskView[]
+    readonly offers: readonly { readonly id: string; readonly slave_id: string }[]
+  }[]
+  readonly completed_frameworks: readonly { readonly id: string }[]
+}
+
+export class Cluster {
+  readonly world: World
+  readonly disk = new MemoryDisk()
+  readonly agents: AgentHost[] = []
+  master!: Runtime
+  /** Why a master could not be started; the next `settle` of a test would not see it otherwise. */
+  readonly failures: string[] = []
+  readonly #options: ClusterOptions
+  readonly #down = new Set<Address>([MASTER])
+  #schedulers = 0
+
+  constructor(seed = 1, options: ClusterOptions = {}) {
+    this.#options = options
+    this.world = new World({ seed, log: options.log ?? silentLogger })
+  }
+
+  isDown(address: Address): boolean {
+    return this.#down.has(address)
+  }
+
+  async startMaster(): Promise<void> {
+    this.bootMaster()
+    await this.world.settle()
+    if (this.failures.length > 0) throw new Error(this.failures.join('\n'))
+  }
+
+  /** Starts the master in this turn of the world; it leads some turns later. */
+  bootMaster(): void {
+    const { masterFlags: argv = [] } = this.#options
+    const parsed = parseFlags(masterFlags, { argv, env: {}, readFile: () => '' })
+    if (!parsed.ok) throw new Error(parsed.errors.join('\n'))
+    const config = masterConfig(parsed.values)
+    const runtime = this.world.start(MASTER)
+    this.master = runtime
+    this.#down.delete(MASTER)
+    const storage = this.disk.storage(runtime.clock)
+    Log.open({ storage, quorum: 1 }).then(
+      log => {
+        // A master that died while it read its disk starts nothing.
+        if (this.master !== runtime || this.isDown(MASTER)) return
+        startMaster(runtime, { config, hostname: '10.0.0.1', log })
+      },
+      (error: unknown) => void this.failures.push(`the log did not open: ${messageOf(error)}`),
+    )
+  }
+
+  crashMaster(fate?: UnsyncedFate): void {
+    if (this.isDown(MASTER)) return
+    this.#down.add(MASTER)
+    this.world.crash(MASTER)
+    this.disk.crash(fate)
+  }
+
+  startAgent(resources = AGENT_RESOURCES): AgentHost {
+    const address = `10.0.1.${this.agents.length + 1}:5051`
+    const host: AgentHost = { address, runtime: undefined as never, processes: undefined as never }
+    this.agents.push(host)
+    this.#startAgent(host, resources)
+    return host
+  }
+
+  restartAgent(host: AgentHost): void {
+    this.#startAgent(host, AGENT_RESOURCES)
+  }
+
+  #startAgent(host: AgentHost, resources: string): void {
+    const { program, launchMs, onAgentShutdown } = this.#options
+    const files = new MemoryFiles(this.world.clock)
+    this.#down.delete(host.address)
+    host.runtime = this.world.start(host.address)
+    host.processes = new VirtualProcesses({
+      // What is being launched when the agent dies is never started.
+      clock: host.runtime.clock,
+      files,
+      ...(launchMs !== undefined && { launchMs }),
+      ...(program && { program: spec => program(host, spec) }),
+    })
+    startAgent(host.runtime, {
+      masters: [MASTER],
+      hostname: host.address.split(':')[0]!,
+      ip: host.address.split(':')[0]!,
+      port: 5051,
+      resources: parseResources(resources).list(),
+      attributes: [],
+      workDir: '/work',
+      runtimeDir: '/run/mesos',
+      settings: DEFAULT_SETTINGS,
+      printableFlags: {},
+      version: '0.1.0',
+      environment: { PATH: '/usr/bin:/bin' },
+      user: 'root',
+      processes: host.processes,
+      files,
+      ...(onAgentShutdown && { onShutdown: reason => onAgentShutdown(host, reason) }),
+    })
+  }
+
+  /** The agent dies, and with it all it runs, as its guard would see to. */
+  crashAgent(host: AgentHost): void {
+    if (this.isDown(host.address)) return
+    this.#down.add(host.address)
+    this.world.crash(host.address)
+    host.processes.killAll()
+  }
+
+  /** Starts a scheduler in a process of its own, one that does not listen. */
+  run<T extends Scheduler>(scheduler: T): { readonly scheduler: T; readonly address: Address } {
+    const address = `framework-${++this.#schedulers}:0`
+    scheduler.fillIn({ user: 'root', hostname: 'client' })
+    this.world.start(address).spawn(scheduler)
+    return { scheduler, address }
+  }
+
+  /** What the master's `/state` answers. Throws if there is no leading master. */
+  async state(): Promise<StateView> {
+    const state = await this.stateIfLeading()
+    if (!state) throw new Error('the master does not lead')
+    return state
+  }
+
+  async stateIfLeading(): Promise<StateView | undefined> {
+    if (this.isDown(MASTER)) return undefined
+    const answer = this.master.http({
+      method: 'GET',
+      path: '/state',
+      query: new URLSearchParams(),
+      headers: {},
+      body: new Uint8Array(),
+    })
+    await this.world.settle()
+    // One that still starts has no such actor yet, or does not answer before it leads.
+    const response = await Promise.race([answer, Promise.resolve(undefined)])
+    if (response?.status !== 200) return undefined
+    const { body } = response
+    return JSON.parse(String(body)) as StateView
+  }
+
+  until(reached: () => boolean, what: string, limitMs?: number): Promise<void> {
+    return this.world.until(reached, what, limitMs)
+  }
+}

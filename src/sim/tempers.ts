@@ -1,0 +1,179 @@
+// Frameworks of different temper, for explorations: each does what some real framework does, and a little more of it.
+
+import type { Timer } from '../actors/clock.ts'
+import type { Random } from '../base/random.ts'
+import { seconds } from '../base/duration.ts'
+import { pack } from '../framework/packing.ts'
+import { Scheduler } from '../framework/scheduler.ts'
+import type { OfferID } from '../messages/ids.ts'
+import type { Offer } from '../messages/offer.ts'
+import { isTerminal, type TaskStatus } from '../messages/status.ts'
+import { MASTER } from './cluster.ts'
+import type { Ledger } from './ledger.ts'
+import { STUBBORN } from './task-runs.ts'
+
+/**
+ * - `greedy`: takes all it is offered. `decliner`: declines most of it, for no time or for long.
+ * - `killer`: kills what it launched. `moody`: suppresses offers and revives. `hoarder`: keeps offers for seconds.
+ */
+export const HABITS = ['greedy', 'decliner', 'killer', 'moody', 'hoarder'] as const
+/** `idle` keeps offers and does nothing with them. */
+export type Habit = (typeof HABITS)[number] | 'idle'
+
+export interface Temper {
+  readonly habit: Habit
+  readonly role: string
+  readonly partitionAware: boolean
+  /** Its tasks stay on the books while their agent is only disconnected. */
+  readonly checkpoint: boolean
+  readonly failoverTimeoutSeconds: number
+  readonly explicitAcknowledgements: boolean
+}
+
+const MOST_TASKS_AT_ONCE = 8
+const RECONCILE_MS = seconds(60)
+
+export function randomTemper(random: Random, habit: Habit): Temper {
+  return {
+    habit,
+    role: ['*', 'a', 'b'][random.integer(3)]!,
+    partitionAware: random.next() < 0.7,
+    checkpoint: random.next() < 0.5,
+    failoverTimeoutSeconds: [0, 5, 60, 600][random.integer(4)]!,
+    explicitAcknowledgements: random.next() < 0.3,
+  }
+}
+
+export class TemperedScheduler extends Scheduler {
+  readonly ledger: Ledger
+  readonly #temper: Temper
+  readonly #kept = new Map<string, Offer>()
+  #question: Timer | undefined
+
+  constructor(temper: Temper, ledger: Ledger) {
+    super({
+      master: MASTER,
+      explicitAcknowledgements: temper.explicitAcknowledgements,
+      framework: {
+        name: ledger.name,
+        roles: [temper.role],
+        checkpoint: temper.checkpoint,
+        failover_timeout: temper.failoverTimeoutSeconds,
+        capabilities: temper.partitionAware ? [{ type: 'PARTITION_AWARE' }] : [],
+        ...(ledger.frameworkId && { id: ledger.frameworkId }),
+      },
+    })
+    this.#temper = temper
+    this.ledger = ledger
+  }
+
+  protected override subscribed(): void {
+    this.ledger.frameworkId = this.frameworkId
+    this.#kept.clear()
+    this.#reconcile()
+    if (this.ledger.over) this.suppress()
+  }
+
+  /** Asks about all that has not ended, now and for ever, as frameworks are told to. */
+  #reconcile(): void {
+    this.#question?.cancel()
+    const asked = this.ledger.unfinished.map(({ id, agentId }) => ({
+      task_id: { value: id },
+      agent_id: { value: agentId },
+    }))
+    if (asked.length > 0) this.reconcile(asked)
+    // A kill may be lost with the connection that it went by, or with the master that had it.
+    for (const { id, killed } of this.ledger.running) if (killed) this.kill({ value: id })
+    this.#question = this.delay(RECONCILE_MS, () => this.#reconcile())
+  }
+
+  /** No more tasks. Those that run go on to their end. */
+  finish(): void {
+    this.ledger.over = true
+    this.dispatch(() => {
+      // Those whose killer died before it came to that.
+      for (const { id, endless } of this.ledger.running) if (endless) this.#killSoon(id)
+      this.suppress()
+      for (const offer of this.#kept.values()) this.decline(offer)
+      this.#kept.clear()
+    })
+  }
+
+  protected override disconnected(): void {
+    this.#kept.clear()
+  }
+
+  protected override rescinded({ value }: OfferID): void {
+    this.#kept.delete(value)
+  }
+
+  protected override offers(offers: readonly Offer[]): void {
+    if (this.#temper.habit === 'idle') return
+    for (const offer of offers) {
+      if (this.#temper.habit !== 'hoarder' || this.ledger.over) {
+        this.#answer(offer)
+        continue
+      }
+      this.#kept.set(offer.id.value, offer)
+      this.delay(this.random.next() * seconds(10), () => {
+        // One that was rescinded is answered all the same now and then: the rescission may be on its way.
+        if (this.#kept.delete(offer.id.value) || this.random.next() < 0.2) this.#answer(offer)
+      })
+    }
+  }
+
+  #answer(offer: Offer): void {
+    const { habit } = this.#temper
+    const chance = this.random.next()
+    const refuse_seconds = [0, 1, 5, 30][this.random.integer(4)]!
+    const room = MOST_TASKS_AT_ONCE - this.ledger.unfinished.length
+    if (this.ledger.over || room <= 0 || (habit === 'decliner' && chance < 0.7)) {
+      return this.decline(offer, { refuse_seconds: this.ledger.over ? 3_600 : refuse_seconds })
+    }
+    const most = Math.min(room, habit === 'greedy' ? room : 1 + this.random.integer(3))
+    const endless = habit === 'killer' && chance < 0.5
+    const requests = Array.from({ length: most }, () => ({
+      name: habit,
+      task_id: { value: this.ledger.nextTaskId() },
+      command: { value: endless ? 'sleep 1000000' : this.#command() },
+      needs: { cpus: [0.5, 1, 2][this.random.integer(3)]!, mem: 64 },
+    }))
+    const { tasks } = pack(offer, requests)
+    for (const task of tasks) this.ledger.launched(task.task_id.value, task.agent_id.value, endless)
+
+    this.launch(offer, tasks, { refuse_seconds })
+    if (habit === 'killer') for (const task of tasks) this.#killSoon(task.task_id.value)
+    if (habit === 'moody' && chance < 0.3) {
+      this.suppress()
+      this.delay(this.random.next() * seconds(20), () => {
+        if (!this.ledger.over) this.revive()
+      })
+    }
+  }
+
+  #command(): string {
+    const length = this.random.next() < 0.3 ? 0.2 : 20
+    const status = this.random.next() < 0.2 ? 3 : 0
+    const prefix = this.random.next() < 0.1 ? STUBBORN : ''
+    return `${prefix}sleep ${(this.random.next() * length).toFixed(3)}; exit ${status}`
+  }
+
+  #killSoon(id: string): void {
+    this.delay(this.random.next() ** 2 * seconds(10), () => {
+      this.ledger.killed(id)
+      this.kill({ value: id })
+    })
+  }
+
+  protected override update(status: TaskStatus): void {
+    this.ledger.heard(status)
+    if (!this.#temper.explicitAcknowledgements) return
+    // Some take their time, and some statuses are never acknowledged the first time.
+    if (this.random.next() < 0.2 && !isTerminal(status.state)) return
+    this.delay(this.random.next() * seconds(2), () => this.acknowledge(status))
+  }
+
+  protected override error(): void {
+    this.ledger.removed = true
+  }
+}
