@@ -5,9 +5,10 @@ import type { Random } from '../base/random.ts'
 import type { Clock, Timer } from './clock.ts'
 import type { HttpHandler } from './http.ts'
 import type { BodyStream } from './http-stream.ts'
+import type { ExitReason } from './mailbox.ts'
 import type { MetricsScope } from './metrics.ts'
 import type { Pid } from './pid.ts'
-import type { Entries, Protocol, Ref, Served } from './protocol.ts'
+import type { Entries, Envelope, Protocol, Ref, Served } from './protocol.ts'
 
 /** What the runtime gives to an actor when it is spawned. */
 export interface Context {
@@ -28,7 +29,19 @@ export interface Context {
   /** How many events of a kind wait in its mailbox. */
   waiting(type: 'message' | 'dispatch' | 'http'): number
   spawn(actor: Actor, id?: string): Pid
-  terminate(of: Pid): void
+  terminate(of: Pid, options?: TerminateOptions): void
+  wait(of: Pid, options: WaitOptions): Promise<boolean>
+  defer<A extends unknown[]>(run: (...args: A) => unknown): (...args: A) => void
+}
+
+export interface TerminateOptions {
+  /** What waits in the mailbox is served first; otherwise it is dropped, and whoever asked is told so. */
+  readonly drain?: boolean
+}
+
+export interface WaitOptions {
+  /** Milliseconds; without it there is no limit. */
+  readonly timeoutMs?: number
 }
 
 export interface StreamOptions {
@@ -42,7 +55,7 @@ export interface StreamOptions {
 export interface Hooks {
   initialize(): unknown
   finalize(): void
-  exited(pid: Pid): unknown
+  exited(pid: Pid, why: ExitReason): unknown
 }
 
 /** The runtime's way in; not for actors' authors. */
@@ -69,7 +82,7 @@ export abstract class Actor {
     return {
       initialize: () => this.initialize(),
       finalize: () => this.finalize(),
-      exited: pid => this.exited(pid),
+      exited: (pid, why) => this.exited(pid, why),
     }
   }
 
@@ -101,8 +114,11 @@ export abstract class Actor {
   /** The last turn: synchronous, nothing awaited in it comes back. */
   protected finalize(): void {}
 
-  /** A linked actor ended, was never there, or cannot be reached any more (it may still live). Once, however often it was linked. */
-  protected exited(_pid: Pid): void | Promise<void> {}
+  /**
+   * A linked actor ended, failed, was never there, or cannot be reached any more (it may still live): `why` says which.
+   * Once, however often it was linked; the link is gone then.
+   */
+  protected exited(_pid: Pid, _why: ExitReason): void | Promise<void> {}
 
   /** A typed address, for telling and asking. */
   protected ref<E extends Entries>(definition: Protocol<E>, to: Pid): Ref<E> {
@@ -114,9 +130,25 @@ export abstract class Actor {
     return this.context.delay(ms, run)
   }
 
-  /** Puts `run` at the end of this actor's mailbox. */
+  /**
+   * Comes back, through the mailbox, in `ms` milliseconds, and never after the actor's end: for `await this.sleep(100)` in
+   * the middle of a handler. Other events are served meanwhile.
+   */
+  protected sleep(ms: number): Promise<void> {
+    return new Promise(resolve => this.context.delay(ms, resolve))
+  }
+
+  /** Puts `run` at the end of this actor's mailbox. From outside of the actor, prefer `defer`. */
   protected dispatch(run: () => unknown): void {
     this.context.dispatch(run)
+  }
+
+  /**
+   * For callbacks that others call: `child.on('exit', this.defer(status => …))`. Whoever calls what is returned puts
+   * `run`, with those arguments, at the end of this actor's mailbox; after the actor's end nothing happens.
+   */
+  protected defer<A extends unknown[]>(run: (...args: A) => unknown): (...args: A) => void {
+    return this.context.defer(run)
   }
 
   /** Makes a promise of the outside world (a disk, a child process) come back through the mailbox. */
@@ -124,10 +156,26 @@ export abstract class Actor {
     return this.context.resume(promise)
   }
 
+  /**
+   * Serves a protocol by handing all of its messages over to another actor, as they are:
+   * `serves = [serve(Mine, { … }), this.delegate(Theirs, () => this.#worker)]`. Answers go straight to whoever asked.
+   */
+  protected delegate<E extends Entries>(definition: Protocol<E>, to: () => Pid): Served {
+    const handler = (name: keyof E) => (body: never, _: Pid, envelope: Envelope) =>
+      this.ref(definition, to()).forward(envelope, name, body)
+    const names = Object.keys(definition.entries)
+    return {
+      protocol: definition,
+      handlers: Object.fromEntries(names.map(name => [name, handler(name)])),
+    }
+  }
+
+  /** Asks to be told of an actor's end, by `exited`, once. One that is not there has ended: that is told at once. */
   protected link(to: Pid): void {
     this.context.link(to)
   }
 
+  /** Nothing is heard of that actor's end any more, not even of one that waits in the mailbox already. */
   protected unlink(to: Pid): void {
     this.context.unlink(to)
   }
@@ -150,12 +198,24 @@ export abstract class Actor {
     return this.context.metrics
   }
 
+  /** Starts another actor in this process. Throws if the id is taken. Its end is not tied to this one's; see `Supervisor`. */
   protected spawn(actor: Actor, id?: string): Pid {
     return this.context.spawn(actor, id)
   }
 
-  /** Ends an actor of this process; without an argument, this one, after the present turn. */
-  protected terminate(of: Pid = this.self): void {
-    this.context.terminate(of)
+  /**
+   * Ends an actor of this process; without an argument, this one, after the present turn. What waits in its mailbox is
+   * dropped, or with `{ drain: true }` served before the end.
+   */
+  protected terminate(of: Pid = this.self, options?: TerminateOptions): void {
+    this.context.terminate(of, options)
+  }
+
+  /**
+   * Comes back when an actor of this process has ended: true; false if there is none, or it has not ended in time. An
+   * actor that waits for itself waits for ever.
+   */
+  protected waitFor(of: Pid, options: WaitOptions = {}): Promise<boolean> {
+    return this.context.wait(of, options)
   }
 }

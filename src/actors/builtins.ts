@@ -5,6 +5,7 @@ import { messageOf } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { VERSION } from '../base/version.ts'
 import type { Clock } from './clock.ts'
+import { type FlightEntry, shown } from './flight.ts'
 import { type Endpoint, type HelpfulProcess, help } from './help.ts'
 import { type HttpHandler, type HttpResponse, json, type Route, text } from './http.ts'
 import { LogLevel } from './log-level.ts'
@@ -39,8 +40,12 @@ export interface BuiltinsHost {
     readonly id: string
     readonly routes: ReadonlyMap<string, Route>
     readonly mailbox: Mailbox
+    lastEvents(): readonly FlightEntry[]
   }>
 }
+
+/** Of each actor in a list of all. */
+const RECENT = 3
 
 interface Builtin extends Route {
   /** An actor that serves this path is asked instead. */
@@ -55,8 +60,10 @@ export class Builtins {
   constructor(host: BuiltinsHost) {
     this.#host = host
     this.#logLevel = new LogLevel(host.log, host.clock)
-    this.#add('/__processes__', 'Actors, and what waits in their mailboxes.', () =>
-      json(this.#processes()),
+    this.#add(
+      '/__processes__',
+      'Actors, what waits in their mailboxes, and what they were served last. ?id=master: more of one',
+      request => json(this.#processes(request.query.get('id'))),
     )
     this.#add('/help', 'This. /help/<id> and /help/<id>/<name> for less; ?format=json', request =>
       help(this.#helpful(), request.path, request.query),
@@ -160,10 +167,16 @@ export class Builtins {
     return answer(timeoutMs)
   }
 
-  #processes(): readonly unknown[] {
-    return [...this.#host.cells()].map(({ id, mailbox }) => ({
-      id,
-      events: mailbox.peek().map(describe),
+  /** Without an id only a few of each one's last events: there may be thousands of actors. */
+  #processes(id: string | null): readonly unknown[] {
+    const cells = [...this.#host.cells()].filter(cell => id === null || cell.id === id)
+    return cells.map(cell => ({
+      id: cell.id,
+      events: cell.mailbox.peek().map(describe),
+      recent: cell
+        .lastEvents()
+        .slice(id === null ? -RECENT : 0)
+        .map(shown),
     }))
   }
 

@@ -2,7 +2,7 @@
 
 import type { Logger } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
-import type { Actor, Context, StreamOptions } from './actor.ts'
+import type { Actor, Context, StreamOptions, TerminateOptions, WaitOptions } from './actor.ts'
 import type { Cell } from './cell.ts'
 import type { Clock, Timer } from './clock.ts'
 import type { Delivery } from './delivery.ts'
@@ -21,7 +21,9 @@ export interface ContextHost {
   readonly links: Links
   readonly delivery: Delivery
   spawn(actor: Actor, id?: string): Pid
-  terminate(of: Pid): void
+  terminate(of: Pid, options: TerminateOptions | undefined): void
+  /** `startTimer`: absent if it waits without limit. */
+  wait(of: Pid, startTimer?: (run: () => void) => Timer): Promise<boolean>
 }
 
 /** What an actor's streaming response may keep for its reader, if the actor does not say. */
@@ -134,8 +136,28 @@ export class CellContext implements Context {
     return this.#host.spawn(actor, id)
   }
 
-  terminate(of: Pid): void {
-    if (of === this.#cell.pid) this.#cell.terminateNow()
-    else this.#host.terminate(of)
+  terminate(of: Pid, options?: TerminateOptions): void {
+    const cell = this.#cell
+    // Its id may be another's by now, and an actor that has ended does nothing.
+    if (!cell.ended) this.#host.terminate(of, options)
+  }
+
+  wait(of: Pid, { timeoutMs }: WaitOptions): Promise<boolean> {
+    const cell = this.#cell
+    const { clock } = this.#host
+    if (timeoutMs === undefined) return this.resume(this.#host.wait(of))
+    const startTimer = (run: () => void): Timer =>
+      cell.addTimer(fired =>
+        clock.delay(timeoutMs, () => {
+          fired()
+          run()
+        }),
+      )
+    return this.resume(this.#host.wait(of, startTimer))
+  }
+
+  defer<A extends unknown[]>(run: (...args: A) => unknown): (...args: A) => void {
+    return (...args) =>
+      this.#cell.enqueue({ type: 'dispatch', name: 'deferred', run: () => run(...args) })
   }
 }

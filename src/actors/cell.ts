@@ -1,26 +1,32 @@
 // The runtime's side of one actor: its mailbox, its turn, and all that dies with it.
 
 import { assert } from '../base/assert.ts'
-import type { Logger } from '../base/log.ts'
+import { type Logger, LogLines } from '../base/log.ts'
 import type { Actor, Hooks } from './actor.ts'
 import type { Timer } from './clock.ts'
+import { type FlightEntry, FlightRecorder, flightText, type FlightType } from './flight.ts'
 import { type HttpResponse, type Route, text } from './http.ts'
-import { type ActorEvent, type Handler, Mailbox, type Reply } from './mailbox.ts'
+import { type ActorEvent, Mailbox, type Reply } from './mailbox.ts'
 import type { Peer } from './peer.ts'
 import type { Pid } from './pid.ts'
-import type { Entry, Protocol } from './protocol.ts'
+import type { Entry, Envelope, Handler, Protocol } from './protocol.ts'
 
 /** What a cell needs of its runtime. */
 export interface CellHost {
+  /** When the batch began that is being served: whole milliseconds since `startMs`. */
+  readonly nowMs: number
+  readonly startMs: number
   /** The cell has work now and had none before. */
   runnable(cell: Cell): void
   /** The cell has ended: take it off the books and tell those who are linked to it. */
-  ended(cell: Cell): void
+  ended(cell: Cell, why: 'ended' | 'failed'): void
   /** The process is useless without the actor that failed. */
-  fatal(cell: Cell, error: unknown): void
+  fatal(cell: Cell, error: unknown, lastEvents: readonly string[]): void
 }
 
 export interface Served {
+  /** Its name on the wire. */
+  readonly wire: string
   readonly entry: Entry
   readonly handler: Handler
   /** For actors of this process only. */
@@ -41,7 +47,8 @@ export class Cell {
   watchers: Set<Cell> | undefined
   /** Peers of which some actor is linked to this one. */
   remoteWatchers: Set<Peer> | undefined
-  waiters: (() => void)[] | undefined
+  /** Called when it has ended. */
+  waiters: Set<() => void> | undefined
   /** Ends what was made for the actor outside of it: streams, metrics. Most actors have none. */
   cleanups: Set<() => void> | undefined
   /** Whether the runtime has it in its queue of runnable cells. */
@@ -55,6 +62,7 @@ export class Cell {
   /** What was looked up last: messages of a kind come in a row. */
   #lastWire: string | undefined
   #lastServed: Served | undefined
+  #flight: FlightRecorder | undefined
   #timers: Set<Timer> | undefined
   #routes: Map<string, Route> | undefined
   /** Questions and requests taken whose answer is still being worked on. */
@@ -90,9 +98,14 @@ export class Cell {
     for (const { protocol, handlers } of this.actor.serves) {
       const name = namesOf(protocol).get(wire)
       if (name === undefined) continue
-      const entry = protocol.entries[name]!
-      this.#lastServed = { entry, handler: handlers[name]!, local: protocol.local }
-      this.#lastWire = wire
+      // The protocol's own text: what came over the wire is a part of something larger, which it would keep in memory.
+      this.#lastWire = protocol.wire[name]!
+      this.#lastServed = {
+        wire: this.#lastWire,
+        entry: protocol.entries[name]!,
+        handler: handlers[name]!,
+        local: protocol.local,
+      }
       return this.#lastServed
     }
     return undefined
@@ -146,19 +159,24 @@ export class Cell {
         case 'message':
           return this.#message(event)
         case 'dispatch':
+          if (event.name !== 'initialize') this.#note('dispatch', event.name ?? 'call', '')
           this.#watch(event.run())
           // A timer may have resolved what a handler awaits: that continuation is part of this turn, too.
           return true
         case 'resume':
+          this.#note('resume', 'resume', '')
           event.run()
           return true
         case 'http':
+          this.#note('http', event.request.path, event.request.method)
           return this.#http(event)
         case 'exited':
+          this.#note('exited', event.pid, event.why)
           this.links?.delete(event.pid)
-          return this.#watch(this.hooks!.exited(event.pid))
+          return this.#watch(this.hooks!.exited(event.pid, event.why))
         case 'terminate':
-          this.#end()
+          this.#note('terminate', 'terminate', '')
+          this.#end('ended')
           return false
       }
     } catch (error) {
@@ -167,12 +185,24 @@ export class Cell {
     }
   }
 
+  #note(type: FlightType, name: string, from: string): void {
+    const { nowMs } = this.#host
+    if (this.#flight) this.#flight.note(type, name, from, nowMs)
+    else this.#flight = new FlightRecorder(type, name, from, nowMs)
+  }
+
+  /** The last events it was served, oldest first; the first of all, `initialize`, is left out. */
+  lastEvents(): readonly FlightEntry[] {
+    return this.#flight?.entries(this.#host.startMs) ?? []
+  }
+
   #message(event: ActorEvent & { type: 'message' }): boolean {
     const { reply } = event
-    if (!reply) return this.#watch(event.handler(event.body as never, event.from))
+    this.#note(reply ? 'ask' : 'message', event.name, event.from)
+    if (!reply) return this.#watch(event.handler(event.body as never, event.from, event))
     this.#unanswered ??= new Set()
     this.#unanswered.add(reply)
-    const result = event.handler(event.body as never, event.from)
+    const result = event.handler(event.body as never, event.from, event)
     if (!isPromise<unknown>(result)) {
       this.#answer(reply, result)
       return false
@@ -182,6 +212,12 @@ export class Cell {
       error => this.fail(error),
     )
     return true
+  }
+
+  /** Gives a question away, with all that is owed to its asker; undefined if there is none, or it is answered. */
+  handOver(envelope: Envelope): Reply | undefined {
+    const { reply } = envelope as ActorEvent & { type: 'message' }
+    return reply && this.#unanswered?.delete(reply) ? reply : undefined
   }
 
   #answer(reply: Reply, value: unknown): void {
@@ -229,16 +265,17 @@ export class Cell {
   /** A handler threw: nothing can be said about the actor's state any more, so it ends. */
   fail(error: unknown): void {
     if (this.ended) return
+    const lastEvents = this.lastEvents().map(flightText)
     this.log.error(
-      { error, waiting: this.mailbox.length },
+      { error, waiting: this.mailbox.length, last_events: new LogLines(lastEvents) },
       'the actor failed in one of its handlers and ends',
     )
     const { failureEnds } = this.actor
-    this.#end()
-    if (failureEnds === 'process') this.#host.fatal(this, error)
+    this.#end('failed')
+    if (failureEnds === 'process') this.#host.fatal(this, error, lastEvents)
   }
 
-  #end(): void {
+  #end(why: 'ended' | 'failed'): void {
     if (this.ended) return
     try {
       this.hooks?.finalize()
@@ -257,7 +294,7 @@ export class Cell {
     this.#timers?.clear()
     for (const clean of this.cleanups ?? []) clean()
     this.cleanups = undefined
-    this.#host.ended(this)
+    this.#host.ended(this, why)
     for (const done of this.waiters ?? []) done()
   }
 }

@@ -10,8 +10,15 @@ import { type ActorFrame, FRAME } from './frames.ts'
 import type { Links, LinksOptions } from './links.ts'
 import type { Reply } from './mailbox.ts'
 import type { Peer } from './peer.ts'
-import { type Address, addressOf, idOf, type Pid, pid } from './pid.ts'
-import { AskError, type AskFailure, type Entries, type Protocol, type Ref } from './protocol.ts'
+import { type Address, addressOf, idOf, type Pid } from './pid.ts'
+import {
+  AskError,
+  type AskFailure,
+  type Entries,
+  type Entry,
+  type Protocol,
+  type Ref,
+} from './protocol.ts'
 
 export interface DeliveryOptions extends LinksOptions {
   readonly clock: Clock
@@ -71,23 +78,43 @@ export class Delivery {
         if (from?.ended) return pending.promise as never
         let forget: (() => void) | undefined
         if (local) this.#local(target, wire[name], request, sender, pending)
-        else {
-          const entry = entries[name]!
-          const number = this.#nextAsk++
-          this.#remote(address, [FRAME.ask, id, from?.id ?? '', wire[name], request, number])
-          const response = entry.kind === 'call' ? entry.response : v.never()
-          this.#asked.set(number, { reply: pending, response })
-          this.#o.peers.at(address).asks.add(number)
-          forget = () => {
-            this.#asked.delete(number)
-            this.#o.peers.find(address)?.asks.delete(number)
-          }
-        }
+        else forget = this.#ask(to, from, wire[name], request, entries[name]!, pending)
         if (options?.timeoutMs !== undefined) {
           this.#limit(pending, from, options.timeoutMs, `${String(name)} to ${to}`, forget)
         }
         return pending.promise as never
       },
+      forward: (envelope, name, body) => {
+        // The answer is now the other's to give; what comes back from here is no answer of this actor.
+        const nothing = undefined as never
+        if (from?.ended) return nothing
+        const reply = from?.handOver(envelope)
+        if (local) this.#local(target, wire[name], body, envelope.from, reply)
+        else if (reply) this.#ask(to, from, wire[name], body, entries[name]!, reply)
+        else this.#remote(address, [FRAME.tell, id, from?.id ?? '', wire[name], body])
+        return nothing
+      },
+    }
+  }
+
+  /** Sends a question to another process; what comes back makes it forgotten. */
+  #ask(
+    to: Pid,
+    from: Cell | undefined,
+    name: string,
+    body: unknown,
+    entry: Entry,
+    reply: Reply,
+  ): () => void {
+    const address = addressOf(to)
+    const number = this.#nextAsk++
+    this.#remote(address, [FRAME.ask, idOf(to), from?.id ?? '', name, body, number])
+    const response = entry.kind === 'call' ? entry.response : v.never()
+    this.#asked.set(number, { reply, response })
+    this.#o.peers.at(address).asks.add(number)
+    return () => {
+      this.#asked.delete(number)
+      this.#o.peers.find(address)?.asks.delete(number)
     }
   }
 
@@ -124,7 +151,7 @@ export class Delivery {
       case FRAME.unlink:
         return this.#o.links.unwatched(peer, frame[1])
       case FRAME.exited:
-        return this.#o.links.exited(peer, frame[1])
+        return this.#o.links.exited(peer, frame[1], frame[2])
     }
   }
 
@@ -221,9 +248,9 @@ export class Delivery {
       reply?.fail('REFUSED', `${name}: ${issue}`)
       return
     }
-    const from = fromId === '' ? NOBODY : pid(fromId, peer.address)
-    const { handler } = served
-    cell.enqueue({ type: 'message', name, handler, body: checked.output, from, reply })
+    const from = fromId === '' ? NOBODY : peer.sender(fromId)
+    const { handler, wire } = served
+    cell.enqueue({ type: 'message', name: wire, handler, body: checked.output, from, reply })
   }
 
   #nobody(id: string, name: string, reply: Reply | undefined, from: Peer | Pid): void {

@@ -2,6 +2,7 @@
 
 import * as v from 'valibot'
 import { MalformedError } from './codec.ts'
+import type { ExitReason } from './mailbox.ts'
 import type { AskFailure } from './protocol.ts'
 
 export const WIRE_VERSION = 1
@@ -44,7 +45,7 @@ export const FRAME = {
   link: 5,
   /** [unlink, id] */
   unlink: 6,
-  /** [exited, id]: the actor has ended, or there was none */
+  /** [exited, id, why]: the actor has ended, or there was none */
   exited: 7,
   /** [ping], answered by [pong]: finds out that a silent connection is dead */
   ping: 8,
@@ -59,7 +60,7 @@ export type Frame =
   | readonly [typeof FRAME.fail, number, AskFailure, string]
   | readonly [typeof FRAME.link, string]
   | readonly [typeof FRAME.unlink, string]
-  | readonly [typeof FRAME.exited, string]
+  | readonly [typeof FRAME.exited, string, ExitReason]
   | readonly [typeof FRAME.ping]
   | readonly [typeof FRAME.pong]
 
@@ -71,6 +72,7 @@ export function isActorFrame(frame: Frame): frame is ActorFrame {
 }
 
 const isId = (x: unknown): boolean => typeof x === 'string' && x.length <= 1024
+const isExitReason = (x: unknown): boolean => x === 'ended' || x === 'failed' || x === 'absent'
 const isNumber = (x: unknown): boolean => Number.isSafeInteger(x)
 
 /** What a decoded message consists of: its frames, and what was in the place of others. */
@@ -109,8 +111,9 @@ function hasOutline(f: unknown): boolean {
       )
     case FRAME.link:
     case FRAME.unlink:
-    case FRAME.exited:
       return f.length === 2 && isId(f[1])
+    case FRAME.exited:
+      return f.length === 3 && isId(f[1]) && isExitReason(f[2])
     case FRAME.ping:
     case FRAME.pong:
       return f.length === 1

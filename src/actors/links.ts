@@ -3,6 +3,7 @@
 
 import type { Cell } from './cell.ts'
 import { FRAME } from './frames.ts'
+import type { ExitReason } from './mailbox.ts'
 import type { Peer } from './peer.ts'
 import type { Peers } from './peers.ts'
 import { type Address, addressOf, idOf, type Pid, pid } from './pid.ts'
@@ -32,7 +33,7 @@ export class Links {
       const target = this.#o.cell(idOf(to))
       cell.links.add(to)
       if (target) (target.watchers ??= new Set()).add(cell)
-      else cell.enqueue({ type: 'exited', pid: to })
+      else cell.enqueue({ type: 'exited', pid: to, why: 'absent' })
       return
     }
     cell.links.add(to)
@@ -79,7 +80,7 @@ export class Links {
   watched(peer: Peer, id: string): void {
     const cell = this.#o.cell(id)
     if (!cell) {
-      this.#o.peers.send(peer, [FRAME.exited, id])
+      this.#o.peers.send(peer, [FRAME.exited, id, 'absent'])
       this.#o.wake()
       return
     }
@@ -94,19 +95,19 @@ export class Links {
   }
 
   /** A peer tells that an actor of its has ended. */
-  exited(peer: Peer, id: string): void {
-    for (const address of peer.addresses) this.#break(address, pid(id, address))
+  exited(peer: Peer, id: string, why: ExitReason): void {
+    for (const address of peer.addresses) this.#break(address, pid(id, address), why)
   }
 
   /** An actor of this process has ended. */
-  ended(cell: Cell): void {
+  ended(cell: Cell, why: 'ended' | 'failed'): void {
     if (cell.links) for (const to of [...cell.links]) this.unlink(cell, to)
     for (const watcher of cell.watchers ?? []) {
-      watcher.enqueue({ type: 'exited', pid: cell.pid })
+      watcher.enqueue({ type: 'exited', pid: cell.pid, why })
     }
     for (const peer of cell.remoteWatchers ?? []) {
       peer.watches.delete(cell.id)
-      this.#o.peers.send(peer, [FRAME.exited, cell.id])
+      this.#o.peers.send(peer, [FRAME.exited, cell.id, why])
       this.#o.wake()
     }
   }
@@ -116,16 +117,17 @@ export class Links {
     for (const id of peer.watches) this.#o.cell(id)?.remoteWatchers?.delete(peer)
     peer.watches.clear()
     for (const address of peer.addresses) {
-      for (const to of [...(this.#remote.get(address)?.keys() ?? [])]) this.#break(address, to)
+      for (const to of [...(this.#remote.get(address)?.keys() ?? [])])
+        this.#break(address, to, 'unreachable')
     }
   }
 
-  #break(address: Address, to: Pid): void {
+  #break(address: Address, to: Pid, why: ExitReason): void {
     const pids = this.#remote.get(address)
     const cells = pids?.get(to)
     if (!pids || !cells) return
     pids.delete(to)
     if (pids.size === 0) this.#remote.delete(address)
-    for (const cell of cells) cell.enqueue({ type: 'exited', pid: to })
+    for (const cell of cells) cell.enqueue({ type: 'exited', pid: to, why })
   }
 }

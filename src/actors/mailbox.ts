@@ -2,7 +2,7 @@
 
 import type { HttpRequest, HttpResponse } from './http.ts'
 import type { Pid } from './pid.ts'
-import type { AskFailure } from './protocol.ts'
+import type { AskFailure, Handler } from './protocol.ts'
 
 /** Where the answer to a question goes. Answering twice does nothing the second time. */
 export interface Reply {
@@ -10,7 +10,12 @@ export interface Reply {
   fail(code: AskFailure, text: string): void
 }
 
-export type Handler = (body: never, from: Pid) => unknown
+/**
+ * How a linked actor came to be gone. `ended`: it was terminated, or terminated itself. `failed`: a handler of it threw.
+ * `absent`: nobody had that id when the link was made. `unreachable`: the connection to its process broke; it may
+ * still live.
+ */
+export type ExitReason = 'ended' | 'failed' | 'absent' | 'unreachable'
 
 export type ActorEvent =
   /** A message, from an actor here or elsewhere; with `reply` it is a question. */
@@ -33,7 +38,7 @@ export type ActorEvent =
       readonly respond: (response: HttpResponse) => void
     }
   /** A linked actor ended, or its connection broke. */
-  | { readonly type: 'exited'; readonly pid: Pid }
+  | { readonly type: 'exited'; readonly pid: Pid; readonly why: ExitReason }
   | { readonly type: 'terminate' }
 
 /** A first-in first-out queue of events; taking from it does not move the rest. */

@@ -3,7 +3,7 @@
 import type { Timer } from './clock.ts'
 import { encode, joinArray } from './codec.ts'
 import type { Frame, Hello } from './frames.ts'
-import type { Address } from './pid.ts'
+import { type Address, type Pid, pid } from './pid.ts'
 import type { Channel } from './transport.ts'
 
 export interface Limits {
@@ -43,6 +43,9 @@ const HEADER_BYTES = 5
 /** A message of this size has little to gain from growing further. */
 const EARLY_BYTES = 64 * 1024
 
+/** Ids of one peer's actors that are remembered at a time. */
+const MOST_SENDERS = 256
+
 export class Peer {
   state: PeerState
   channel: Channel | undefined
@@ -65,6 +68,7 @@ export class Peer {
   dirty = false
   readonly outgoing: boolean
 
+  readonly #senders = new Map<string, Pid>()
   #frames: Uint8Array[] = []
   #frameBytes = 0
   #overflow: string | undefined
@@ -72,6 +76,21 @@ export class Peer {
   constructor(outgoing: boolean) {
     this.outgoing = outgoing
     this.state = outgoing ? 'dialling' : 'greeting'
+  }
+
+  /**
+   * The pid of an actor of its. One text for each, and a copy: an actor's flight recorder remembers it, and a part of a
+   * message would keep the whole of it in memory.
+   */
+  sender(id: string): Pid {
+    let known = this.#senders.get(id)
+    if (known === undefined) {
+      if (this.#senders.size >= MOST_SENDERS) this.#senders.clear()
+      const own = Buffer.from(id).toString()
+      known = pid(own, this.address)
+      this.#senders.set(own, known)
+    }
+    return known
   }
 
   /** What it is called in log lines. */

@@ -72,17 +72,32 @@ export type ResponseOf<T> = T extends { response: infer S extends GenericSchema 
   ? InferOutput<S>
   : never
 
-/** Every message of a protocol has exactly one handler: a missing, extra or mistyped one is a compile error. */
+/**
+ * Every message of a protocol has exactly one handler: a missing, extra or mistyped one is a compile error. A question is
+ * answered by what its handler returns; a promise answers later, when it settles, also in another turn (the actor's
+ * end answers what is then still open with `FAILED`). `envelope` is for `Ref.forward`.
+ */
 export type Handlers<E extends Entries> = {
   readonly [K in keyof E]: E[K]['kind'] extends 'call'
-    ? (request: RequestOf<E[K]>, from: Pid) => ResponseOf<E[K]> | Promise<ResponseOf<E[K]>>
-    : (message: RequestOf<E[K]>, from: Pid) => void | Promise<void>
+    ? (
+        request: RequestOf<E[K]>,
+        from: Pid,
+        envelope: Envelope,
+      ) => ResponseOf<E[K]> | Promise<ResponseOf<E[K]>>
+    : (message: RequestOf<E[K]>, from: Pid, envelope: Envelope) => void | Promise<void>
 }
+
+/** A message in hand: who sent it, and, if it is a question, the way back of its answer. For `Ref.forward`. */
+export interface Envelope {
+  readonly from: Pid
+}
+
+export type Handler = (body: never, from: Pid, envelope: Envelope) => unknown
 
 /** A protocol together with the handlers that serve it. */
 export interface Served {
   readonly protocol: Protocol
-  readonly handlers: Readonly<Record<string, (body: never, from: Pid) => unknown>>
+  readonly handlers: Readonly<Record<string, Handler>>
 }
 
 /** Binds handlers to a protocol, as a member of an actor's `serves`. */
@@ -125,4 +140,15 @@ export interface Ref<E extends Entries> {
     request: RequestOf<E[K]>,
     options?: { readonly timeoutMs?: number },
   ): Promise<ResponseOf<E[K]>>
+  /**
+   * Hands the message in hand over to another actor, with this body: `return other.forward(envelope, 'name', body)` as the
+   * last thing its handler does. Whoever asked gets the other's answer (or failure) straight from there, and this actor
+   * has nothing more to do with it, not even when it ends. Within a process the other sees the first sender as `from`;
+   * in another process it sees this actor, since no process can speak in the name of another.
+   */
+  forward<K extends keyof E>(
+    envelope: Envelope,
+    name: K,
+    body: RequestOf<E[K]>,
+  ): E[K]['kind'] extends 'call' ? ResponseOf<E[K]> : void
 }

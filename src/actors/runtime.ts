@@ -2,11 +2,11 @@
 
 import type { Logger } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
-import { type Actor, ATTACH } from './actor.ts'
+import { type Actor, ATTACH, type TerminateOptions, type WaitOptions } from './actor.ts'
 import { Builtins, type Profiler, type SystemStats } from './builtins.ts'
 import { Cell, type CellHost } from './cell.ts'
 import { CellContext, type ContextHost } from './cell-context.ts'
-import type { Clock } from './clock.ts'
+import type { Clock, Timer } from './clock.ts'
 import { Complaints } from './complaints.ts'
 import { Delivery } from './delivery.ts'
 import { Firewall, type FirewallRules } from './firewall.ts'
@@ -38,12 +38,17 @@ export interface RuntimeOptions {
   /** Sends local messages through codec and schemas too, so that no two actors can share an object. For tests. */
   readonly isolate?: boolean
   /** An actor without which the process is useless has failed. */
-  readonly fatal?: (actor: Pid, error: unknown) => void
+  readonly fatal?: Fatal
   /** For `/profiler`; absent: not enabled. */
   readonly profiler?: () => Promise<Profiler>
   /** For `system/…` among the metrics. */
   readonly system?: SystemStats
 }
+
+/**
+ * Told of the actor, of what it threw, and of the events it was served last, a line each, oldest first.
+ */
+export type Fatal = (actor: Pid, error: unknown, lastEvents: readonly string[]) => void
 
 /** Events served in a row before the loop lets sockets and timers have their turn. */
 const BATCH = 2_000
@@ -76,7 +81,7 @@ export class Runtime {
   readonly #assets = new Map<string, HttpResponse>()
   readonly #firewall = new Firewall()
   readonly #builtins: Builtins
-  readonly #cellHost: CellHost
+  readonly #cellHost: CellHost & { nowMs: number }
   readonly #contextHost: ContextHost
   /** A queue from `#firstRunnable` on: taking from it moves nothing, and a million may stand in it. */
   #runnable: (Cell | undefined)[] = []
@@ -132,12 +137,14 @@ export class Runtime {
     this.#links = new Links(shared)
     this.#delivery = new Delivery({ ...shared, links: this.#links })
     this.#cellHost = {
+      nowMs: 0,
+      startMs: options.clock.now(),
       runnable: cell => this.#enqueue(cell),
-      ended: cell => {
+      ended: (cell, why) => {
         this.#cells.delete(cell.id)
-        this.#links.ended(cell)
+        this.#links.ended(cell, why)
       },
-      fatal: (cell, error) => options.fatal?.(cell.pid, error),
+      fatal: (cell, error, lastEvents) => options.fatal?.(cell.pid, error, lastEvents),
     }
     this.#contextHost = {
       clock: options.clock,
@@ -146,7 +153,8 @@ export class Runtime {
       links: this.#links,
       delivery: this.#delivery,
       spawn: (actor, id) => this.spawn(actor, id),
-      terminate: of => this.terminate(of),
+      terminate: (of, options) => this.terminate(of, options),
+      wait: (of, timer) => this.#wait(of, timer),
     }
   }
 
@@ -162,19 +170,41 @@ export class Runtime {
     return self
   }
 
-  /** Ends an actor: at once, dropping what waits in its mailbox, or (`drain`) after all of that has been served. */
-  terminate(of: Pid, options: { readonly drain?: boolean } = {}): void {
+  /**
+   * Ends an actor of this process: at once, dropping what waits in its mailbox, or (`drain`) after all of that has been
+   * served. A turn that is being served runs to its end. Nothing happens if there is no such actor.
+   */
+  terminate(of: Pid, options: TerminateOptions = {}): void {
     const cell = this.#cells.get(idOf(of))
     if (!cell || addressOf(of) !== this.address) return
     if (options.drain) cell.enqueue({ type: 'terminate' })
     else cell.terminateNow()
   }
 
-  /** Resolves when the actor has ended; false if there is none. */
-  wait(of: Pid): Promise<boolean> {
+  /**
+   * Resolves to true when the actor has ended; to false if this process has none of that name, or if it has not ended
+   * after `timeoutMs`.
+   */
+  wait(of: Pid, { timeoutMs }: WaitOptions = {}): Promise<boolean> {
+    if (timeoutMs === undefined) return this.#wait(of)
+    return this.#wait(of, run => this.clock.delay(timeoutMs, run))
+  }
+
+  #wait(of: Pid, startTimer?: (run: () => void) => Timer): Promise<boolean> {
     const cell = this.#cells.get(idOf(of))
     if (!cell || addressOf(of) !== this.address) return Promise.resolve(false)
-    return new Promise(resolve => (cell.waiters ??= []).push(() => resolve(true)))
+    return new Promise(resolve => {
+      const waiters = (cell.waiters ??= new Set())
+      const done = (): void => {
+        timer?.cancel()
+        resolve(true)
+      }
+      waiters.add(done)
+      const timer = startTimer?.(() => {
+        waiters.delete(done)
+        resolve(false)
+      })
+    })
   }
 
   /** A typed address for code that is no actor: answers come as plain promises. */
@@ -295,6 +325,7 @@ export class Runtime {
    */
   #run(): void {
     this.#running = true
+    this.#cellHost.nowMs = Math.round(this.clock.now() - this.#cellHost.startMs)
     let served = 0
     let mustYield = false
     // An actor whose turns are asynchronous never serves a whole batch, however long its mailbox has become.

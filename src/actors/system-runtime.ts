@@ -9,8 +9,7 @@ import { SeededRandom } from '../base/random.ts'
 import type { Profiler, SystemStats } from './builtins.ts'
 import { HttpServer } from './http-server.ts'
 import { DEFAULT_LIMITS, type Limits } from './peer.ts'
-import type { Pid } from './pid.ts'
-import { Runtime } from './runtime.ts'
+import { type Fatal, Runtime } from './runtime.ts'
 import { systemClock } from './system-clock.ts'
 import { WebSocketTransport } from './websocket-transport.ts'
 
@@ -25,7 +24,7 @@ export interface SystemRuntimeOptions {
     readonly advertisePort?: number
   }
   readonly limits?: Partial<Limits>
-  readonly fatal?: (actor: Pid, error: unknown) => void
+  readonly fatal?: Fatal
 }
 
 /** Starts to listen, if asked to, and returns the runtime. Rejects with a `UserError` that says what to do. */

@@ -1,7 +1,7 @@
 // How a log record looks as text: one line in glog's form, then the stacks of its errors, indented.
 
 import { UserError } from './errors.ts'
-import type { LogLevel } from './log.ts'
+import { type LogLevel, LogLines } from './log.ts'
 
 const LETTER = { debug: 'D', info: 'I', warn: 'W', error: 'E' } as const
 const LONGEST_VALUE = 2_000
@@ -29,7 +29,8 @@ export function recordText(
   let line = head + message.replaceAll(/\p{Cc}/gu, escape) + bound
   let stacks = ''
   for (const [key, value] of Object.entries(fields)) {
-    line += fieldText(key, value)
+    if (value instanceof LogLines) stacks += linesText(key, value)
+    else line += fieldText(key, value)
     if (value instanceof Error) stacks += stackText(value)
   }
   return `${line}\n${stacks}`
@@ -73,6 +74,9 @@ function stackText(error: Error): string {
   const stack = indent(error.stack ?? error.message)
   return error.cause instanceof Error ? `${stack}    caused by\n${stackText(error.cause)}` : stack
 }
+
+const linesText = (key: string, { lines }: LogLines): string =>
+  indent([`${key}:`, ...lines.map(l => `  ${l.replaceAll(/\p{Cc}/gu, escape)}`)].join('\n'))
 
 const indent = (text: string): string =>
   text

@@ -28,6 +28,19 @@ export interface Logger {
   child(bindings: LogBindings): Logger
 }
 
+/** A field of several lines: as text they come below the record, indented; in JSON they are a list. */
+export class LogLines {
+  readonly lines: readonly string[]
+
+  constructor(lines: readonly string[]) {
+    this.lines = lines
+  }
+
+  toJSON(): readonly string[] {
+    return this.lines
+  }
+}
+
 export interface LogBindings {
   readonly actor?: string
   readonly [field: string]: unknown

@@ -5,7 +5,7 @@ import { hostname } from 'node:os'
 import type { FirewallRules } from '../actors/firewall.ts'
 import type { Runtime } from '../actors/runtime.ts'
 import { deferred } from '../base/deferred.ts'
-import type { LogThreshold, Logger } from '../base/log.ts'
+import { type Logger, LogLines, type LogThreshold } from '../base/log.ts'
 import { onParentEnd } from '../framework/parent.ts'
 import { onStopSignal } from '../framework/stop-signals.ts'
 
@@ -65,8 +65,11 @@ export async function serve(
       advertiseHost: advertise,
       ...(flags.advertise_port !== undefined && { advertisePort: flags.advertise_port }),
     },
-    fatal: (actor, error) => {
-      log.error({ failed: actor, error }, 'the process cannot go on without this actor and ends')
+    fatal: (actor, error, lastEvents) => {
+      log.error(
+        { failed: actor, error, last_events: new LogLines(lastEvents) },
+        'the process cannot go on without this actor and ends',
+      )
       end('failure')
     },
   })

@@ -17,6 +17,13 @@ export interface WorldOptions {
   readonly limits?: Partial<Limits>
 }
 
+export interface Fatality {
+  readonly actor: string
+  readonly error: unknown
+  /** What the actor was served last, a line each, oldest first. */
+  readonly lastEvents: readonly string[]
+}
+
 interface Host {
   readonly runtime: Runtime
   readonly clock: ProcessClock
@@ -32,7 +39,7 @@ export class World {
   readonly #log: Logger
   readonly #limits: Partial<Limits> | undefined
   /** What failed and would have ended its process. */
-  readonly fatalities: { readonly actor: string; readonly error: unknown }[] = []
+  readonly fatalities: Fatality[] = []
 
   constructor(options: WorldOptions) {
     this.seed = options.seed ?? 1
@@ -64,8 +71,8 @@ export class World {
       log: this.#log.child({ host: address }),
       isolate: true,
       ...(this.#limits && { limits: this.#limits }),
-      fatal: (actor, error) => {
-        this.fatalities.push({ actor, error })
+      fatal: (actor, error, lastEvents) => {
+        this.fatalities.push({ actor, error, lastEvents })
         this.crash(address)
       },
     })

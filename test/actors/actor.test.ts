@@ -522,7 +522,7 @@ t.test('/__processes__ shows the mailboxes', async t => {
       body: new Uint8Array(),
     })
     t.strictSame(JSON.parse(String(response.body)), [
-      { id: 'master', events: [{ type: 'MESSAGE', name: 'test.chat/note', from: '' }] },
+      { id: 'master', events: [{ type: 'MESSAGE', name: 'test.chat/note', from: '' }], recent: [] },
     ])
   })
 })

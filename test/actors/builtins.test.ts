@@ -218,7 +218,7 @@ t.test('/__processes__ shows what waits, by type and name', async t => {
     await world.settle()
     t.equal(looker.heard.length, 1)
     t.strictSame(rows, [
-      { id: 'x', events: [] },
+      { id: 'x', events: [], recent: [] },
       {
         id: 'y',
         events: [
@@ -226,6 +226,7 @@ t.test('/__processes__ shows what waits, by type and name', async t => {
           { type: 'DISPATCH', name: 'call' },
           { type: 'HTTP', name: '/y/here', method: 'GET' },
         ],
+        recent: [],
       },
     ])
   })

@@ -457,7 +457,7 @@ t.test('one wrong frame does not spoil its message', async t => {
   send(note('one'), [99, 'from the future'], note(7), note('two'), [FRAME.tell, 'x'], 'x')
   send([FRAME.tell, 'nobody', 'y', 'test.chat/note', {}], [FRAME.reply, 77, 'to no question'])
   send([FRAME.tell, 'x', 'y', 'test.chat/unknown', {}], [FRAME.fail, 77, 'OH', 'no'])
-  send(note('three'), [FRAME.unlink, 'z'], [FRAME.exited, 'z'], [FRAME.pong])
+  send(note('three'), [FRAME.unlink, 'z'], [FRAME.exited, 'z', 'ended'], [FRAME.pong])
   await world.settle()
   t.strictSame(probe.heard, ['one', 'two', 'three'])
   t.strictSame(runtime.dropped, { malformed: 4, unknown: 2 })

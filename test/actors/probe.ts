@@ -2,13 +2,27 @@
 
 import type { Test } from 'tap'
 import * as v from 'valibot'
-import { Actor, type StreamOptions } from '../../src/actors/actor.ts'
+import {
+  Actor,
+  type StreamOptions,
+  type TerminateOptions,
+  type WaitOptions,
+} from '../../src/actors/actor.ts'
 import type { Timer } from '../../src/actors/clock.ts'
 import type { HttpHandler } from '../../src/actors/http.ts'
 import type { BodyStream } from '../../src/actors/http-stream.ts'
+import type { ExitReason } from '../../src/actors/mailbox.ts'
 import type { Counter } from '../../src/actors/metrics.ts'
 import type { Pid } from '../../src/actors/pid.ts'
-import { call, cast, protocol, type Ref, serve } from '../../src/actors/protocol.ts'
+import {
+  call,
+  cast,
+  type Entries,
+  type Protocol,
+  protocol,
+  type Ref,
+  serve,
+} from '../../src/actors/protocol.ts'
 import type { Runtime } from '../../src/actors/runtime.ts'
 import { type CollectingLogger, collectingLogger } from '../../src/base/log.ts'
 import { World, type WorldOptions } from '../../src/sim/world.ts'
@@ -43,6 +57,8 @@ export class Probe extends Actor {
   override readonly failureEnds: 'actor' | 'process'
   /** What it was told, `text`; and of whose end, `exited pid`; in order. */
   readonly heard: string[] = []
+  /** How each of those whose end it heard of came to it. */
+  readonly reasons: ExitReason[] = []
   readonly #options: ProbeOptions
 
   readonly serves = [
@@ -71,7 +87,8 @@ export class Probe extends Actor {
     this.#options.finalize?.(this)
   }
 
-  override exited(pid: Pid): void | Promise<void> {
+  override exited(pid: Pid, why: ExitReason): void | Promise<void> {
+    this.reasons.push(why)
     this.heard.push(`exited ${pid}`)
     return this.#options.exited?.(this, pid)
   }
@@ -82,6 +99,10 @@ export class Probe extends Actor {
 
   other(to: Pid): Ref<typeof OtherChat.entries> {
     return this.ref(OtherChat, to)
+  }
+
+  any<E extends Entries>(definition: Protocol<E>, to: Pid): Ref<E> {
+    return this.ref(definition, to)
   }
 
   override link(to: Pid): void {
@@ -120,8 +141,20 @@ export class Probe extends Actor {
     return super.spawn(actor, id)
   }
 
-  override terminate(of?: Pid): void {
-    super.terminate(of)
+  override terminate(of?: Pid, options?: TerminateOptions): void {
+    super.terminate(of, options)
+  }
+
+  override waitFor(of: Pid, options?: WaitOptions): Promise<boolean> {
+    return super.waitFor(of, options)
+  }
+
+  override sleep(ms: number): Promise<void> {
+    return super.sleep(ms)
+  }
+
+  override defer<A extends unknown[]>(run: (...args: A) => unknown): (...args: A) => void {
+    return super.defer(run)
   }
 }
 

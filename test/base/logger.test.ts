@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import t from 'tap'
 import { UserError } from '../../src/base/errors.ts'
+import { LogLines } from '../../src/base/log.ts'
 import { createLogger, type LoggerOptions } from '../../src/base/logger.ts'
 
 // Text is in local time; 2024-11-23T05:53:02.123456Z.
@@ -87,6 +88,19 @@ t.test('errors bring their stack, operating errors their hint', async t => {
   t.match(lines[0], /\n {4}caused by\n {4}TypeError: because\n {8}at /)
   t.match(lines[1], /: the error alone err=boom\n {4}Error: boom\n/)
   t.equal(lines[2]?.replace(/^.*?: /, ''), 'refused error="no /x"\n    Create it.\n')
+})
+
+t.test('a field of several lines stands below its record, and nobody can forge one', async t => {
+  const field = { id: 'x', last_events: new LogLines(['one', 'two\nE1123 forged']) }
+  const { log, lines } = make()
+  log.error(field, 'failed')
+  t.equal(
+    lines[0]?.replace(/^.*?: /, ''),
+    'failed id=x\n    last_events:\n      one\n      two\\nE1123 forged\n',
+  )
+  const json = make({ format: 'json' })
+  json.log.error(field, 'failed')
+  t.match(JSON.parse(json.lines[0]!), { id: 'x', last_events: ['one', 'two\nE1123 forged'] })
 })
 
 t.test("json is pino's", async t => {

@@ -1,0 +1,5 @@
+// mesos: see ../mesos.ts.
+
+import { runMesos } from '../mesos.ts'
+
+await runMesos()
