@@ -8,7 +8,7 @@ import type { BodyStream } from './http-stream.ts'
 import type { ExitReason } from './mailbox.ts'
 import type { MetricsScope } from './metrics.ts'
 import type { Pid } from './pid.ts'
-import type { Entries, Envelope, Protocol, Ref, Served } from './protocol.ts'
+import type { Entries, Envelope, Handler, Protocol, Ref, Served } from './protocol.ts'
 
 /** What the runtime gives to an actor when it is spawned. */
 export interface Context {
@@ -30,7 +30,7 @@ export interface Context {
   waiting(type: 'message' | 'dispatch' | 'http'): number
   spawn(actor: Actor, id?: string): Pid
   terminate(of: Pid, options?: TerminateOptions): void
-  wait(of: Pid, options: WaitOptions): Promise<boolean>
+  waitFor(of: Pid, options: WaitOptions): Promise<boolean>
   defer<A extends unknown[]>(run: (...args: A) => unknown): (...args: A) => void
 }
 
@@ -56,6 +56,8 @@ export interface Hooks {
   initialize(): unknown
   finalize(): void
   exited(pid: Pid, why: ExitReason): unknown
+  /** Absent: handlers are called as they are. */
+  wrap?(name: string, handler: Handler): Handler
 }
 
 /** The runtime's way in; not for actors' authors. */
@@ -216,6 +218,6 @@ export abstract class Actor {
    * actor that waits for itself waits for ever.
    */
   protected waitFor(of: Pid, options: WaitOptions = {}): Promise<boolean> {
-    return this.context.wait(of, options)
+    return this.context.waitFor(of, options)
   }
 }

@@ -142,7 +142,7 @@ export class CellContext implements Context {
     if (!cell.ended) this.#host.terminate(of, options)
   }
 
-  wait(of: Pid, { timeoutMs }: WaitOptions): Promise<boolean> {
+  waitFor(of: Pid, { timeoutMs }: WaitOptions): Promise<boolean> {
     const cell = this.#cell
     const { clock } = this.#host
     if (timeoutMs === undefined) return this.resume(this.#host.wait(of))

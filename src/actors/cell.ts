@@ -100,10 +100,11 @@ export class Cell {
       if (name === undefined) continue
       // The protocol's own text: what came over the wire is a part of something larger, which it would keep in memory.
       this.#lastWire = protocol.wire[name]!
+      const handler = handlers[name]!
       this.#lastServed = {
         wire: this.#lastWire,
         entry: protocol.entries[name]!,
-        handler: handlers[name]!,
+        handler: this.hooks?.wrap?.(this.#lastWire, handler) ?? handler,
         local: protocol.local,
       }
       return this.#lastServed

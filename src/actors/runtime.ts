@@ -25,6 +25,7 @@ import { DEFAULT_LIMITS, type Limits } from './peer.ts'
 import { Peers } from './peers.ts'
 import { type Address, addressOf, idOf, type Pid, pid } from './pid.ts'
 import type { Entries, Protocol, Ref } from './protocol.ts'
+import type { Recorder } from './recorder.ts'
 import type { Transport } from './transport.ts'
 
 export interface RuntimeOptions {
@@ -41,8 +42,14 @@ export interface RuntimeOptions {
   readonly fatal?: Fatal
   /** For `/profiler`; absent: not enabled. */
   readonly profiler?: () => Promise<Profiler>
+  /** Asked for each actor that starts, with its id: who is to be recorded. */
+  readonly record?: (id: string) => Recorder | undefined
   /** For `system/…` among the metrics. */
   readonly system?: SystemStats
+}
+
+export interface SpawnOptions {
+  readonly record?: Recorder
 }
 
 /**
@@ -158,13 +165,20 @@ export class Runtime {
     }
   }
 
-  /** Starts an actor. Its `initialize` is its first event. Throws if the id is taken. */
-  spawn(actor: Actor, id?: string): Pid {
+  /**
+   * Starts an actor. Its `initialize` is its first event. Throws if the id is taken. `record`: what happens to it is
+   * written down, for a replay.
+   */
+  spawn(actor: Actor, id?: string, { record }: SpawnOptions = {}): Pid {
     const name = id ?? this.#generateId(actor.idPrefix)
     if (this.#cells.has(name)) throw new Error(`an actor with the id '${name}' exists already`)
     const self = pid(name, this.address)
     const cell = new Cell(name, self, actor, this.log, this.#cellHost)
-    cell.hooks = actor[ATTACH](new CellContext(cell, this.#contextHost))
+    const context = new CellContext(cell, this.#contextHost)
+    const recorder = record ?? this.#options.record?.(name)
+    cell.hooks = recorder
+      ? recorder.hooks(actor[ATTACH](recorder.attach(context, actor.constructor.name)))
+      : actor[ATTACH](context)
     this.#cells.set(name, cell)
     cell.enqueue({ type: 'dispatch', name: 'initialize', run: () => cell.hooks!.initialize() })
     return self

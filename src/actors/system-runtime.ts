@@ -9,6 +9,7 @@ import { SeededRandom } from '../base/random.ts'
 import type { Profiler, SystemStats } from './builtins.ts'
 import { HttpServer } from './http-server.ts'
 import { DEFAULT_LIMITS, type Limits } from './peer.ts'
+import { recordFiles } from './record-files.ts'
 import { type Fatal, Runtime } from './runtime.ts'
 import { systemClock } from './system-clock.ts'
 import { WebSocketTransport } from './websocket-transport.ts'
@@ -47,6 +48,7 @@ export async function systemRuntime(options: SystemRuntimeOptions): Promise<Runt
     maxMessageBytes: limits.maxMessageBytes,
     ...(http && { http }),
   })
+  const record = recordFiles(process.env, options.log)
   const runtime = new Runtime({
     address,
     clock: systemClock,
@@ -57,6 +59,7 @@ export async function systemRuntime(options: SystemRuntimeOptions): Promise<Runt
     system,
     ...(isOn(process.env['LIBPROCESS_ENABLE_PROFILER']) && { profiler: cpuProfiler() }),
     ...(options.fatal && { fatal: options.fatal }),
+    ...(record && { record: id => record(id, address) }),
   })
   if (http) http.handle = request => runtime.http(request)
   return runtime

@@ -2,7 +2,7 @@
 
 import type { Limits } from '../actors/peer.ts'
 import type { Address } from '../actors/pid.ts'
-import { Runtime } from '../actors/runtime.ts'
+import { Runtime, type RuntimeOptions } from '../actors/runtime.ts'
 import type { Logger } from '../base/log.ts'
 import { SeededRandom } from '../base/random.ts'
 import { type ProcessClock, VirtualClock } from './virtual-clock.ts'
@@ -54,8 +54,8 @@ export class World {
     })
   }
 
-  /** Starts a process at `address`; port 0 for one that does not listen. After a crash the address is free again. */
-  start(address: Address): Runtime {
+  /** Starts a process at `address`; port 0 for one that does not listen. After a crash the address is free again. `record`: whose events are written down. */
+  start(address: Address, options: Pick<RuntimeOptions, 'record'> = {}): Runtime {
     if (this.#hosts.get(address)?.state === 'alive') {
       throw new Error(`a process at ${address} is running already`)
     }
@@ -71,6 +71,7 @@ export class World {
       log: this.#log.child({ host: address }),
       isolate: true,
       ...(this.#limits && { limits: this.#limits }),
+      ...options,
       fatal: (actor, error, lastEvents) => {
         this.fatalities.push({ actor, error, lastEvents })
         this.crash(address)

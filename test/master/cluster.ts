@@ -4,7 +4,7 @@ import { Actor } from '../../src/actors/actor.ts'
 import type { HttpRequest, HttpResponse } from '../../src/actors/http.ts'
 import { type Address, type Pid, pid } from '../../src/actors/pid.ts'
 import { type RequestOf, serve } from '../../src/actors/protocol.ts'
-import type { Runtime } from '../../src/actors/runtime.ts'
+import type { Runtime, RuntimeOptions } from '../../src/actors/runtime.ts'
 import { parseFlags } from '../../src/base/flags.ts'
 import { type CollectingLogger, collectingLogger } from '../../src/base/log.ts'
 import { Log } from '../../src/log/log.ts'
@@ -47,6 +47,8 @@ export interface ClusterOptions {
   readonly disk?: MemoryDisk
   /** How long one write takes. */
   readonly syncMs?: number
+  /** Whose events in the master's process are written down. */
+  readonly record?: RuntimeOptions['record']
 }
 
 export class Cluster {
@@ -71,8 +73,8 @@ export class Cluster {
 
   /** Does not wait until it leads. */
   async startMaster(): Promise<void> {
-    const { disk, flags, syncMs = 1 } = this.options
-    const runtime = this.world.start(MASTER)
+    const { disk, flags, syncMs = 1, record } = this.options
+    const runtime = this.world.start(MASTER, record && { record })
     this.master = runtime
     const log =
       disk && (await Log.open({ storage: disk.storage(runtime.clock, syncMs), quorum: 1 }))

@@ -1,10 +1,15 @@
 // The command `mesos` against real processes, and the example of a supervised actor.
 
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { pid } from '../../src/actors/pid.ts'
+import { LogService } from '../../src/log/log.ts'
+import { Registrar, type RegistrarOptions } from '../../src/master/registrar.ts'
+import { replicatedLog } from '../../src/master/registry-log.ts'
+import { replay } from '../../src/sim/replay.ts'
 import { RealCluster } from './real-cluster.ts'
 
 function cluster(t: Test): RealCluster {
@@ -145,6 +150,43 @@ t.test('a signal to mesos is passed on to the program that it runs', async t => 
   t.same(master.exit, { code: 0, signal: null })
   t.match(master.stderr, /ending .*SIGTERM/)
 })
+
+t.test('an actor of a running process is recorded, and replayed in a test', async t => {
+  const real = cluster(t)
+  const env = { LIBPROCESS_RECORD: 'registrar(1), nobody', LIBPROCESS_RECORD_DIR: real.dir }
+  const args = ['--ip=127.0.0.1', '--port=0', `--work_dir=${real.dir}`]
+  const master = real.command('mesos-master', args, env)
+  const [, address] = await master.says(/leading .*address=(\S+)/)
+  const path = join(real.dir, `registrar(1)@${address}.record`)
+  t.match(master.stderr, `this actor is recorded, with all that it is told recorded=registrar(1)`)
+  master.kill('SIGTERM')
+  await master.exited
+  t.equal(statSync(path).mode & 0o777, 0o600)
+  const record = readFileSync(path)
+  const logPid = pid('log(1)', address!)
+  const options = { logPid, fetchTimeoutMs: 60_000, storeTimeoutMs: 20_000 }
+  const registrar = (more: Partial<RegistrarOptions> = {}): Registrar =>
+    new Registrar({ ...options, makeLog: ref => replicatedLog(ref(LogService, logPid)), ...more })
+  const { events, ...rest } = await replay(record, registrar())
+  t.ok(events > 5, `${events} events`)
+  t.strictSame(rest, { truncated: false })
+  t.ok((await replay(record, registrar({ storeTimeoutMs: 1 }))).departure)
+})
+
+t.test(
+  'a record that cannot be written is complained of, and the process ends as ever',
+  async t => {
+    const real = cluster(t)
+    const env = { LIBPROCESS_RECORD: 'master', LIBPROCESS_RECORD_DIR: join(real.dir, 'none') }
+    const args = ['--ip=127.0.0.1', '--port=0', `--work_dir=${real.dir}`]
+    const master = real.command('mesos-master', args, env)
+    await master.says(/leading/)
+    master.kill('SIGTERM')
+    await master.exited
+    t.equal(master.exit?.code, 0)
+    t.match(master.stderr, /the record could not be written recorded=master error="ENOENT/)
+  },
+)
 
 t.test('a supervised counter fails, is started again, and its clients notice little', async t => {
   const real = cluster(t)
