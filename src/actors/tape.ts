@@ -78,6 +78,8 @@ function plain(value: unknown): unknown {
     return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64')
   }
   if (Array.isArray(value)) return value.map(plain)
+  // There is no other zero in msgpack.
+  if (value === 0) return 0
   if (typeof value !== 'object' || value === null) return value
   const { constructor } = value
   if (constructor !== Object && constructor !== undefined) {
@@ -88,8 +90,18 @@ function plain(value: unknown): unknown {
 
 /** Undoes `keep`; throws for what could not be kept. */
 export function unkeep(kept: Kept): unknown {
-  if (kept instanceof Uint8Array) return decode(kept)
+  if (kept instanceof Uint8Array) return bare(decode(kept))
   throw new Error(`it could not be recorded: ${kept.lost}`)
+}
+
+/** With all bytes in it of the class that the types promise, where a decoder makes them Node's `Buffer`. */
+export function bare(value: unknown): unknown {
+  if (value instanceof Uint8Array) {
+    return new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+  }
+  if (Array.isArray(value)) return value.map(bare)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, bare(member)]))
 }
 
 export function keepError(error: unknown): KeptError {

@@ -11,6 +11,7 @@ import type { Pid } from '../actors/pid.ts'
 import type { Envelope, Handler } from '../actors/protocol.ts'
 import { parseRecording, type RecordedEvent, type Recording } from '../actors/recorder.ts'
 import {
+  bare,
   type Callback,
   type Input,
   type Kept,
@@ -133,8 +134,7 @@ class Playback extends Tape {
       // What it throws is an output, which has been compared; here it must only not go unhandled.
       if (result instanceof Promise) result.catch(() => {})
     } catch (error) {
-      if (error instanceof Departed || this.#failed()) return
-      this.#note(undefined, `throw ${messageOf(error)}`)
+      if (!(error instanceof Departed || this.#failed())) throw error
     }
   }
 
@@ -231,7 +231,7 @@ class Playback extends Tape {
     }
     const values = this.#reads[kind]
     if (values.length === 0) this.#depart(undefined, `needs one more '${kind}' than is on record`)
-    return values.shift() as T
+    return bare(values.shift()) as T
   }
 
   awaited<T>(op: number, _real: () => Promise<T>): Promise<T> {

@@ -274,8 +274,8 @@ t.test('what a changed actor does otherwise is caught, at its event', async t =>
       { recorded: /"ms":10/, actual: /"ms":11/ },
     ],
   ] as const) {
-    const record = await recorded(['hello', 'quirk', 'hello'], quirk(was as never))
-    const { departure, events: fed } = await replay(record, new Worker(quirk(is as never)))
+    const record = await recorded(['hello', 'quirk', 'hello'], quirk(was))
+    const { departure, events: fed } = await replay(record, new Worker(quirk(is)))
     t.match(departure, { event: 2, input: /"text":"quirk"/, ...expected })
     t.equal(fed, 3, 'and there it ends')
   }
@@ -307,10 +307,16 @@ t.test('what is more than data is marked, and ends a replay where it stands', as
     input: '{"on":"resume","op":1,"value":{"lost":"a Map is more than data"}}',
     actual: 'cannot be served this: it could not be recorded: a Map is more than data',
   })
-  const odd = { disk: async () => 10n ** 30n }
-  t.match((await replay(await recorded(['disk'], odd), new Worker(odd))).departure, {
-    actual: /cannot be served this/,
-  })
+  for (const value of [10n ** 30n, boom, [new Date(0)], { a: { b: new Set() } }]) {
+    const odd = { disk: async () => value }
+    t.match((await replay(await recorded(['disk'], odd), new Worker(odd))).departure, {
+      actual: /cannot be served this/,
+    })
+  }
+  for (const value of [undefined, null, -0, 'x', [1, { a: undefined }], new Uint8Array(2)]) {
+    const plain = { disk: async () => value }
+    t.equal((await replay(await recorded(['disk'], plain), new Worker())).departure, undefined)
+  }
 })
 
 t.test('a record that grows too large keeps its beginning, and says so', async t => {
