@@ -20,7 +20,7 @@ export interface Context {
   delay(ms: number, run: () => unknown): Timer
   dispatch(run: () => unknown): void
   resume<T>(promise: Promise<T>): Promise<T>
-  link(to: Pid): void
+  link(to: Pid, options?: LinkOptions): void
   unlink(to: Pid): void
   route(path: string, help: string, handler: HttpHandler): void
   stream(options: StreamOptions): BodyStream
@@ -37,6 +37,16 @@ export interface Context {
 export interface TerminateOptions {
   /** What waits in the mailbox is served first; otherwise it is dropped, and whoever asked is told so. */
   readonly drain?: boolean
+}
+
+export interface LinkOptions {
+  /**
+   * Whoever links doubts that the connection to that process, which looks open here, is still one. It is pinged at once, and given
+   * up if nothing is heard for as long as a greeting may take (`greetingLimitMs`, 10 s): all links over it then break,
+   * and the next message or link dials anew. Otherwise (libprocess' REUSE) a connection that is there is believed, and
+   * one that died silently is found out by the ordinary pings.
+   */
+  readonly reconnect?: boolean
 }
 
 export interface WaitOptions {
@@ -173,8 +183,8 @@ export abstract class Actor {
   }
 
   /** Asks to be told of an actor's end, by `exited`, once. One that is not there has ended: that is told at once. */
-  protected link(to: Pid): void {
-    this.context.link(to)
+  protected link(to: Pid, options?: LinkOptions): void {
+    this.context.link(to, options)
   }
 
   /** Nothing is heard of that actor's end any more, not even of one that waits in the mailbox already. */

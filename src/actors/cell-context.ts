@@ -2,7 +2,14 @@
 
 import type { Logger } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
-import type { Actor, Context, StreamOptions, TerminateOptions, WaitOptions } from './actor.ts'
+import type {
+  Actor,
+  Context,
+  LinkOptions,
+  StreamOptions,
+  TerminateOptions,
+  WaitOptions,
+} from './actor.ts'
 import type { Cell } from './cell.ts'
 import type { Clock, Timer } from './clock.ts'
 import type { Delivery } from './delivery.ts'
@@ -98,8 +105,8 @@ export class CellContext implements Context {
     return this.#host.delivery.resume(this.#cell, promise)
   }
 
-  link(to: Pid): void {
-    this.#host.links.link(this.#cell, to)
+  link(to: Pid, options?: LinkOptions): void {
+    this.#host.links.link(this.#cell, to, options)
   }
 
   unlink(to: Pid): void {

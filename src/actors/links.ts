@@ -1,6 +1,7 @@
 // Who wants to hear of whose end. A local end is always known; of a remote one we hear from its process, or we
 // conclude it from the loss of the connection (then the actor may still live, as with libprocess' links).
 
+import type { LinkOptions } from './actor.ts'
 import type { Cell } from './cell.ts'
 import { FRAME } from './frames.ts'
 import type { ExitReason } from './mailbox.ts'
@@ -25,10 +26,15 @@ export class Links {
     this.#o = options
   }
 
-  link(cell: Cell, to: Pid): void {
-    if (cell.ended || cell.links?.has(to)) return
-    cell.links ??= new Set()
+  link(cell: Cell, to: Pid, { reconnect = false }: LinkOptions = {}): void {
+    if (cell.ended) return
     const address = addressOf(to)
+    if (reconnect && address !== this.#o.address) {
+      this.#o.peers.doubt(address)
+      this.#o.wake()
+    }
+    if (cell.links?.has(to)) return
+    cell.links ??= new Set()
     if (address === this.#o.address) {
       const target = this.#o.cell(idOf(to))
       cell.links.add(to)

@@ -64,6 +64,8 @@ export class Peer {
   heard = true
   silentRounds = 0
   greetingLimit: Timer | undefined
+  /** Runs while somebody doubts that it is there, until anything is heard. */
+  doubt: Timer | undefined
   /** Whether it stands in the list of those to be flushed. */
   dirty = false
   readonly outgoing: boolean
@@ -91,6 +93,24 @@ export class Peer {
       this.#senders.set(own, known)
     }
     return known
+  }
+
+  /** Something came from it. */
+  hear(): void {
+    this.heard = true
+    if (!this.doubt) return
+    this.doubt.cancel()
+    this.doubt = undefined
+  }
+
+  cancelTimers(): void {
+    this.greetingLimit?.cancel()
+    this.doubt?.cancel()
+  }
+
+  /** Who is to blame: a stranger's port is another one each time, its host is not. */
+  get culprit(): string {
+    return this.hello || this.outgoing ? this.label : this.label.replace(/:\d+$/, '')
   }
 
   /** What it is called in log lines. */

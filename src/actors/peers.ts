@@ -104,6 +104,20 @@ export class Peers {
     }
   }
 
+  /** Finds out whether an open connection still carries: silent for as long as a greeting may take, it is given up. */
+  doubt(address: Address): void {
+    const peer = this.#byAddress.get(address)
+    if (peer?.state !== 'open' || peer.doubt) return
+    const limitMs = this.#o.limits.greetingLimitMs
+    peer.doubt = this.#o.clock.delay(limitMs, () => {
+      peer.doubt = undefined
+      // What it answered may stand there unread.
+      if (this.#paused) this.doubt(address)
+      else this.#end(peer, `no answer to a ping within ${limitMs} ms`)
+    })
+    this.send(peer, [FRAME.ping])
+  }
+
   /** Stops and resumes reading from all peers, for as long as what they sent waits here unserved. */
   pause(paused: boolean): void {
     if (paused === this.#paused) return
@@ -201,7 +215,7 @@ export class Peers {
 
   #message(peer: Peer, bytes: Uint8Array): void {
     if (peer.state === 'ended' || peer.state === 'awaited') return
-    peer.heard = true
+    peer.hear()
     let frames: readonly Frame[]
     try {
       const { valid, malformed } = checkMessage(decode(bytes))
@@ -230,7 +244,7 @@ export class Peers {
 
   #malformedFrom(peer: Peer, error: string, count: number): void {
     this.malformed += count
-    this.#o.complaints.warn(culprit(peer), { error }, 'malformed message dropped')
+    this.#o.complaints.warn(peer.culprit, { error }, 'malformed message dropped')
   }
 
   #greeted(peer: Peer, hello: Hello): void {
@@ -341,7 +355,7 @@ export class Peers {
   /** Ends it for a reason that somebody should look into; that a process comes or goes is none. */
   #giveUp(peer: Peer, reason: string): void {
     if (peer.state === 'ended') return
-    this.#o.complaints.warn(culprit(peer), { reason }, 'connection given up')
+    this.#o.complaints.warn(peer.culprit, { reason }, 'connection given up')
     this.#end(peer, reason)
   }
 
@@ -349,7 +363,7 @@ export class Peers {
     if (peer.state === 'ended' || this.#yield(peer)) return
     const was = peer.state
     peer.state = 'ended'
-    peer.greetingLimit?.cancel()
+    peer.cancelTimers()
     this.#all.delete(peer)
     for (const address of peer.addresses) {
       if (this.#byAddress.get(address) === peer) this.#byAddress.delete(address)
@@ -379,10 +393,4 @@ export class Peers {
     this.flush()
     if (this.#all.size > 0) this.#pinging = clock.delay(limits.pingIntervalMs, () => this.#ping())
   }
-}
-
-/** Who is to blame: a stranger's port is another one each time, its host is not. */
-function culprit(peer: Peer): string {
-  if (peer.hello || peer.outgoing) return peer.label
-  return peer.label.replace(/:\d+$/, '')
 }

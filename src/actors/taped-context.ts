@@ -2,7 +2,14 @@
 
 import type { Logger } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
-import type { Actor, Context, StreamOptions, TerminateOptions, WaitOptions } from './actor.ts'
+import type {
+  Actor,
+  Context,
+  LinkOptions,
+  StreamOptions,
+  TerminateOptions,
+  WaitOptions,
+} from './actor.ts'
 import type { Clock, Timer } from './clock.ts'
 import type { HttpHandler } from './http.ts'
 import type { BodyStream } from './http-stream.ts'
@@ -105,9 +112,9 @@ export class TapedContext implements Context {
     return this.#tape.awaited(op, () => this.#inner.waitFor(of, options))
   }
 
-  link(to: Pid): void {
+  link(to: Pid, options?: LinkOptions): void {
     this.#tape.did({ did: 'link', pid: to })
-    this.#inner.link(to)
+    this.#inner.link(to, options)
   }
 
   unlink(to: Pid): void {

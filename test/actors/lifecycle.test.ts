@@ -338,3 +338,40 @@ t.test('a protocol is delegated to whoever is the right one at that moment', asy
     )
   })
 })
+
+t.test('a link that doubts its connection finds out soon, and harms none that lives', async t => {
+  await withStage(
+    t,
+    async ({ world, probe, runtime }) => {
+      const far = probe(B)
+      const [believer, doubter] = [probe(A).probe, probe(A).probe]
+      believer.link(far.pid)
+      doubter.link(far.pid)
+      doubter.link(probe(A).pid, { reconnect: true })
+      doubter.link(pid('x', C), { reconnect: true })
+      await world.advance(100)
+      doubter.heard.splice(0)
+      for (const _ of [1, 2]) doubter.link(far.pid, { reconnect: true })
+      await world.advance(60_000)
+      t.strictSame([believer.heard, doubter.heard], [[], []], 'it lives')
+
+      world.network.partition([A], [B])
+      doubter.link(far.pid, { reconnect: true })
+      await world.advance(9_000)
+      t.strictSame(doubter.heard, [], 'it may only be slow')
+      await world.advance(2_000)
+      const exited = [`exited ${far.pid}`]
+      t.strictSame([believer.heard, doubter.heard], [exited, exited], 'the connection is given up')
+      t.strictSame(doubter.reasons.at(-1), 'unreachable')
+
+      world.network.heal()
+      await world.advance(1_000)
+      doubter.link(far.pid, { reconnect: true })
+      await world.advance(1_000)
+      runtime(B).terminate(far.pid)
+      await world.advance(100)
+      t.strictSame(doubter.reasons.at(-1), 'ended', 'a link made anew goes over a new connection')
+    },
+    { limits: { pingIntervalMs: 60_000, silenceLimitMs: 300_000 } },
+  )
+})

@@ -4,6 +4,7 @@ import type { Test } from 'tap'
 import * as v from 'valibot'
 import {
   Actor,
+  type LinkOptions,
   type StreamOptions,
   type TerminateOptions,
   type WaitOptions,
@@ -105,8 +106,8 @@ export class Probe extends Actor {
     return this.ref(definition, to)
   }
 
-  override link(to: Pid): void {
-    super.link(to)
+  override link(to: Pid, options?: LinkOptions): void {
+    super.link(to, options)
   }
 
   override unlink(to: Pid): void {
