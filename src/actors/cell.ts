@@ -63,6 +63,9 @@ export class Cell {
   #lastWire: string | undefined
   #lastServed: Served | undefined
   #flight: FlightRecorder | undefined
+  /** The handler of the latest event, if it was a message, and how many like it came after that one. */
+  #noted: Handler | undefined
+  #repeats = 0
   #timers: Set<Timer> | undefined
   #routes: Map<string, Route> | undefined
   /** Questions and requests taken whose answer is still being worked on. */
@@ -186,24 +189,43 @@ export class Cell {
     }
   }
 
+  #noteMessage({ reply, name, from, handler }: ActorEvent & { type: 'message' }): void {
+    this.#note(reply ? 'ask' : 'message', name, from)
+    this.#noted = handler
+  }
+
   #note(type: FlightType, name: string, from: string): void {
     const { nowMs } = this.#host
-    if (this.#flight) this.#flight.note(type, name, from, nowMs)
+    this.#noted = undefined
+    const flight = this.#flight
+    if (flight?.isOneMore(type, name, from)) {
+      this.#repeats++
+      return
+    }
+    if (flight) flight.note(type, name, from, nowMs, this.#repeats)
     else this.#flight = new FlightRecorder(type, name, from, nowMs)
+    this.#repeats = 0
+  }
+
+  /** It has been served what it had in this batch. */
+  served(): void {
+    this.#flight?.mark(this.#host.nowMs, this.#repeats)
   }
 
   /** The last events it was served, oldest first; the first of all, `initialize`, is left out. */
   lastEvents(): readonly FlightEntry[] {
-    return this.#flight?.entries(this.#host.startMs) ?? []
+    const { startMs, nowMs } = this.#host
+    return this.#flight?.entries(startMs, nowMs, this.#repeats) ?? []
   }
 
   #message(event: ActorEvent & { type: 'message' }): boolean {
-    const { reply } = event
-    this.#note(reply ? 'ask' : 'message', event.name, event.from)
-    if (!reply) return this.#watch(event.handler(event.body as never, event.from, event))
+    const { reply, handler } = event
+    if (this.#noted !== handler) this.#noteMessage(event)
+    else this.#repeats++
+    if (!reply) return this.#watch(handler(event.body as never, event.from, event))
     this.#unanswered ??= new Set()
     this.#unanswered.add(reply)
-    const result = event.handler(event.body as never, event.from, event)
+    const result = handler(event.body as never, event.from, event)
     if (!isPromise<unknown>(result)) {
       this.#answer(reply, result)
       return false

@@ -349,6 +349,7 @@ export class Runtime {
       if (!cell) break
       let left = cell.mailbox.length
       while (left-- > 0 && !mustYield && served++ < BATCH) mustYield = cell.turn()
+      cell.served()
       cell.queued = cell.mailbox.length > 0
       if (cell.queued) this.#runnable.push(cell)
       crowded ||= cell.mailbox.length > RESUME_BELOW

@@ -1,18 +1,34 @@
 // What an actor's flight recorder keeps, in how much, and where it is shown.
 
 import t from 'tap'
-import { type FlightEntry, FlightRecorder, flightText } from '../../src/actors/flight.ts'
+import {
+  type FlightEntry,
+  FlightRecorder,
+  flightText,
+  type FlightType,
+} from '../../src/actors/flight.ts'
 import { pid } from '../../src/actors/pid.ts'
 import { LogLines } from '../../src/base/log.ts'
 import { A, B, Chat, withStage } from './probe.ts'
 
 const START_MS = Date.UTC(2026, 0, 1, 12)
 
-function recorded(...notes: Parameters<FlightRecorder['note']>[]): readonly FlightEntry[] {
+type Note = readonly [FlightType, name: string, from: string, now: number]
+
+/** As a cell does it, a batch for each event. */
+function recorded(...notes: Note[]): readonly FlightEntry[] {
   const [first, ...rest] = notes
   const recorder = new FlightRecorder(...first!)
-  for (const note of rest) recorder.note(...note)
-  return recorder.entries(START_MS)
+  let repeats = 0
+  for (const [type, name, from, now] of rest) {
+    if (recorder.isOneMore(type, name, from)) repeats++
+    else {
+      recorder.note(type, name, from, now, repeats)
+      repeats = 0
+    }
+    recorder.mark(now, repeats)
+  }
+  return recorder.entries(START_MS, 99_999, repeats)
 }
 
 t.test('events of a kind that come in a row are one entry', t => {
@@ -44,10 +60,7 @@ t.test('events of a kind that come in a row are one entry', t => {
 
 t.test('the last 32 entries are kept, oldest first', t => {
   for (const count of [1, 31, 32, 33, 63, 64, 1_000]) {
-    const notes = Array.from(
-      { length: count },
-      (_, i): Parameters<FlightRecorder['note']> => ['message', `m${i}`, '', i],
-    )
+    const notes = Array.from({ length: count }, (_, i): Note => ['message', `m${i}`, '', i])
     const kept = Math.min(count, 32)
     t.strictSame(
       recorded(...notes).map(({ name }) => name),
@@ -80,7 +93,7 @@ t.test('as text', t => {
     ['dispatch', 'delay', '', 62_000],
   )
   t.strictSame(entries.map(flightText), [
-    '12:01:01.001 message chat/note from a@h:1, 2 times since 12:00:00.000',
+    '12:01:01.001 message chat/note from a@h:1 (the first), 2 times since 12:00:00.000',
     '12:01:02.000 http GET /state',
     '12:01:02.000 exited a@h:1 failed',
     '12:01:02.000 dispatch delay',
@@ -125,7 +138,7 @@ t.test("a failed actor's report has its last events, of every kind", async t => 
       (lines as LogLines).lines.map(line => line.replaceAll(/\d\d:\d\d:\d\d\.\d{3}/g, '<time>')),
       [
         `<time> exited nobody@${A} absent`,
-        `<time> message test.chat/note from ${other.pid}, 3 times since <time>`,
+        `<time> message test.chat/note from ${other.pid} (the first), 3 times since <time>`,
         `<time> ask test.chat/echo from ${other.pid}`,
         '<time> resume resume',
         '<time> dispatch call',
@@ -161,6 +174,7 @@ t.test('/__processes__ has the last three of each, or all of one', async t => {
     const startMs = world.clock.now()
     for (const { probe: speaker } of speakers) {
       for (const text of ['x', 'y']) speaker.chat(actor.pid).tell('note', { text })
+      void speaker.chat(actor.pid).ask('echo', { text: 'z' })
     }
     await world.advance(10)
     const get = async (query = '') => {
@@ -170,17 +184,20 @@ t.test('/__processes__ has the last three of each, or all of one', async t => {
       return JSON.parse(String(answer.body))
     }
     const first = new Date(startMs).toISOString()
-    const entry = (from: string) => ({
+    const entry = (name: string, from: string, count: number) => ({
       type: 'MESSAGE',
-      name: 'test.chat/note',
+      name,
       from,
-      count: 2,
+      count,
       first,
       last: first,
     })
-    const all = speakers.map(({ pid: from }) => entry(from))
+    const all = speakers.flatMap(({ pid: from }) => [
+      entry('test.chat/note', from, 2),
+      entry('test.chat/echo', from, 1),
+    ])
     t.strictSame((await get()).slice(0, 2), [
-      { id: 'one', events: [], recent: all.slice(1) },
+      { id: 'one', events: [], recent: all.slice(-3) },
       { id: 'two', events: [], recent: [] },
     ])
     t.strictSame(await get('id=one'), [{ id: 'one', events: [], recent: all }])

@@ -200,7 +200,7 @@ t.test('a supervised counter fails, is started again, and its clients notice lit
   )
   t.match(
     server.stderr,
-    /counter: the actor failed in one of its handlers and ends error="13 brings bad luck"[^]*last_events:\n[^]* ask counting\/add from adder\S* 3 times since/,
+    /counter: the actor failed in one of its handlers and ends error="13 brings bad luck"[^]*last_events:\n[^]* ask counting\/add from adder\S* \(the first\), 3 times since/,
   )
   server.kill('SIGTERM')
   await server.exited
