@@ -2,10 +2,13 @@
 
 import { erlangMissing, openErlang, openErlangPair } from './erlang.ts'
 import { type Contest, experiment } from './harness.ts'
+import { DEFAULT_LIMITS } from '../src/actors/peer.ts'
 import type { Pid } from '../src/actors/pid.ts'
 import type { Program } from './program.ts'
 import type { ActorsProgram } from './programs/actors.ts'
 import type { BareProgram } from './programs/bare.ts'
+import type { CrowdProgram } from './programs/crowd.ts'
+import type { StuckProgram } from './programs/stuck.ts'
 import type { Scope } from './scope.ts'
 
 const LOCAL = 'actors.local_tells'
@@ -16,6 +19,9 @@ const REMOTE = 'actors.remote_tells'
 const REMOTE_BARE = 'actors.remote_tells_bare'
 const LATENCY = 'actors.ask_one'
 const CALLS = 'actors.ask_256'
+const BROADCAST = 'actors.broadcast'
+const BESIDE_STUCK = 'actors.beside_stuck'
+const STUCK_MEMORY = 'actors.stuck_memory'
 
 const LOCAL_NOTES = 1_000_000
 const RING_SIZE = 10_000
@@ -29,6 +35,10 @@ const ECHO_BYTES = 56
 const CALLERS = 256
 const ASKERS = 64
 const CALLS_MADE = 51_200
+const CROWD = 1_000
+const BROADCASTS = 100
+const BESIDE_NOTES = 5_000_000
+const STUCK_BYTES = 2 ** 30
 
 export const experiments = [
   experiment({
@@ -114,6 +124,33 @@ export const experiments = [
     },
     skip: erlangMissing,
     open: openCalls,
+  }),
+  experiment({
+    figures: {
+      [BROADCAST]: {
+        unit: 'ms',
+        yardstick: {
+          what: `bare ws, the same ready bytes sent to ${CROWD} sockets; CPU time of the sender`,
+        },
+        goal: { atMost: 2 },
+      },
+    },
+    open: openBroadcast,
+  }),
+  experiment({
+    figures: {
+      [BESIDE_STUCK]: {
+        unit: 'messages/s',
+        yardstick: { what: 'the same sender without a peer that does not read, and 1 GiB for it' },
+        goal: { atLeast: 0.9 },
+      },
+      [STUCK_MEMORY]: {
+        unit: 'MiB',
+        yardstick: { what: 'the limit for one peer, maxQueuedBytes (constant)' },
+        goal: { atMost: 1 },
+      },
+    },
+    open: openStuck,
   }),
 ]
 
@@ -213,6 +250,64 @@ async function openCalls(scope: Scope): Promise<Contest<typeof CALLS>> {
     }),
   })
 }
+
+async function openBroadcast(scope: Scope): Promise<Contest<typeof BROADCAST>> {
+  const [speaker, listeners, server, clients] = [1, 2, 3, 4].map(() =>
+    scope.program<CrowdProgram>('crowd'),
+  ) as [Crowd, Crowd, Crowd, Crowd]
+  const to = await speaker.call('speaker')
+  const joined = speaker.call('joined', { count: CROWD })
+  await listeners.call('listeners', { to, count: CROWD })
+  await joined
+  const port = await server.call('listen')
+  const connected = server.call('joined', { count: CROWD })
+  await clients.call('connect', { port, count: CROWD })
+  await connected
+  const times = { times: BROADCASTS }
+  return warm({
+    ours: async () => ({ [BROADCAST]: (await speaker.call('speak', times)) / BROADCASTS }),
+    yardstick: async () => ({ [BROADCAST]: (await server.call('send', times)) / BROADCASTS }),
+  })
+}
+
+type Crowd = Program<CrowdProgram>
+
+async function openStuck(
+  scope: Scope,
+): Promise<Contest<typeof BESIDE_STUCK | typeof STUCK_MEMORY>> {
+  const { maxQueuedBytes } = DEFAULT_LIMITS
+  const healthy = scope.program<StuckProgram>('stuck')
+  const sender = scope.program<StuckProgram>('stuck')
+  const to = await healthy.call('receive')
+  await sender.call('start', { maxQueuedBytes })
+  const order = { to, notes: BESIDE_NOTES, loadBytes: STUCK_BYTES }
+  // What it takes to send at all is no cost of the other peer.
+  const { peakBytes: quietBytes } = await sender.call('send', order)
+  const speed = (tookMs: number): number => rate(BESIDE_NOTES, tookMs)
+  return warm({
+    async ours() {
+      const inner = scope.nested()
+      const stuck = inner.program<StuckProgram>('stuck')
+      const loadsTo = await stuck.call('receive')
+      await sender.call('reach', { to: loadsTo })
+      // A process that stands still: its sockets stay open, and nothing is read from them.
+      process.kill(stuck.pid!, 'SIGSTOP')
+      try {
+        const { tookMs, peakBytes } = await sender.call('send', { ...order, loadsTo })
+        return { [BESIDE_STUCK]: speed(tookMs), [STUCK_MEMORY]: (peakBytes - quietBytes) / MIB }
+      } finally {
+        process.kill(stuck.pid!, 'SIGCONT')
+        await inner.close()
+      }
+    },
+    async yardstick() {
+      const { tookMs } = await sender.call('send', order)
+      return { [BESIDE_STUCK]: speed(tookMs), [STUCK_MEMORY]: maxQueuedBytes / MIB }
+    },
+  })
+}
+
+const MIB = 1024 * 1024
 
 /** One run of each that does not count. */
 async function warm<Name extends string>(contest: Contest<Name>): Promise<Contest<Name>> {

@@ -7,21 +7,22 @@ import { call, cast, protocol, type Ref, serve } from '../../src/actors/protocol
 import type { Runtime } from '../../src/actors/runtime.ts'
 import { systemRuntime } from '../../src/actors/system-runtime.ts'
 import { createLogger } from '../../src/base/logger.ts'
+import { message } from '../../src/messages/schema.ts'
 import { serveCommands } from '../program.ts'
 
-const Note = v.object({ number: v.number(), text: v.string() })
+const Note = message({ number: v.number(), text: v.string() })
 type Note = v.InferOutput<typeof Note>
 const TEXT = 'a note'
 
 const Sink = protocol('bench.sink', {
   note: cast(Note),
-  count: call(v.object({}), v.object({ notes: v.number() })),
-  echo: call(Note, v.object({ number: v.number() })),
+  count: call(message({}), message({ notes: v.number() })),
+  echo: call(Note, message({ number: v.number() })),
 })
 const Ring = protocol('bench.ring', {
-  token: cast(v.object({ hops: v.number() })),
+  token: cast(message({ hops: v.number() })),
 })
-const Idle = protocol('bench.idle', { stop: cast(v.object({})) })
+const Idle = protocol('bench.idle', { stop: cast(message({})) })
 
 /** What is handed over in one turn, be it notes or actors: the sender shares its thread with those who receive. */
 const BATCH = 1_000

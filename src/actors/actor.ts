@@ -8,7 +8,7 @@ import type { BodyStream } from './http-stream.ts'
 import type { ExitReason } from './mailbox.ts'
 import type { MetricsScope } from './metrics.ts'
 import type { Pid } from './pid.ts'
-import type { Entries, Envelope, Handler, Protocol, Ref, Served } from './protocol.ts'
+import type { Entries, Envelope, Handler, Protocol, Ref, Refs, Served } from './protocol.ts'
 
 /** What the runtime gives to an actor when it is spawned. */
 export interface Context {
@@ -17,6 +17,7 @@ export interface Context {
   readonly random: Random
   readonly log: Logger
   ref<E extends Entries>(definition: Protocol<E>, to: Pid): Ref<E>
+  refs<E extends Entries>(definition: Protocol<E>, to: readonly Pid[]): Refs<E>
   delay(ms: number, run: () => unknown): Timer
   dispatch(run: () => unknown): void
   resume<T>(promise: Promise<T>): Promise<T>
@@ -67,8 +68,11 @@ export interface Hooks {
   finalize(): void
   exited(pid: Pid, why: ExitReason): unknown
   /** Absent: handlers are called as they are. */
-  wrap?(name: string, handler: Handler): Handler
+  [WRAP]?(name: string, handler: Handler): Handler
 }
+
+/** No name, since an actor may have a method of any name. */
+export const WRAP = Symbol('wrap')
 
 /** The runtime's way in; not for actors' authors. */
 export const ATTACH = Symbol('attach')
@@ -91,11 +95,8 @@ export abstract class Actor {
   [ATTACH](context: Context): Hooks {
     if (this.#context) throw new Error('an actor can be spawned once only')
     this.#context = context
-    return {
-      initialize: () => this.initialize(),
-      finalize: () => this.finalize(),
-      exited: (pid, why) => this.exited(pid, why),
-    }
+    // What is protected from others is the runtime's to call; a wrapper each would be a quarter of an idle actor's memory.
+    return this as unknown as Hooks
   }
 
   /** Everything below works from `initialize` on. */
@@ -135,6 +136,11 @@ export abstract class Actor {
   /** A typed address, for telling and asking. */
   protected ref<E extends Entries>(definition: Protocol<E>, to: Pid): Ref<E> {
     return this.context.ref(definition, to)
+  }
+
+  /** Typed addresses of many, for telling all of them the same: it is encoded once. */
+  protected refs<E extends Entries>(definition: Protocol<E>, to: readonly Pid[]): Refs<E> {
+    return this.context.refs(definition, to)
   }
 
   /** Runs `run` as an event of this actor in `ms` milliseconds, unless it has ended by then. */

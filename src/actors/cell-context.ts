@@ -18,7 +18,7 @@ import { BodyStream } from './http-stream.ts'
 import type { Links } from './links.ts'
 import type { Metrics, MetricsScope } from './metrics.ts'
 import type { Pid } from './pid.ts'
-import type { Entries, Protocol, Ref } from './protocol.ts'
+import type { Entries, Protocol, Ref, Refs } from './protocol.ts'
 
 /** What the contexts of all actors have in common. */
 export interface ContextHost {
@@ -72,6 +72,10 @@ export class CellContext implements Context {
 
   ref<E extends Entries>(definition: Protocol<E>, to: Pid): Ref<E> {
     return this.#host.delivery.ref(definition, to, this.#cell)
+  }
+
+  refs<E extends Entries>(definition: Protocol<E>, to: readonly Pid[]): Refs<E> {
+    return this.#host.delivery.refs(definition, to, this.#cell)
   }
 
   delay(ms: number, run: () => unknown): Timer {

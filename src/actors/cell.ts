@@ -2,7 +2,7 @@
 
 import { assert } from '../base/assert.ts'
 import { type Logger, LogLines } from '../base/log.ts'
-import type { Actor, Hooks } from './actor.ts'
+import { type Actor, type Hooks, WRAP } from './actor.ts'
 import type { Timer } from './clock.ts'
 import { type FlightEntry, FlightRecorder, flightText, type FlightType } from './flight.ts'
 import { type HttpResponse, type Route, text } from './http.ts'
@@ -107,7 +107,7 @@ export class Cell {
       this.#lastServed = {
         wire: this.#lastWire,
         entry: protocol.entries[name]!,
-        handler: this.hooks?.wrap?.(this.#lastWire, handler) ?? handler,
+        handler: this.hooks?.[WRAP]?.(this.#lastWire, handler) ?? handler,
         local: protocol.local,
       }
       return this.#lastServed

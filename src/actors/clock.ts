@@ -11,6 +11,10 @@ export interface Clock {
   now(): number
   /** Runs `fn` once, `ms` milliseconds from now. */
   delay(ms: number, fn: () => void): Timer
-  /** Runs `fn` after the running code and all promise continuations that are ready, before time moves. */
-  soon(fn: () => void): void
+  /**
+   * Runs `fn` after the running code and all promise continuations that are ready, before time moves. `letOthers`:
+   * also after sockets and timers have had their turn. Without it they have to wait, though never for long: not even if
+   * each `fn` asks for the next one.
+   */
+  soon(fn: () => void, letOthers?: boolean): void
 }

@@ -1,6 +1,7 @@
-// Bytes to messages and back: plain msgpack, checked for shape and size before anything is built from it.
+// Bytes to messages and back: plain msgpack, read in one pass that believes no claim.
 
-import { Packr } from 'msgpackr'
+import { Packing } from './packing.ts'
+import { keyAfter, latin, type Text } from './texts.ts'
 
 /** Bytes that are no acceptable message. The text says what was found and at which byte. */
 export class MalformedError extends Error {
@@ -17,144 +18,254 @@ export const MAX_DEPTH = 64
  */
 export const MAX_CONTAINERS = 1_000_000
 
-// No records and no shared structures: any msgpack library can read what we send.
-const packr = new Packr({ useRecords: false, variableMapSize: true, int64AsType: 'number' })
-
 /** Encodes a value as msgpack. The result is the caller's to keep. */
 export function encode(value: unknown): Uint8Array {
-  return packr.pack(value)
+  const packing = new Packing()
+  packing.value(value)
+  return packing.take()
 }
 
-/** The msgpack array of members that are encoded already; `sizeBytes` is their sum. */
-export function joinArray(members: readonly Uint8Array[], sizeBytes: number): Uint8Array {
-  const count = members.length
-  const headerBytes = count < 16 ? 1 : count < 0x1_0000 ? 3 : 5
-  const out = Buffer.allocUnsafe(headerBytes + sizeBytes)
-  if (headerBytes === 1) out[0] = 0x90 | count
-  else if (headerBytes === 3) {
-    out[0] = 0xdc
-    out.writeUInt16BE(count, 1)
-  } else {
-    out[0] = 0xdd
-    out.writeUInt32BE(count, 1)
-  }
-  let at = headerBytes
-  for (const member of members) {
-    out.set(member, at)
-    at += member.length
-  }
-  return out
-}
-
-/** Decodes msgpack from outside, or throws `MalformedError`. */
-export function decode(bytes: Uint8Array): unknown {
-  checkStructure(bytes)
-  try {
-    return packr.unpack(bytes)
-  } catch (error) {
-    throw new MalformedError(
-      `not msgpack: ${error instanceof Error ? error.message : String(error)}`,
-    )
-  }
-}
+// What is being read. One at a time, from beginning to end without a pause: a decoder object would only be slower.
+let bytes: Buffer = Buffer.alloc(0)
+let at = 0
+let end = 0
+let depth = 0
+let containers = 0
 
 /**
- * Walks the headers without building anything. A decoder allocates what a header claims before it sees the
- * content, so five bytes could cost gigabytes; here every claim is held against the bytes that are left.
- * Extension types are refused, but for the one by which an absent value (`undefined`) is sent, and so are keys that
- * are no strings, since an object cannot have them.
+ * Decodes msgpack from outside, or throws `MalformedError`. Every claim of a header is held against the bytes that are
+ * left before anything is made from it: else five bytes could cost gigabytes. Extension types are refused, but for the
+ * one by which an absent value (`undefined`) is sent, and so are keys that are no strings, since an object cannot have
+ * them.
  */
-function checkStructure(bytes: Uint8Array): void {
-  const end = bytes.length
-  // Of each list or map that is open: the items still to come, and whether it is a map.
-  const outer: number[] = []
-  let depth = 0
-  let remaining = 1
-  let inMap = false
-  let at = 0
-  let containers = 0
+export function decode(message: Uint8Array): unknown {
+  begin(message)
+  return finish(read(undefined))
+}
 
-  for (;;) {
-    while (remaining === 0) {
-      if (depth === 0) {
-        if (at !== end) throw new MalformedError(`${end - at} bytes after the end of the message`)
-        return
-      }
-      const next = outer[--depth]!
-      inMap = next < 0
-      remaining = inMap ? ~next : next
+/** The same for a list of frames, of which many begin alike: a tell's beginning that is known is not read again. */
+export function decodeFrames(message: Uint8Array): unknown {
+  begin(message)
+  const byte = end === 0 ? 0 : bytes[0]!
+  if ((byte < 0x90 || byte >= 0xa0) && byte !== 0xdc) return finish(read(undefined))
+  at++
+  const count = byte === 0xdc ? claim(2) : byte & 0x0f
+  enter(count)
+  const frames: unknown[] = []
+  for (let i = 0; i < count; i++) frames.push(readFrame())
+  return finish(frames)
+}
+
+function begin(message: Uint8Array): void {
+  bytes = Buffer.isBuffer(message)
+    ? message
+    : Buffer.from(message.buffer, message.byteOffset, message.byteLength)
+  at = 0
+  end = bytes.length
+  depth = 0
+  containers = 0
+}
+
+function finish(value: unknown): unknown {
+  if (at !== end) throw new MalformedError(`${end - at} bytes after the end of the message`)
+  return value
+}
+
+// The beginning of the tell that came last, up to its body: list header, kind, receiver, sender, name.
+let known: Buffer = Buffer.alloc(0)
+let knownTo = ''
+let knownFrom = ''
+let knownName = ''
+/** Longer ones are not worth the comparison. */
+const MOST_KNOWN_BYTES = 200
+
+function readFrame(): unknown {
+  if (isKnown()) {
+    enter(1)
+    at += known.length
+    const body = read(undefined)
+    depth--
+    return [1, knownTo, knownFrom, knownName, body]
+  }
+  if (end - at < 2 || bytes[at] !== 0x95 || bytes[at + 1] !== 1) return read(undefined)
+  const from = at
+  at++
+  enter(5)
+  at++
+  const to = read(undefined)
+  const sender = read(undefined)
+  const name = read(undefined)
+  if (typeof to === 'string' && typeof sender === 'string' && typeof name === 'string') {
+    if (to === knownTo && sender === knownFrom && name === knownName) {
+      // The second in a row: there may be more.
+      if (at - from <= MOST_KNOWN_BYTES) known = Buffer.from(bytes.subarray(from, at))
+    } else {
+      known = NOTHING
+      knownTo = to
+      knownFrom = sender
+      knownName = name
     }
-    if (at >= end) throw new MalformedError(`cut short at byte ${end}`)
-    const byte = bytes[at]!
-    // The items of a map come in pairs: an even number is left before a key.
-    if (inMap && remaining % 2 === 0 && !isString(byte)) {
-      throw new MalformedError(`the key at byte ${at} is no string`)
-    }
-    remaining--
-    at++
-    let items = -1
-    if (byte < 0x80 || byte >= 0xe0) continue
-    if (byte < 0x90) items = (byte & 0x0f) * 2
-    else if (byte < 0xa0) items = byte & 0x0f
-    else if (byte < 0xc0) at += byte & 0x1f
-    else {
-      const { kind, width } = FORMS[byte - 0xc0]!
-      if (at + width > end) throw new MalformedError(`cut short at byte ${end}`)
-      if (kind === 'fixed') at += width
-      else if (kind === 'refused')
-        throw new MalformedError(`byte 0x${byte.toString(16)} at ${at - 1}`)
-      else if (kind === 'extension') {
-        if (bytes[at] !== 0 || bytes[at + 1] !== 0) {
-          throw new MalformedError(`extension type ${bytes[at]} at byte ${at - 1}`)
-        }
-        at += width
-      } else {
-        let claim = 0
-        for (let i = 0; i < width; i++) claim = claim * 256 + bytes[at++]!
-        if (kind === 'sized') at += claim
-        else items = kind === 'map' ? claim * 2 : claim
-      }
-    }
-    if (at > end) throw new MalformedError(`cut short at byte ${end}`)
-    if (items < 0) continue
-    if (items > end - at) throw new MalformedError(`${items} items claimed at byte ${at}`)
-    if (depth >= MAX_DEPTH) throw new MalformedError(`nested deeper than ${MAX_DEPTH}`)
-    if (++containers > MAX_CONTAINERS) {
-      throw new MalformedError(`more than ${MAX_CONTAINERS} lists and maps`)
-    }
-    outer[depth++] = inMap ? ~remaining : remaining
-    remaining = items
-    inMap = byte < 0x90 || byte >= 0xde
+  }
+  const body = read(undefined)
+  depth--
+  return [1, to, sender, name, body]
+}
+
+const NOTHING = Buffer.alloc(0)
+
+function isKnown(): boolean {
+  const { length } = known
+  // Ids and names differ at their end, if they do.
+  if (length === 0 || end - at <= length) return false
+  for (let i = length - 1; i >= 0; i--) if (known[i] !== bytes[at + i]) return false
+  return true
+}
+
+/** `under`: the key whose value this is, or is in. */
+function read(under: Text | undefined): unknown {
+  if (at >= end) throw cutShort()
+  const byte = bytes[at++]!
+  if (byte < 0x80) return byte
+  if (byte >= 0xe0) return byte - 0x100
+  if (byte < 0x90) return readMap(byte & 0x0f, under)
+  if (byte < 0xa0) return readList(byte & 0x0f, under)
+  if (byte < 0xc0) return readText(byte & 0x1f)
+  switch (byte) {
+    case 0xc0:
+      return null
+    case 0xc2:
+      return false
+    case 0xc3:
+      return true
+    case 0xc4:
+      return readBinary(claim(1))
+    case 0xc5:
+      return readBinary(claim(2))
+    case 0xc6:
+      return readBinary(claim(4))
+    case 0xca:
+      return bytes.readFloatBE(skip(4))
+    case 0xcb:
+      return bytes.readDoubleBE(skip(8))
+    case 0xcc:
+      return claim(1)
+    case 0xcd:
+      return claim(2)
+    case 0xce:
+      return claim(4)
+    case 0xcf:
+      return Number(bytes.readBigUInt64BE(skip(8)))
+    case 0xd0:
+      return bytes.readInt8(skip(1))
+    case 0xd1:
+      return bytes.readInt16BE(skip(2))
+    case 0xd2:
+      return bytes.readInt32BE(skip(4))
+    case 0xd3:
+      return Number(bytes.readBigInt64BE(skip(8)))
+    case 0xd4:
+      return readAbsent()
+    case 0xd9:
+      return readText(claim(1))
+    case 0xda:
+      return readText(claim(2))
+    case 0xdb:
+      return readText(claim(4))
+    case 0xdc:
+      return readList(claim(2), under)
+    case 0xdd:
+      return readList(claim(4), under)
+    case 0xde:
+      return readMap(claim(2), under)
+    case 0xdf:
+      return readMap(claim(4), under)
+    default:
+      throw new MalformedError(`byte 0x${byte.toString(16)} at ${at - 1}`)
   }
 }
 
-function isString(byte: number): boolean {
-  return (byte >= 0xa0 && byte < 0xc0) || (byte >= 0xd9 && byte <= 0xdb)
+function cutShort(): MalformedError {
+  return new MalformedError(`cut short at byte ${end}`)
 }
 
-interface Form {
-  /** `fixed`: so many bytes follow. `sized`, `array`, `map`: a number of so many bytes says how much follows. */
-  readonly kind: 'fixed' | 'sized' | 'array' | 'map' | 'extension' | 'refused'
-  readonly width: number
+/** Goes past so many bytes, which must be there; where they begin. */
+function skip(count: number): number {
+  const from = at
+  if (count > end - from) throw cutShort()
+  at = from + count
+  return from
 }
 
-/** The forms that begin with 0xc0 … 0xdf, in order; the others say all in their first byte. */
-const FORMS: readonly Form[] = [
-  ...forms('fixed', 0), // nil
-  ...forms('refused', 0), // never used
-  ...forms('fixed', 0, 0), // false, true
-  ...forms('sized', 1, 2, 4), // binary
-  ...forms('refused', 0, 0, 0), // extensions
-  ...forms('fixed', 4, 8), // floats
-  ...forms('fixed', 1, 2, 4, 8), // unsigned
-  ...forms('fixed', 1, 2, 4, 8), // signed
-  ...forms('extension', 2), // one byte of type, one of data
-  ...forms('refused', 0, 0, 0, 0), // longer ones
-  ...forms('sized', 1, 2, 4), // strings
-  ...forms('array', 2, 4),
-  ...forms('map', 2, 4),
-]
+/** An unsigned number of so many bytes. */
+function claim(width: number): number {
+  const from = skip(width)
+  let number = 0
+  for (let i = from; i < at; i++) number = number * 256 + bytes[i]!
+  return number
+}
 
-function forms(kind: Form['kind'], ...widths: readonly number[]): Form[] {
-  return widths.map(width => ({ kind, width }))
+function readBinary(length: number): Uint8Array {
+  const from = skip(length)
+  return bytes.subarray(from, at)
+}
+
+function readAbsent(): undefined {
+  const from = skip(2)
+  if (bytes[from] !== 0 || bytes[from + 1] !== 0) {
+    throw new MalformedError(`extension type ${bytes[from]} at byte ${from - 1}`)
+  }
+  return undefined
+}
+
+function readText(length: number): string {
+  const from = skip(length)
+  return latin(bytes, from, length)?.text ?? bytes.toString('utf8', from, at)
+}
+
+function enter(items: number): void {
+  if (items > end - at) throw new MalformedError(`${items} items claimed at byte ${at}`)
+  if (depth >= MAX_DEPTH) throw new MalformedError(`nested deeper than ${MAX_DEPTH}`)
+  if (++containers > MAX_CONTAINERS) {
+    throw new MalformedError(`more than ${MAX_CONTAINERS} lists and maps`)
+  }
+  depth++
+}
+
+function readList(count: number, under: Text | undefined): unknown[] {
+  enter(count)
+  const list: unknown[] = []
+  for (let i = 0; i < count; i++) list.push(read(under))
+  depth--
+  return list
+}
+
+function readMap(count: number, under: Text | undefined): Record<string, unknown> {
+  enter(count * 2)
+  const map: Record<string, unknown> = {}
+  let before = under
+  let nested = true
+  for (let i = 0; i < count; i++) {
+    const length = keyLength()
+    const from = skip(length)
+    const known = keyAfter(before, nested, bytes, from, length)
+    const key = known?.text ?? bytes.toString('utf8', from, at)
+    const value = read(known)
+    // As a property it would be the object's prototype.
+    if (key === '__proto__') map['__proto_'] = value
+    else map[key] = value
+    before = known
+    nested = false
+  }
+  depth--
+  return map
+}
+
+function keyLength(): number {
+  if (at >= end) throw cutShort()
+  const byte = bytes[at++]!
+  if (byte >= 0xa0 && byte < 0xc0) return byte & 0x1f
+  if (byte === 0xd9) return claim(1)
+  if (byte === 0xda) return claim(2)
+  if (byte === 0xdb) return claim(4)
+  throw new MalformedError(`the key at byte ${at - 1} is no string`)
 }

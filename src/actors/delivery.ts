@@ -2,23 +2,26 @@
 
 import * as v from 'valibot'
 import type { Logger } from '../base/log.ts'
-import type { Cell, Served } from './cell.ts'
+import type { Cell } from './cell.ts'
 import type { Clock, Timer } from './clock.ts'
 import { decode, encode } from './codec.ts'
 import type { Complaints } from './complaints.ts'
 import { type ActorFrame, FRAME } from './frames.ts'
 import type { Links, LinksOptions } from './links.ts'
+import { ManyRefs } from './many.ts'
 import type { Reply } from './mailbox.ts'
 import type { Peer } from './peer.ts'
-import { type Address, addressOf, idOf, type Pid } from './pid.ts'
+import type { Peers } from './peers.ts'
+import type { Address, Pid } from './pid.ts'
 import {
   AskError,
   type AskFailure,
   type Entries,
-  type Entry,
   type Protocol,
   type Ref,
+  type Refs,
 } from './protocol.ts'
+import { makeRef, NOBODY, type RefHost, type Target } from './refs.ts'
 
 export interface DeliveryOptions extends LinksOptions {
   readonly clock: Clock
@@ -28,23 +31,12 @@ export interface DeliveryOptions extends LinksOptions {
   readonly links: Links
 }
 
-/** Where the local messages of a reference go: the actor found last, while it lives, and its last message's handler. */
-interface Target {
-  readonly id: string
-  cell: Cell | undefined
-  name: string
-  served: Served | undefined
-}
-
 interface Asked {
   readonly reply: Reply
   readonly response: v.GenericSchema
 }
 
-/** The sender of what comes from no actor. */
-const NOBODY = '' as Pid
-
-export class Delivery {
+export class Delivery implements RefHost {
   readonly #o: DeliveryOptions
   readonly #asked = new Map<number, Asked>()
   #nextAsk = 1
@@ -60,62 +52,39 @@ export class Delivery {
   }
 
   ref<E extends Entries>(definition: Protocol<E>, to: Pid, from: Cell | undefined): Ref<E> {
-    const { wire, entries } = definition
-    const address = addressOf(to)
-    const local = address === this.#o.address
-    const id = idOf(to)
-    const sender = from?.pid ?? NOBODY
-    const target: Target = { id, cell: undefined, name: '', served: undefined }
-    return {
-      pid: to,
-      tell: (name, message) => {
-        if (from?.ended) return
-        if (local) this.#local(target, wire[name], message, sender, undefined)
-        else this.#remote(address, [FRAME.tell, id, from?.id ?? '', wire[name], message])
-      },
-      ask: (name, request, options) => {
-        const pending = new Pending(from)
-        if (from?.ended) return pending.promise as never
-        let forget: (() => void) | undefined
-        if (local) this.#local(target, wire[name], request, sender, pending)
-        else forget = this.#ask(to, from, wire[name], request, entries[name]!, pending)
-        if (options?.timeoutMs !== undefined) {
-          this.#limit(pending, from, options.timeoutMs, `${String(name)} to ${to}`, forget)
-        }
-        return pending.promise as never
-      },
-      forward: (envelope, name, body) => {
-        // The answer is now the other's to give; what comes back from here is no answer of this actor.
-        const nothing = undefined as never
-        if (from?.ended) return nothing
-        const reply = from?.handOver(envelope)
-        if (local) this.#local(target, wire[name], body, envelope.from, reply)
-        else if (reply) this.#ask(to, from, wire[name], body, entries[name]!, reply)
-        else this.#remote(address, [FRAME.tell, id, from?.id ?? '', wire[name], body])
-        return nothing
-      },
-    }
+    return makeRef(this, this.#o.address, definition, to, from)
   }
 
-  /** Sends a question to another process; what comes back makes it forgotten. */
-  #ask(
-    to: Pid,
+  refs<E extends Entries>(
+    definition: Protocol<E>,
+    to: readonly Pid[],
     from: Cell | undefined,
-    name: string,
-    body: unknown,
-    entry: Entry,
-    reply: Reply,
-  ): () => void {
-    const address = addressOf(to)
+  ): Refs<E> {
+    return new ManyRefs(this, this.#o.address, definition, to, from)
+  }
+
+  get peers(): Peers {
+    return this.#o.peers
+  }
+
+  wake(): void {
+    this.#o.wake()
+  }
+
+  waiting(from: Cell | undefined): Pending {
+    return new Pending(from)
+  }
+
+  asked(peer: Peer, reply: Reply, response: v.GenericSchema): number {
     const number = this.#nextAsk++
-    this.#remote(address, [FRAME.ask, idOf(to), from?.id ?? '', name, body, number])
-    const response = entry.kind === 'call' ? entry.response : v.never()
     this.#asked.set(number, { reply, response })
-    this.#o.peers.at(address).asks.add(number)
-    return () => {
-      this.#asked.delete(number)
-      this.#o.peers.find(address)?.asks.delete(number)
-    }
+    peer.asks.add(number)
+    return number
+  }
+
+  forget(number: number, address: Address): void {
+    this.#asked.delete(number)
+    this.#o.peers.find(address)?.asks.delete(number)
   }
 
   /** Makes a promise settle inside a turn of the actor; once that has ended, it never settles. */
@@ -165,7 +134,7 @@ export class Delivery {
     peer.asks.clear()
   }
 
-  #limit(
+  limit(
     pending: Pending,
     asker: Cell | undefined,
     timeoutMs: number,
@@ -186,17 +155,12 @@ export class Delivery {
       : clock.delay(timeoutMs, expire)
   }
 
-  #remote(to: Address, frame: ActorFrame): void {
-    this.#o.peers.send(this.#o.peers.at(to), frame)
-    this.#o.wake()
-  }
-
   #respond(peer: Peer, frame: ActorFrame): void {
     this.#o.peers.send(peer, frame)
     this.#o.wake()
   }
 
-  #local(target: Target, name: string, body: unknown, from: Pid, reply: Reply | undefined): void {
+  local(target: Target, name: string, body: unknown, from: Pid, reply: Reply | undefined): void {
     const { id } = target
     // An id belongs to one actor at a time, and to none before that one has ended.
     if (!target.cell || target.cell.ended) {

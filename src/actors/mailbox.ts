@@ -41,28 +41,55 @@ export type ActorEvent =
   | { readonly type: 'exited'; readonly pid: Pid; readonly why: ExitReason }
   | { readonly type: 'terminate' }
 
-/** A first-in first-out queue of events; taking from it does not move the rest. */
+/** Places taken from the queue before they are given back. */
+const MOVE_AT = 1_024
+/** A longer array is not kept for the next one who needs one. */
+const LONGEST_SPARE = 4_096
+
+type Places = (ActorEvent | undefined)[]
+
+/** An array that grew and is empty now: whoever queues next need not grow one again. One for all, so it costs nothing. */
+let spare: Places | undefined
+
+/**
+ * A first-in first-out queue of events; taking from it does not move the rest. Most actors never have more than one, so
+ * the first has a place of its own.
+ */
 export class Mailbox {
-  #events: (ActorEvent | undefined)[] = []
+  #first: ActorEvent | undefined
+  #rest: Places | undefined
+  /** The rest is from here … */
   #head = 0
+  /** … to here. */
+  #tail = 0
 
   get length(): number {
-    return this.#events.length - this.#head
+    return this.#first === undefined ? 0 : 1 + this.#tail - this.#head
   }
 
   push(event: ActorEvent): void {
-    this.#events.push(event)
+    if (this.#first === undefined) this.#first = event
+    else (this.#rest ??= takeSpare())[this.#tail++] = event
   }
 
   shift(): ActorEvent | undefined {
-    if (this.#head === this.#events.length) return undefined
-    const event = this.#events[this.#head]
-    this.#events[this.#head++] = undefined
-    if (this.#head === this.#events.length) {
-      this.#events = []
+    const event = this.#first
+    const rest = this.#rest
+    if (rest === undefined) {
+      this.#first = undefined
+      return event
+    }
+    const head = this.#head++
+    this.#first = rest[head]
+    rest[head] = undefined
+    if (head + 1 === this.#tail) {
+      this.#rest = undefined
       this.#head = 0
-    } else if (this.#head >= 1024 && this.#head * 2 >= this.#events.length) {
-      this.#events = this.#events.slice(this.#head)
+      this.#tail = 0
+      if (rest.length <= LONGEST_SPARE) spare = rest
+    } else if (head >= MOVE_AT && head * 2 >= this.#tail) {
+      this.#rest = rest.slice(head + 1, this.#tail)
+      this.#tail -= head + 1
       this.#head = 0
     }
     return event
@@ -70,29 +97,40 @@ export class Mailbox {
 
   /** Empties it; what was waiting is returned, in order. */
   drain(): ActorEvent[] {
-    const rest = this.#events.slice(this.#head) as ActorEvent[]
-    this.#events = []
+    const all = [...this.peek()]
+    this.#first = undefined
+    this.#rest = undefined
     this.#head = 0
-    return rest
+    this.#tail = 0
+    return all
   }
 
   /** Takes back the news of an actor's end, which its listener does not want to hear any more. */
   withdrawExited(pid: Pid): void {
-    const rest = this.drain()
-    this.#events = rest.filter(event => event.type !== 'exited' || event.pid !== pid)
+    for (const event of this.drain()) {
+      if (event.type !== 'exited' || event.pid !== pid) this.push(event)
+    }
   }
 
   /** How many events of a type wait. Looks at each: for those who only look. */
   count(type: ActorEvent['type']): number {
     let count = 0
-    for (let at = this.#head; at < this.#events.length; at++) {
-      if (this.#events[at]!.type === type) count++
-    }
+    for (const event of this.peek()) if (event.type === type) count++
     return count
   }
 
   /** What waits, in order, for those who only look. */
   peek(): readonly ActorEvent[] {
-    return this.#events.slice(this.#head) as ActorEvent[]
+    if (this.#first === undefined) return NONE
+    const rest = this.#rest?.slice(this.#head, this.#tail) ?? []
+    return [this.#first, ...(rest as ActorEvent[])]
   }
+}
+
+const NONE: readonly ActorEvent[] = []
+
+function takeSpare(): Places {
+  const taken = spare ?? []
+  spare = undefined
+  return taken
 }

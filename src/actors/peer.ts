@@ -1,8 +1,8 @@
 // One other process, as this one sees it: its names, its connection, and what waits to be sent.
 
 import type { Timer } from './clock.ts'
-import { encode, joinArray } from './codec.ts'
-import type { Frame, Hello } from './frames.ts'
+import type { ActorFrame, Frame, Hello } from './frames.ts'
+import { Outbox, type SharedFrame } from './outbox.ts'
 import { type Address, type Pid, pid } from './pid.ts'
 import type { Channel } from './transport.ts'
 
@@ -38,13 +38,20 @@ export const DEFAULT_LIMITS: Limits = {
  */
 export type PeerState = 'dialling' | 'greeting' | 'awaited' | 'open' | 'ended'
 
-/** An array's header in msgpack takes this much at most. */
-const HEADER_BYTES = 5
 /** A message of this size has little to gain from growing further. */
 const EARLY_BYTES = 64 * 1024
 
 /** Ids of one peer's actors that are remembered at a time. */
 const MOST_SENDERS = 256
+
+/** What the runtime does with what comes. */
+export interface PeersHost {
+  received(peer: Peer, frame: ActorFrame): void
+  /** All frames of a message have been handed over. */
+  delivered(): void
+  /** A peer is gone, or could not be reached: its questions stay unanswered and its links break. */
+  lost(peer: Peer, reason: string): void
+}
 
 export class Peer {
   state: PeerState
@@ -71,8 +78,9 @@ export class Peer {
   readonly outgoing: boolean
 
   readonly #senders = new Map<string, Pid>()
-  #frames: Uint8Array[] = []
-  #frameBytes = 0
+  readonly #outbox = new Outbox()
+  /** Why nothing is kept for it. */
+  #shunned: string | undefined
   #overflow: string | undefined
 
   constructor(outgoing: boolean) {
@@ -128,14 +136,28 @@ export class Peer {
    * turn does not change what it said, and what cannot be encoded throws in the turn that said it.
    */
   gather(frame: Frame, limits: Limits): void {
-    if (this.#overflow !== undefined) return
-    const bytes = encode(frame)
-    if (bytes.length + HEADER_BYTES > limits.maxMessageBytes) this.#overflow = 'message too large'
-    else if (this.#frameBytes + bytes.length > limits.maxQueuedBytes) this.#overflow = 'queue full'
-    else {
-      this.#frames.push(bytes)
-      this.#frameBytes += bytes.length
-    }
+    if (this.#takes()) this.#overflow = this.#outbox.add(frame, limits)
+  }
+
+  /** The same for a frame of which the beginning is encoded already. */
+  gatherParts(head: Uint8Array, body: unknown, tail: number | undefined, limits: Limits): void {
+    if (this.#takes()) this.#overflow = this.#outbox.addParts(head, body, tail, limits)
+  }
+
+  /** The same for one that is encoded already, since others get it, too. */
+  gatherShared(frame: SharedFrame, limits: Limits): void {
+    if (this.#takes()) this.#overflow = this.#outbox.addShared(frame, limits)
+  }
+
+  /** Keeps nothing for it, and gives it up at the next `flush`, unless it comes by itself before that. */
+  shun(): this {
+    this.state = 'awaited'
+    this.#shunned = 'it did not read what was sent to it before'
+    return this
+  }
+
+  #takes(): boolean {
+    return this.#overflow === undefined && this.#shunned === undefined && this.state !== 'ended'
   }
 
   /**
@@ -143,66 +165,34 @@ export class Peer {
    * is against a limit stays where it is, for `flush` to deal with.
    */
   flushEarly(limits: Limits): number {
-    const sizeBytes = this.#frameBytes
+    const sizeBytes = this.#outbox.length
     if (sizeBytes < EARLY_BYTES || this.state !== 'open' || this.#overflow !== undefined) return 0
-    const channel = this.channel!
-    if (channel.bufferedBytes + sizeBytes > limits.maxQueuedBytes) return 0
-    if (sizeBytes + HEADER_BYTES > limits.maxMessageBytes) return 0
-    const frames = this.#frames
-    this.#frames = []
-    this.#frameBytes = 0
-    channel.send(joinArray(frames, sizeBytes))
+    if (this.channel!.bufferedBytes + sizeBytes > limits.maxQueuedBytes) return 0
+    this.#send()
     return sizeBytes
   }
 
   /** Sends what was gathered, if the connection is open. Returns why the peer must be given up, if so. */
   flush(limits: Limits): string | undefined {
-    if (this.#overflow !== undefined) return this.#overflow
-    if (this.state !== 'open' || this.#frames.length === 0) return undefined
-    const frames = this.#frames
-    const sizeBytes = this.#frameBytes
-    this.#frames = []
-    this.#frameBytes = 0
-    const channel = this.channel!
-    if (channel.bufferedBytes + sizeBytes > limits.maxQueuedBytes) return 'queue full'
-    if (sizeBytes + HEADER_BYTES <= limits.maxMessageBytes)
-      channel.send(joinArray(frames, sizeBytes))
-    else {
-      for (const { group, groupBytes } of groups(frames, limits.maxMessageBytes - HEADER_BYTES)) {
-        channel.send(joinArray(group, groupBytes))
-      }
-    }
+    const hopeless = this.#overflow ?? this.#shunned
+    if (hopeless !== undefined) return hopeless
+    const sizeBytes = this.#outbox.length
+    if (this.state !== 'open' || sizeBytes === 0) return undefined
+    if (this.channel!.bufferedBytes + sizeBytes > limits.maxQueuedBytes) return 'queue full'
+    this.#send()
     return undefined
+  }
+
+  #send(): void {
+    for (const message of this.#outbox.take()) this.channel!.send(message)
   }
 
   /** Takes over what another peer object of the same process still held: names, frames and open questions. */
   inherit(from: Peer): void {
     for (const address of from.addresses) this.addresses.add(address)
-    for (const bytes of from.#frames) this.#frames.push(bytes)
-    this.#frameBytes += from.#frameBytes
+    this.#outbox.append(from.#outbox)
     this.#overflow ??= from.#overflow
     for (const ask of from.asks) this.asks.add(ask)
-    from.#frames = []
-    from.#frameBytes = 0
     from.asks.clear()
   }
-}
-
-/** Cuts a list of frames, in order, into the fewest messages that keep to the limit. */
-function* groups(
-  frames: readonly Uint8Array[],
-  maxBytes: number,
-): IterableIterator<{ group: readonly Uint8Array[]; groupBytes: number }> {
-  let group: Uint8Array[] = []
-  let groupBytes = 0
-  for (const frame of frames) {
-    if (groupBytes + frame.length > maxBytes) {
-      yield { group, groupBytes }
-      group = []
-      groupBytes = 0
-    }
-    group.push(frame)
-    groupBytes += frame.length
-  }
-  yield { group, groupBytes }
 }

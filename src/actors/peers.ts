@@ -16,10 +16,9 @@
 
 import type { Logger } from '../base/log.ts'
 import type { Clock, Timer } from './clock.ts'
-import { decode, encode, joinArray, MalformedError } from './codec.ts'
+import { decodeFrames, encode, MalformedError } from './codec.ts'
 import type { Complaints } from './complaints.ts'
 import {
-  type ActorFrame,
   checkMessage,
   FRAME,
   type Frame,
@@ -28,18 +27,10 @@ import {
   WIRE_VERSION,
 } from './frames.ts'
 import { Generations, nextGeneration } from './generations.ts'
-import { type Limits, Peer } from './peer.ts'
+import { type Limits, Peer, type PeersHost } from './peer.ts'
 import { type Address, parseAddress } from './pid.ts'
+import { Shunned } from './shunned.ts'
 import type { Channel, ChannelEvents, Transport } from './transport.ts'
-
-/** What the runtime does with what comes. */
-export interface PeersHost {
-  received(peer: Peer, frame: ActorFrame): void
-  /** All frames of a message have been handed over. */
-  delivered(): void
-  /** A peer is gone, or could not be reached: its questions stay unanswered and its links break. */
-  lost(peer: Peer, reason: string): void
-}
 
 export interface PeersOptions {
   readonly address: Address
@@ -60,6 +51,8 @@ export class Peers {
   readonly #byAddress = new Map<Address, Peer>()
   readonly #all = new Set<Peer>()
   readonly #generations = new Generations()
+  readonly limits: Limits
+  readonly #shunned: Shunned
   #dirty: Peer[] = []
   #closed = false
   #paused = false
@@ -71,10 +64,12 @@ export class Peers {
 
   constructor(options: PeersOptions) {
     this.#o = options
+    this.limits = options.limits
+    this.#shunned = new Shunned(options.clock, options.limits.greetingLimitMs)
     options.transport.onChannel(channel => this.#accepted(channel))
   }
 
-  /** The peer behind an address, dialled if need be. */
+  /** The peer behind an address, dialled if need be. It is that until it has ended. */
   at(address: Address): Peer {
     return this.#byAddress.get(address) ?? this.#dial(address)
   }
@@ -86,8 +81,12 @@ export class Peers {
 
   /** Adds a frame to the message that goes to `peer` at the next `flush`. Throws if it cannot be encoded. */
   send(peer: Peer, frame: Frame): void {
-    if (peer.state === 'ended') return
     peer.gather(frame, this.#o.limits)
+    this.gathered(peer)
+  }
+
+  /** What `peer` gathered goes out at the next `flush`, or now if it is much. */
+  gathered(peer: Peer): void {
     this.sentEarlyBytes += peer.flushEarly(this.#o.limits)
     this.#markDirty(peer)
   }
@@ -141,13 +140,18 @@ export class Peers {
 
   #flushOne(peer: Peer): void {
     const overflow = peer.flush(this.#o.limits)
-    if (overflow !== undefined) this.#giveUp(peer, overflow)
+    if (overflow === undefined || peer.state === 'ended') return
+    // What it has not read would only take up memory until the end is agreed upon, and so would more of the same.
+    if (overflow === 'queue full') for (const name of peer.addresses) this.#shunned.add(name)
+    peer.channel?.close(overflow, true)
+    this.#giveUp(peer, overflow)
   }
 
   #dial(address: Address): Peer {
     const peer = new Peer(true)
     this.#add(peer)
     this.#name(peer, address)
+    if (this.#shunned.has(address)) return peer.shun()
     const parsed = parseAddress(address)
     if (this.#closed || !parsed || parsed.port === 0) {
       // It may be greeting us at this moment; that connection then takes what is held here.
@@ -209,8 +213,7 @@ export class Peers {
   #greet(peer: Peer, generation: number): void {
     const { address, incarnation } = this.#o
     const hello = { address, incarnation, generation, version: WIRE_VERSION, features: [] }
-    const frame = encode([FRAME.hello, hello])
-    peer.channel!.send(joinArray([frame], frame.length))
+    peer.channel!.send(encode([[FRAME.hello, hello]]))
   }
 
   #message(peer: Peer, bytes: Uint8Array): void {
@@ -218,7 +221,7 @@ export class Peers {
     peer.hear()
     let frames: readonly Frame[]
     try {
-      const { valid, malformed } = checkMessage(decode(bytes))
+      const { valid, malformed } = checkMessage(decodeFrames(bytes))
       frames = valid
       if (malformed.length > 0) this.#malformedFrom(peer, malformed[0]!, malformed.length)
     } catch (error) {

@@ -152,3 +152,13 @@ export interface Ref<E extends Entries> {
     body: RequestOf<E[K]>,
   ): E[K]['kind'] extends 'call' ? ResponseOf<E[K]> : void
 }
+
+/** Typed addresses of many actors, here or elsewhere, for telling all of them the same. */
+export interface Refs<E extends Entries> {
+  readonly pids: readonly Pid[]
+  /**
+   * Tells each of them, as `Ref.tell` would, in the same order among what else is said to it; but the message is encoded
+   * once, not for each. Throws if it cannot be: then nobody has been told.
+   */
+  tell<K extends CastNames<E>>(name: K, message: RequestOf<E[K]>): void
+}

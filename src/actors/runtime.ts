@@ -24,7 +24,7 @@ import { Metrics } from './metrics.ts'
 import { DEFAULT_LIMITS, type Limits } from './peer.ts'
 import { Peers } from './peers.ts'
 import { type Address, addressOf, idOf, type Pid, pid } from './pid.ts'
-import type { Entries, Protocol, Ref } from './protocol.ts'
+import type { Entries, Protocol, Ref, Refs } from './protocol.ts'
 import type { Recorder } from './recorder.ts'
 import type { Transport } from './transport.ts'
 
@@ -70,6 +70,9 @@ const RESUME_BELOW = 10_000
 /** Cells taken from the queue of runnable ones before their places are given back. */
 const MOVE_AT = 1_024
 
+/** Runs that were cut short by continuations, before what they said is sent without waiting for the next. */
+const MOST_UNSENT_RUNS = 32
+
 export class Runtime {
   readonly address: Address
   readonly clock: Clock
@@ -98,6 +101,15 @@ export class Runtime {
   #yielding = false
   #running = false
   #paused = false
+
+  /** Events served since sockets and timers were let have their turn. */
+  #servedInARow = 0
+  /** Runs since what was said was sent. */
+  #unsentRuns = 0
+  readonly #runSoon = (): void => {
+    this.#scheduled = false
+    this.#run()
+  }
 
   constructor(options: RuntimeOptions) {
     this.#options = options
@@ -226,6 +238,11 @@ export class Runtime {
     return this.#delivery.ref(definition, to, undefined)
   }
 
+  /** The same for many, who are told the same. */
+  refs<E extends Entries>(definition: Protocol<E>, to: readonly Pid[]): Refs<E> {
+    return this.#delivery.refs(definition, to, undefined)
+  }
+
   /** Serves a fixed response at a path, such as a page's files; actors' routes come first. */
   provide(path: string, response: HttpResponse): void {
     this.#assets.set(path, response)
@@ -316,13 +333,10 @@ export class Runtime {
     return cell
   }
 
-  #schedule(): void {
+  #schedule(letOthers = false): void {
     if (this.#scheduled || this.#running) return
     this.#scheduled = true
-    this.clock.soon(() => {
-      this.#scheduled = false
-      this.#run()
-    })
+    this.clock.soon(this.#runSoon, letOthers)
   }
 
   /**
@@ -355,9 +369,19 @@ export class Runtime {
       crowded ||= cell.mailbox.length > RESUME_BELOW
     }
     this.#running = false
-    this.#peers.flush()
+    this.#servedInARow += served
+    const letOthers = this.#servedInARow >= BATCH || this.#peers.sentEarlyBytes >= BATCH_BYTES
+    // What continuations say belongs to this turn. They run at once, so it can wait for them, and they for their like.
+    if (mustYield && !letOthers && this.#unsentRuns < MOST_UNSENT_RUNS) this.#unsentRuns++
+    else {
+      this.#unsentRuns = 0
+      this.#peers.flush()
+    }
     this.#yielding = mustYield
-    if (mustYield || this.#runnable.length > this.#firstRunnable) this.#schedule()
+    if (mustYield || this.#runnable.length > this.#firstRunnable) {
+      if (letOthers) this.#servedInARow = 0
+      this.#schedule(letOthers)
+    }
     if (this.#paused || crowded || served >= BATCH) this.#limitBacklog()
   }
 

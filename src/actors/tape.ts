@@ -3,7 +3,7 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import { messageOf } from '../base/errors.ts'
-import type { Hooks } from './actor.ts'
+import { type Hooks, WRAP } from './actor.ts'
 import { decode, encode } from './codec.ts'
 import type { HttpHandler, HttpRequest } from './http.ts'
 import type { ExitReason } from './mailbox.ts'
@@ -172,7 +172,7 @@ export abstract class Tape {
         this.input({ on: 'exited', pid, why })
         return this.#guard(() => real.exited(pid, why))
       },
-      wrap: (name, handler) => this.handler(name, handler),
+      [WRAP]: (name, handler) => this.handler(name, handler),
     }
   }
 

@@ -15,7 +15,7 @@ import type { HttpHandler } from './http.ts'
 import type { BodyStream } from './http-stream.ts'
 import type { MetricsScope } from './metrics.ts'
 import type { Pid } from './pid.ts'
-import type { Entries, Protocol, Ref } from './protocol.ts'
+import type { Entries, Protocol, Ref, Refs } from './protocol.ts'
 import { keep, type Tape } from './tape.ts'
 
 export class TapedContext implements Context {
@@ -72,6 +72,20 @@ export class TapedContext implements Context {
         const asked = of !== undefined && { of }
         tape.did({ did: 'forward', to, name: wire[name], body: keep(body), ...asked })
         return real.forward(envelope, name, body)
+      },
+    }
+  }
+
+  refs<E extends Entries>(definition: Protocol<E>, to: readonly Pid[]): Refs<E> {
+    const real = this.#inner.refs(definition, to)
+    const { wire } = definition
+    return {
+      pids: real.pids,
+      tell: (name, message) => {
+        const body = keep(message)
+        for (const one of real.pids)
+          this.#tape.did({ did: 'tell', to: one, name: wire[name], body })
+        real.tell(name, message)
       },
     }
   }

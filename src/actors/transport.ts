@@ -13,8 +13,8 @@ export interface Channel {
   send(bytes: Uint8Array): void
   /** Stops and resumes reading: what is not read makes the other side's queue grow, not ours. */
   pause(paused: boolean): void
-  /** Ends the connection after what was sent before; `closed` follows at both sides. */
-  close(reason: string): void
+  /** Ends the connection after what was sent before, or (`atOnce`) without it; `closed` follows at both sides. */
+  close(reason: string, atOnce?: boolean): void
 }
 
 /** What a channel tells its user; `closed` comes exactly once and last, also when the connection could not be made. */

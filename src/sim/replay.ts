@@ -276,6 +276,7 @@ class Playback extends Tape {
         ask: unread,
         forward: () => undefined as never,
       }),
+      refs: (_definition, to) => ({ pids: [...to], tell: nothing }),
       delay: () => never,
       dispatch: nothing,
       resume: unread,

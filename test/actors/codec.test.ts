@@ -3,7 +3,8 @@
 import fc from 'fast-check'
 import { Packr } from 'msgpackr'
 import t from 'tap'
-import { decode, encode, joinArray, MAX_DEPTH, MalformedError } from '../../src/actors/codec.ts'
+import { decode, decodeFrames, encode, MAX_DEPTH, MalformedError } from '../../src/actors/codec.ts'
+import { LIST_HEADER_BYTES, Packing } from '../../src/actors/packing.ts'
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
 const bytes = (text: string) => Buffer.from(text.replaceAll(' ', ''), 'hex')
@@ -62,12 +63,12 @@ t.test('golden bytes', async t => {
   for (const [text, value] of readable) t.strictSame(decode(bytes(text)), value, text)
 })
 
-t.test('an array joined from its encoded members', async t => {
-  for (const count of [0, 1, 15, 16, 65_535, 65_536]) {
+t.test('a list whose members were written one by one', async t => {
+  for (const count of [1, 15, 16, 65_535, 65_536]) {
     const members = Array.from({ length: count }, (_, i) => i % 300)
-    const parts = members.map(member => encode(member))
-    const size = parts.reduce((sum, part) => sum + part.length, 0)
-    t.ok(Buffer.compare(joinArray(parts, size), encode(members)) === 0, `${count} members`)
+    const packing = new Packing(LIST_HEADER_BYTES)
+    for (const member of members) packing.value(member)
+    t.ok(Buffer.compare(packing.takeList(count), encode(members)) === 0, `${count} members`)
   }
 })
 
@@ -172,8 +173,77 @@ t.test('decode(encode(x)) is x', async t => {
   )
 })
 
+const packr = new Packr({ useRecords: false, variableMapSize: true, int64AsType: 'number' })
+
+t.test('another library reads what we write', async t => {
+  fc.assert(
+    fc.property(plain, value => {
+      t.strictSame(packr.unpack(Buffer.from(encode(value))), value)
+    }),
+    { numRuns: 500 },
+  )
+  class Point {
+    readonly x = 1
+  }
+  const odd: [unknown, unknown][] = [
+    [new Map([['a', 1]]), { a: 1 }],
+    [new Set([1]), [1]],
+    [new Point(), { x: 1 }],
+    [Object.assign(Object.create(null), { a: 1 }), { a: 1 }],
+    [5n, 5],
+    [() => 1, undefined],
+    // Alone it is no character.
+    ['\ud800', '\ufffd'],
+    ['é'.repeat(31), 'é'.repeat(31)],
+    ['é'.repeat(3_000), 'é'.repeat(3_000)],
+    ['x'.repeat(70_000), 'x'.repeat(70_000)],
+  ]
+  for (const [value, read] of odd) {
+    t.strictSame(decode(encode([value, 'next'])), [read, 'next'])
+  }
+})
+
+t.test('frames that begin alike are read like others', async t => {
+  const id = fc.constantFrom('a', 'b', 'master', 'x'.repeat(40))
+  const tell = fc.tuple(fc.constant(1), id, id, fc.constantFrom('p/m', 'p/n'), plain)
+  const other = fc.oneof(plain, fc.tuple(fc.constant(2), id, id, id, plain, fc.nat()))
+  const frames = fc.array(fc.oneof({ weight: 5, arbitrary: tell }, other), { maxLength: 30 })
+  fc.assert(
+    fc.property(frames, fc.option(fc.nat()), (list, cut) => {
+      const whole = encode(list)
+      const input = cut === null ? whole : whole.subarray(0, cut % (whole.length + 1))
+      const outcome = (read: (bytes: Uint8Array) => unknown): unknown => {
+        try {
+          return read(input)
+        } catch (error) {
+          return (error as Error).name
+        }
+      }
+      t.strictSame(outcome(decodeFrames), outcome(decode))
+    }),
+    { numRuns: 2_000 },
+  )
+})
+
+t.test('keys that follow on each other otherwise than before are read as they are', async t => {
+  const keys = ['a', 'ab', 'abc', 'b', 'ba', 'é', 'k'.repeat(33)]
+  const map = fc.dictionary(fc.constantFrom(...keys), fc.nat(3), { noNullPrototype: true })
+  fc.assert(
+    fc.property(fc.array(map), maps => {
+      t.strictSame(decode(encode(maps)), maps)
+    }),
+  )
+})
+
+t.test('what cannot be encoded leaves nothing behind', async t => {
+  const packing = new Packing()
+  packing.value('before')
+  t.throws(() => packing.value({ a: 'x'.repeat(1_000), b: Symbol('no') }))
+  packing.value('after')
+  t.equal(hex(packing.take()), hex(encode('before')) + hex(encode('after')))
+})
+
 t.test('the check agrees with the decoder', async t => {
-  const packr = new Packr({ useRecords: false, variableMapSize: true, int64AsType: 'number' })
   // Mostly headers, so that random bytes get beyond their first byte now and then; and real messages, damaged.
   const header = fc.constantFrom(
     ...bytes(

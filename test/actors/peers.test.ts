@@ -368,7 +368,7 @@ function bare(limits: Partial<Limits> = {}, address = A) {
     version: WIRE_VERSION,
     features: [],
   })
-  return { world, log, runtime, connect, open, hello }
+  return { world, log, runtime, connect, open, hello, dialled }
 }
 
 t.test('a greeting that waits for our dial serves when the dial fails', async t => {
@@ -516,6 +516,101 @@ t.test('queues have a limit', async t => {
   for (let i = 0; i < 200; i++) waiting.probe.chat(pid('far', C)).tell('note', { text })
   await waiting.world.settle()
   t.strictSame(waiting.probe.heard, [`exited far@${C}`], 'nor is more held for one that is dialled')
+})
+
+t.test('who does not read is left alone for a while, unless it comes back by itself', async t => {
+  const limits = { maxQueuedBytes: 100_000, greetingLimitMs: 10_000 }
+  const { world, runtime, connect, dialled } = bare(limits)
+  const probe = new Probe()
+  runtime.spawn(probe, 'x')
+  const far = pid('far', B)
+  const buffered = { bytes: 90_000 }
+  const stuck = connect(buffered)
+  stuck.greet()
+  const text = 'x'.repeat(20_000)
+  probe.chat(far).tell('note', { text })
+  await world.settle()
+  t.equal(stuck.got.closed, 'queue full')
+  stuck.events.closed('gone')
+
+  probe.chat(far).tell('note', { text })
+  const asked = outcome(probe.chat(far).ask('echo', { text }))
+  await world.settle()
+  t.equal(await asked, 'DISCONNECTED')
+  t.equal(dialled.length, 0, 'nothing is held for it')
+
+  const again = connect()
+  again.greet()
+  probe.chat(far).tell('note', { text })
+  await world.settle()
+  t.ok(
+    again.got.sent.some(bytes => bytes.length > text.length),
+    'it has come back',
+  )
+  again.events.closed('gone again')
+
+  await world.advance(10_001)
+  probe.chat(far).tell('note', { text: 'later' })
+  await world.settle()
+  t.equal(dialled.length, 1)
+})
+
+t.test('many are told the same, each in order among what else it is told', async t => {
+  await withStage(t, async ({ world, probe }) => {
+    const here = [probe(A, {}, 'one'), probe(A, {}, 'two')]
+    const there = [probe(B, {}, 'one'), probe(C, {}, 'one'), probe(C, {}, 'two')]
+    const all = [...here, ...there]
+    const speaker = probe(A)
+    const many = speaker.probe.many(all.map(it => it.pid))
+    const tell = (text: string) => {
+      for (const { pid: to } of all) speaker.probe.chat(to).tell('note', { text })
+    }
+    tell('before')
+    many.tell('note', { text: 'all' })
+    many.tell('note', { text: 'x'.repeat(100_000) })
+    tell('after')
+    await world.advance(100)
+    const expected = ['before', 'all', 'x'.repeat(100_000), 'after']
+    for (const { probe: it, pid: who } of all) t.strictSame(it.heard, expected, who)
+  })
+})
+
+t.test('what many are told is encoded once, and shared by none', async t => {
+  await withStage(t, async ({ world, probe }) => {
+    const froms: string[] = []
+    const bodies: (readonly string[] | undefined)[] = []
+    const listening = {
+      noteTags: (tags: readonly string[] | undefined, from: string) => {
+        bodies.push(tags)
+        froms.push(from)
+      },
+    }
+    const all = [A, A, B, B, C].map((address, i) => probe(address, listening, `p${i}`))
+    const speaker = probe(A)
+    let read = 0
+    const message = {
+      get text() {
+        read++
+        return 'once'
+      },
+      tags: ['a'],
+    }
+    speaker.probe.many(all.slice(2).map(it => it.pid)).tell('note', message)
+    t.equal(read, 1)
+    speaker.probe.many(all.slice(0, 2).map(it => it.pid)).tell('note', { text: '', tags: ['a'] })
+    await world.advance(100)
+    t.strictSame(bodies, Array(5).fill(['a']))
+    t.equal(new Set(bodies).size, 5, 'each has its own')
+    t.ok(froms.every(from => from === speaker.pid))
+
+    const symbol = Symbol('no text') as never
+    t.throws(() => speaker.probe.many(all.map(it => it.pid)).tell('note', { text: symbol }))
+    speaker.probe.terminate()
+    await world.advance(100)
+    speaker.probe.many(all.map(it => it.pid)).tell('note', { text: 'dead' })
+    await world.advance(100)
+    t.equal(bodies.length, 5, 'nobody was told what cannot be said, or by one who has ended')
+  })
 })
 
 t.test('what cannot be encoded fails the turn that said it', async t => {

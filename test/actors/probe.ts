@@ -22,6 +22,7 @@ import {
   type Protocol,
   protocol,
   type Ref,
+  type Refs,
   serve,
 } from '../../src/actors/protocol.ts'
 import type { Runtime } from '../../src/actors/runtime.ts'
@@ -47,6 +48,7 @@ export type ChatRef = Ref<typeof Chat.entries>
 export interface ProbeOptions {
   readonly echo?: (self: Probe, text: string, from: Pid) => string | Promise<string>
   readonly note?: (self: Probe, text: string, from: Pid) => void | Promise<void>
+  readonly noteTags?: (tags: readonly string[] | undefined, from: Pid) => void
   readonly initialize?: (self: Probe) => void | Promise<void>
   readonly finalize?: (self: Probe) => void
   readonly exited?: (self: Probe, pid: Pid) => void | Promise<void>
@@ -67,8 +69,9 @@ export class Probe extends Actor {
       echo: async ({ text }, from) => ({
         text: (await this.#options.echo?.(this, text, from)) ?? text,
       }),
-      note: ({ text }, from) => {
+      note: ({ text, tags }, from) => {
         this.heard.push(text)
+        this.#options.noteTags?.(tags, from)
         return this.#options.note?.(this, text, from)
       },
     }),
@@ -96,6 +99,10 @@ export class Probe extends Actor {
 
   chat(to: Pid): ChatRef {
     return this.ref(Chat, to)
+  }
+
+  many(to: readonly Pid[]): Refs<typeof Chat.entries> {
+    return this.refs(Chat, to)
   }
 
   other(to: Pid): Ref<typeof OtherChat.entries> {

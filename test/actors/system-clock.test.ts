@@ -28,3 +28,56 @@ t.test('a delay longer than setTimeout can wait is waited for in parts', async t
   t.equal(waitedMs, 60 * DAY_MS)
   t.equal(fired, 1)
 })
+
+t.test(
+  'soon is after all promise continuations that are ready, however many follow on each other',
+  async t => {
+    const seen: string[] = []
+    await new Promise<void>(done => {
+      void (async () => {
+        for (let i = 0; i < 100; i++) await Promise.resolve()
+        seen.push('continued')
+      })()
+      systemClock.soon(() => {
+        seen.push('soon')
+        done()
+      })
+      seen.push('running')
+    })
+    t.same(seen, ['running', 'continued', 'soon'])
+  },
+)
+
+t.test(
+  'whoever asks for the next run in each does not keep sockets and timers waiting',
+  async t => {
+    let runs = 0
+    let others = false
+    setImmediate(() => {
+      others = true
+    })
+    await new Promise<void>(done => {
+      const next = (): void => {
+        runs++
+        if (others || runs === 10_000) done()
+        else systemClock.soon(next)
+      }
+      next()
+    })
+    t.ok(others)
+    t.ok(runs < 100, `${runs} runs`)
+  },
+)
+
+t.test('those that let others go first come after them', async t => {
+  const seen: string[] = []
+  await new Promise<void>(done => {
+    systemClock.soon(() => {
+      seen.push('soon')
+      done()
+    }, true)
+    setImmediate(() => seen.push('other'))
+    queueMicrotask(() => process.nextTick(() => seen.push('tick')))
+  })
+  t.equal(seen[0], 'tick')
+})

@@ -1,0 +1,152 @@
+// What waits to be sent to one peer: frames, each encoded when it was said, in messages that keep to the limit.
+
+import type { Frame } from './frames.ts'
+import { LIST_HEADER_BYTES, Packing } from './packing.ts'
+
+/** How much may wait; see `Limits`. */
+export interface OutboxLimits {
+  readonly maxMessageBytes: number
+  readonly maxQueuedBytes: number
+}
+
+/** Why nothing more can be sent to a peer. */
+export type Overflow = 'message too large' | 'queue full'
+
+/** A frame that goes to many in the same words. Its bytes are never changed. */
+export class SharedFrame {
+  /** A message of this frame alone. */
+  readonly message: Uint8Array
+  readonly frame: Uint8Array
+
+  /** `head` and `body` are encoded already, and make the frame together. */
+  constructor(head: Uint8Array, body: Uint8Array) {
+    const packing = new Packing(LIST_HEADER_BYTES, head.length + body.length)
+    packing.raw(head)
+    packing.raw(body)
+    this.frame = packing.take()
+    this.message = packing.takeList(1)
+  }
+}
+
+/** From this size on a shared frame travels as it is, in a message of its own, instead of being copied into each one. */
+const SHARED_BYTES = 16 * 1024
+const LEAST_BYTES = 128
+/** A longer message is rare; what follows it need not be expected to be as long. */
+const MOST_EXPECTED_BYTES = 96 * 1024
+
+/** What waits longer than its turn is in messages of this size: one that grew and grew would be copied each time. */
+const LONG_BYTES = 256 * 1024
+
+export class Outbox {
+  /** In bytes, over all frames that wait. */
+  length = 0
+  #closed: Uint8Array[] = []
+  #open: Packing | undefined
+  #count = 0
+  /** Messages to one peer are much alike in size. */
+  #expectedBytes = LEAST_BYTES
+
+  /** Adds a frame. Throws if it cannot be encoded; nothing has been added then, nor if it is told what is wrong. */
+  add(frame: Frame, limits: OutboxLimits): Overflow | undefined {
+    const open = this.#opened()
+    const before = open.length
+    open.value(frame)
+    return this.#added(open, before, limits)
+  }
+
+  /** The same for a frame in parts: what is encoded already, then a value, then a number if there is one. */
+  addParts(
+    head: Uint8Array,
+    body: unknown,
+    tail: number | undefined,
+    limits: OutboxLimits,
+  ): Overflow | undefined {
+    const open = this.#opened()
+    const before = open.length
+    open.raw(head)
+    try {
+      open.value(body)
+    } catch (error) {
+      open.truncate(before)
+      throw error
+    }
+    if (tail !== undefined) open.value(tail)
+    return this.#added(open, before, limits)
+  }
+
+  /** Adds a frame that others get, too. */
+  addShared(shared: SharedFrame, limits: OutboxLimits): Overflow | undefined {
+    const { frame } = shared
+    if (frame.length < SHARED_BYTES) {
+      const open = this.#opened()
+      const before = open.length
+      open.raw(frame)
+      return this.#added(open, before, limits)
+    }
+    const overflow = this.#check(frame.length, limits)
+    if (overflow) return overflow
+    this.#close()
+    this.#closed.push(shared.message)
+    this.length += frame.length
+    return undefined
+  }
+
+  /** All that waits, as messages in order. */
+  take(): Uint8Array[] {
+    this.#close()
+    const messages = this.#closed
+    this.#closed = []
+    this.length = 0
+    return messages
+  }
+
+  /** Appends what waits in another one. */
+  append(other: Outbox): void {
+    const length = this.length + other.length
+    this.#close()
+    this.#closed.push(...other.take())
+    this.length = length
+  }
+
+  #opened(): Packing {
+    return (this.#open ??= new Packing(LIST_HEADER_BYTES, this.#expectedBytes))
+  }
+
+  #close(): void {
+    const open = this.#open
+    if (!open) return
+    this.#open = undefined
+    if (this.#count === 0) return
+    this.#closed.push(open.takeList(this.#count))
+    this.#count = 0
+    const expected = open.length + LEAST_BYTES
+    this.#expectedBytes = Math.min(expected, MOST_EXPECTED_BYTES)
+  }
+
+  #check(size: number, limits: OutboxLimits): Overflow | undefined {
+    if (size + LIST_HEADER_BYTES > limits.maxMessageBytes) return 'message too large'
+    if (this.length + size > limits.maxQueuedBytes) return 'queue full'
+    return undefined
+  }
+
+  #added(open: Packing, before: number, limits: OutboxLimits): Overflow | undefined {
+    const size = open.length - before
+    const overflow = this.#check(size, limits)
+    if (overflow) {
+      open.truncate(before)
+      return overflow
+    }
+    this.length += size
+    if (open.length + LIST_HEADER_BYTES <= limits.maxMessageBytes) {
+      this.#count++
+      if (open.length >= LONG_BYTES) this.#close()
+    } else {
+      const frame = open.take().slice(before)
+      open.truncate(before)
+      this.#close()
+      this.#opened().raw(frame)
+      this.#count = 1
+    }
+    return undefined
+  }
+}

@@ -1,0 +1,90 @@
+// What waits for one peer: whole frames, in order, in messages that keep to the limit.
+
+import fc from 'fast-check'
+import t from 'tap'
+import { decode, encode } from '../../src/actors/codec.ts'
+import { FRAME, type Frame } from '../../src/actors/frames.ts'
+import { Outbox, SharedFrame } from '../../src/actors/outbox.ts'
+import { beginning } from '../../src/actors/packing.ts'
+
+const LIMITS = { maxMessageBytes: 1_000, maxQueuedBytes: 5_000 }
+
+const note = (text: string): Frame => [FRAME.tell, 'to', 'from', 'p/m', { text }]
+const read = (messages: readonly Uint8Array[]) => messages.flatMap(it => decode(it) as Frame[])
+
+t.test('whatever is added comes out once, in order, in messages within the limit', async t => {
+  const step = fc.record({
+    way: fc.constantFrom('whole', 'parts', 'shared', 'taken', 'from another'),
+    length: fc.integer({ min: 0, max: 1_100 }),
+  })
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), steps => {
+      const outbox = new Outbox()
+      const expected: Frame[] = []
+      const out: Frame[] = []
+      let waiting = 0
+      for (const [i, { way, length }] of steps.entries()) {
+        if (way === 'taken') {
+          const messages = outbox.take()
+          t.ok(messages.every(it => it.length <= LIMITS.maxMessageBytes))
+          out.push(...read(messages))
+          waiting = 0
+          continue
+        }
+        const frame = note(`${i} ${'x'.repeat(length)}`)
+        const size = encode(frame).length
+        const overflow = add(outbox, way, frame)
+        if (size + 5 > LIMITS.maxMessageBytes) t.equal(overflow, 'message too large')
+        else if (waiting + size > LIMITS.maxQueuedBytes) t.equal(overflow, 'queue full')
+        else {
+          t.equal(overflow, undefined)
+          expected.push(frame)
+          waiting += size
+        }
+        t.equal(outbox.length, waiting)
+      }
+      out.push(...read(outbox.take()))
+      t.strictSame(out, expected)
+    }),
+    { numRuns: 300 },
+  )
+})
+
+function add(outbox: Outbox, way: string, frame: Frame) {
+  const [kind, to, from, name, body] = frame as readonly unknown[]
+  const head = beginning(5, [kind, to, from, name])
+  if (way === 'parts') return outbox.addParts(head, body, undefined, LIMITS)
+  if (way === 'shared') return outbox.addShared(new SharedFrame(head, encode(body)), LIMITS)
+  if (way === 'whole') return outbox.add(frame, LIMITS)
+  const other = new Outbox()
+  const limits = { ...LIMITS, maxQueuedBytes: LIMITS.maxQueuedBytes - outbox.length }
+  const overflow = other.add(frame, limits)
+  outbox.append(other)
+  return overflow
+}
+
+t.test('a long frame that many get is copied for none', async t => {
+  const limits = { maxMessageBytes: 1_000_000, maxQueuedBytes: 5_000_000 }
+  const head = beginning(5, [FRAME.tell, 'to', 'from', 'p/m'])
+  const shared = new SharedFrame(head, encode({ text: 'x'.repeat(100_000) }))
+  const outboxes = [new Outbox(), new Outbox()]
+  for (const outbox of outboxes) {
+    outbox.add(note('before'), limits)
+    outbox.addShared(shared, limits)
+    outbox.add(note('after'), limits)
+  }
+  const [one = [], two = []] = outboxes.map(it => it.take())
+  t.equal(one.length, 3)
+  t.equal(one[1], two[1])
+  t.equal(read(one).length, 3)
+})
+
+t.test('what cannot be encoded is as if it had not been said', async t => {
+  const outbox = new Outbox()
+  const head = beginning(5, [FRAME.tell, 'to', 'from', 'p/m'])
+  outbox.add(note('before'), LIMITS)
+  t.throws(() => outbox.addParts(head, { text: Symbol('no') }, undefined, LIMITS))
+  t.throws(() => outbox.add(note(Symbol('no') as never), LIMITS))
+  outbox.addParts(head, { text: 'after' }, undefined, LIMITS)
+  t.strictSame(read(outbox.take()), [note('before'), note('after')])
+})
