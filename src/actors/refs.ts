@@ -45,6 +45,7 @@ export interface RefHost {
   wake(): void
 }
 
+type Kind = typeof FRAME.tell | typeof FRAME.ask
 type Options = { readonly timeoutMs?: number } | undefined
 
 /** To an actor of this process. */
@@ -104,7 +105,7 @@ export class RemoteRef<E extends Entries> {
   #peer: Peer | undefined
   /** What a message begins with, encoded; the last one's, since messages of a kind come in a row. */
   #head: Uint8Array | undefined
-  #headKind = 0
+  #headKind: Kind | undefined
   #headName: keyof E | undefined
 
   constructor(host: RefHost, definition: Protocol<E>, to: Pid, from: Cell | undefined) {
@@ -165,10 +166,11 @@ export class RemoteRef<E extends Entries> {
     return peer
   }
 
-  #say(peer: Peer, kind: 1 | 2, name: keyof E, body: unknown, number: number | undefined): void {
+  #say(peer: Peer, kind: Kind, name: keyof E, body: unknown, number: number | undefined): void {
     if (this.#headName !== name || this.#headKind !== kind) {
-      const parts = [kind, this.#id, this.#from?.id ?? '', this.#definition.wire[name]]
-      this.#head = beginning(kind === FRAME.tell ? 5 : 6, parts)
+      const { wire } = this.#definition
+      const from = this.#from?.id ?? ''
+      this.#head = beginning(kind === FRAME.tell ? 5 : 6, [kind, this.#id, from, wire[name]])
       this.#headName = name
       this.#headKind = kind
     }

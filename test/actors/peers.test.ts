@@ -599,7 +599,7 @@ t.test('what many are told is encoded once, and shared by none', async t => {
     t.equal(read, 1)
     speaker.probe.many(all.slice(0, 2).map(it => it.pid)).tell('note', { text: '', tags: ['a'] })
     await world.advance(100)
-    t.strictSame(bodies, Array(5).fill(['a']))
+    t.strictSame(bodies, [['a'], ['a'], ['a'], ['a'], ['a']])
     t.equal(new Set(bodies).size, 5, 'each has its own')
     t.ok(froms.every(from => from === speaker.pid))
 
