@@ -51,6 +51,11 @@ export class Delivery implements RefHost {
     this.#o = options
   }
 
+  /** Questions to other processes that have not been answered. */
+  get questions(): number {
+    return this.#asked.size
+  }
+
   ref<E extends Entries>(definition: Protocol<E>, to: Pid, from: Cell | undefined): Ref<E> {
     return makeRef(this, this.#o.address, definition, to, from)
   }

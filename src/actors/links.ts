@@ -26,6 +26,13 @@ export class Links {
     this.#o = options
   }
 
+  /** Actors of other processes that somebody here is linked to. */
+  get count(): number {
+    let count = 0
+    for (const pids of this.#remote.values()) count += pids.size
+    return count
+  }
+
   link(cell: Cell, to: Pid, { reconnect = false }: LinkOptions = {}): void {
     if (cell.ended) return
     const address = addressOf(to)

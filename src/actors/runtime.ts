@@ -289,6 +289,11 @@ export class Runtime {
     return [...this.#cells.keys()]
   }
 
+  /** What ties this process to others: links of its actors, and questions that wait for their answers. */
+  get ties(): { readonly links: number; readonly questions: number } {
+    return { links: this.#links.count, questions: this.#delivery.questions }
+  }
+
   /** Messages dropped since the start, and why. */
   get dropped(): { readonly malformed: number; readonly unknown: number } {
     return {

@@ -6,7 +6,7 @@ import { seconds } from '../base/duration.ts'
 import type { Timer } from '../actors/clock.ts'
 import { type Cluster, MASTER } from './cluster.ts'
 import type { UnsyncedFate } from './memory-storage.ts'
-import type { DropRule } from './virtual-network.ts'
+import type { Rule } from './message-rules.ts'
 
 export const FAULT_KINDS = [
   'master crash',
@@ -60,7 +60,7 @@ const MESSAGES = [
 export class Faults {
   readonly #o: FaultsOptions
   readonly struck = new Map<FaultKind, number>()
-  readonly #rules = new Set<DropRule>()
+  readonly #rules = new Set<Rule>()
   readonly #timers = new Set<Timer>()
   #calm = false
 
@@ -248,7 +248,7 @@ export class Faults {
     return list[this.#o.random.integer(list.length)]!
   }
 
-  #end(rule: DropRule): void {
+  #end(rule: Rule): void {
     rule.stop()
     this.#rules.delete(rule)
   }

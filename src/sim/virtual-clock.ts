@@ -6,8 +6,8 @@ import { Heap } from '../base/heap.ts'
 
 /** One event, and the handle by which it is cancelled. */
 class Event implements Timer {
-  readonly atMs: number
-  readonly sequence: number
+  atMs: number
+  sequence: number
   readonly #heap: Heap<Event>
   readonly #owner: ProcessClock | undefined
   #run: (() => void) | undefined
@@ -24,15 +24,23 @@ class Event implements Timer {
     this.#run = run
     this.#heap = heap
     this.#owner = owner
-    heap.push(this)
     owner?.events.add(this)
   }
 
   fire(): void {
+    if (this.#owner?.holds(this)) return
     const run = this.#run
     this.#run = undefined
     this.#owner?.events.delete(this)
     run?.()
+  }
+
+  /** Comes then, and not when it was to come before. */
+  queue(atMs: number, sequence: number): void {
+    this.#heap.remove(this)
+    this.atMs = atMs
+    this.sequence = sequence
+    this.#heap.push(this)
   }
 
   cancel(): void {
@@ -40,29 +48,61 @@ class Event implements Timer {
     this.#run = undefined
     this.#heap.remove(this)
     this.#owner?.events.delete(this)
+    this.#owner?.forget(this)
   }
 }
 
-/** The clock of one simulated process. It shows the world's time, and falls silent when the process dies. */
+/** How a machine's clock differs from the world's time. */
+export interface Skew {
+  /** Its milliseconds for each of the world's; timers are as wrong as the time it shows. Default 1. */
+  readonly rate?: number
+  /** By how much it is ahead, in milliseconds, when this begins to hold. Default 0. */
+  readonly offsetMs?: number
+}
+
+/** More than a float of this size can be wrong by: a skewed timer never fires before its own clock says it is time. */
+const ROUNDING_MS = 0.001
+
+/**
+ * The clock of one simulated process. It shows the world's time, or what a bad clock makes of it; it can be stopped for
+ * a while together with its process (`pause`), and falls silent when that dies.
+ */
 export class ProcessClock implements Clock {
   readonly #world: VirtualClock
   readonly events = new Set<Event>()
   #stopped = false
+  #paused = false
+  /** What came while the process was stopped, in order; then, until all of it has run, what is left of it. */
+  readonly #held = new Set<Event>()
+  #skew: { readonly rate: number; readonly offsetMs: number; readonly sinceMs: number } | undefined
+  #shownMs = 0
 
   constructor(world: VirtualClock) {
     this.#world = world
   }
 
   now(): number {
-    return this.#world.now()
+    const worldMs = this.#world.now()
+    if (!this.#skew) return worldMs
+    const { rate, offsetMs, sinceMs } = this.#skew
+    this.#shownMs = Math.max(this.#shownMs, sinceMs + offsetMs + (worldMs - sinceMs) * rate)
+    return this.#shownMs
   }
 
   delay(ms: number, fn: () => void): Timer {
-    return this.#stopped ? STOPPED : this.#world.schedule(ms, fn, this)
+    if (this.#stopped) return STOPPED
+    const worldMs = this.#skew && ms > 0 ? ms / this.#skew.rate + ROUNDING_MS : ms
+    return this.#world.schedule(worldMs, fn, this)
   }
 
   soon(fn: () => void): void {
     this.delay(0, fn)
+  }
+
+  /** From now on, for the time it shows and for timers that are set from now on. It never goes back: it stands instead. */
+  skew({ rate = 1, offsetMs = 0 }: Skew): void {
+    this.#shownMs = this.now()
+    this.#skew = { rate, offsetMs, sinceMs: this.#world.now() }
   }
 
   /** Timers of the process that have not fired. */
@@ -74,6 +114,44 @@ export class ProcessClock implements Clock {
   stop(): void {
     this.#stopped = true
     for (const event of [...this.events]) event.cancel()
+  }
+
+  /** The process does nothing from now on, as after SIGSTOP; what comes for it waits. */
+  pause(): void {
+    this.#paused = true
+  }
+
+  /** It goes on: all that came for it meanwhile comes now, in the order in which it came. */
+  unpause(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    for (const event of this.#held) this.#world.requeue(event)
+  }
+
+  /** Runs what reaches the process from outside: at once, or behind all that waits for it to go on. */
+  run(fn: () => void): void {
+    if (this.#stopped) return
+    if (!this.#paused && this.#held.size === 0) return fn()
+    const event = this.#world.event(fn, this)
+    this.#held.add(event)
+    if (!this.#paused) this.#world.requeue(event)
+  }
+
+  /** For an event that is due: whether it has to wait. */
+  holds(event: Event): boolean {
+    if (this.#paused) {
+      this.#held.add(event)
+      return true
+    }
+    if (this.#held.size === 0 || this.#held.delete(event)) return false
+    // Others have waited for longer.
+    this.#held.add(event)
+    this.#world.requeue(event)
+    return true
+  }
+
+  forget(event: Event): void {
+    this.#held.delete(event)
   }
 }
 
@@ -99,6 +177,8 @@ export class VirtualClock implements Clock {
   #sequence = 0
   #served = 0
   readonly #events = new Heap<Event>((a, b) => a.atMs - b.atMs || a.sequence - b.sequence)
+  /** Called after each event and all that followed from it at once. */
+  afterStep: (() => void) | undefined
 
   constructor(startMs = Date.UTC(2026, 0, 1)) {
     this.#nowMs = startMs
@@ -114,7 +194,20 @@ export class VirtualClock implements Clock {
 
   /** As `delay`, on the account of a process. */
   schedule(ms: number, fn: () => void, owner: ProcessClock | undefined): Timer {
-    return new Event(this.#nowMs + Math.max(0, ms), this.#sequence++, fn, this.#events, owner)
+    const atMs = this.#nowMs + Math.max(0, ms)
+    const event = new Event(atMs, this.#sequence++, fn, this.#events, owner)
+    this.#events.push(event)
+    return event
+  }
+
+  /** An event that nobody has scheduled yet. */
+  event(fn: () => void, owner: ProcessClock): Event {
+    return new Event(this.#nowMs, this.#sequence, fn, this.#events, owner)
+  }
+
+  /** Lets an event come, behind all that is due now. */
+  requeue(event: Event): void {
+    event.queue(this.#nowMs, this.#sequence++)
   }
 
   soon(fn: () => void): void {
@@ -145,6 +238,7 @@ export class VirtualClock implements Clock {
       next.fire()
       // What the event sent may still sit in a continuation; it has to be out before time moves on.
       await drain()
+      this.afterStep?.()
       if (++this.#served % EVENTS_PER_LOOP === 0) await new Promise(realSetImmediate)
     }
     this.#nowMs = Math.max(this.#nowMs, untilMs)

@@ -5,8 +5,9 @@ import type { Address } from '../actors/pid.ts'
 import { Runtime, type RuntimeOptions } from '../actors/runtime.ts'
 import type { Logger } from '../base/log.ts'
 import { SeededRandom } from '../base/random.ts'
-import { type ProcessClock, VirtualClock } from './virtual-clock.ts'
-import { VirtualNetwork } from './virtual-network.ts'
+import type { NetworkTape } from './network-tape.ts'
+import { type ProcessClock, type Skew, VirtualClock } from './virtual-clock.ts'
+import { type Cut, VirtualNetwork } from './virtual-network.ts'
 
 export interface WorldOptions {
   readonly seed?: number
@@ -15,6 +16,10 @@ export interface WorldOptions {
   readonly log: Logger
   /** Of connections, where other than the real ones. */
   readonly limits?: Partial<Limits>
+  /** What the network of an earlier world did (`world.network.record()`), to be done again. */
+  readonly replay?: NetworkTape
+  /** Hears of each problem that a check found. Default: the next `settle`, `advance` or `until` rejects with it. */
+  readonly onProblem?: (text: string) => void
 }
 
 export interface Fatality {
@@ -24,9 +29,21 @@ export interface Fatality {
   readonly lastEvents: readonly string[]
 }
 
+/** What a process does when it starts, with a new runtime each time. */
+export type Boot = (runtime: Runtime) => void
+
+export interface StartOptions extends Pick<RuntimeOptions, 'record'> {
+  /** Runs at once, and again at each `restart`. */
+  readonly boot?: Boot
+}
+
+/** Answers with what does not hold, one line each; nothing, or undefined, if all does. */
+export type Check = () => readonly string[] | undefined
+
 interface Host {
   readonly runtime: Runtime
   readonly clock: ProcessClock
+  readonly options: StartOptions
   state: 'alive' | 'stopped' | 'crashed'
 }
 
@@ -36,8 +53,12 @@ export class World {
   readonly random: SeededRandom
   readonly network: VirtualNetwork
   readonly #hosts = new Map<Address, Host>()
+  readonly #skews = new Map<Address, Skew>()
+  readonly #checks = new Map<string, Check>()
   readonly #log: Logger
   readonly #limits: Partial<Limits> | undefined
+  readonly #onProblem: ((text: string) => void) | undefined
+  #problems: string[] = []
   /** What failed and would have ended its process. */
   readonly fatalities: Fatality[] = []
 
@@ -45,21 +66,28 @@ export class World {
     this.seed = options.seed ?? 1
     this.#log = options.log
     this.#limits = options.limits
+    this.#onProblem = options.onProblem
     this.clock = new VirtualClock()
     this.random = new SeededRandom(this.seed)
     this.network = new VirtualNetwork({
       clock: this.clock,
       random: new SeededRandom([this.seed, 1]),
       latencyMs: options.latencyMs ?? [0.1, 1],
+      ...(options.replay && { replay: options.replay }),
     })
   }
 
-  /** Starts a process at `address`; port 0 for one that does not listen. After a crash the address is free again. `record`: whose events are written down. */
-  start(address: Address, options: Pick<RuntimeOptions, 'record'> = {}): Runtime {
+  /**
+   * Starts a process at `address`; port 0 for one that does not listen. After a crash the address is free again, for
+   * whatever process comes next.
+   */
+  start(address: Address, options: StartOptions = {}): Runtime {
     if (this.#hosts.get(address)?.state === 'alive') {
       throw new Error(`a process at ${address} is running already`)
     }
     const clock = this.clock.fork()
+    const skew = this.#skews.get(address)
+    if (skew) clock.skew(skew)
     const runtime = new Runtime({
       address,
       clock,
@@ -67,18 +95,24 @@ export class World {
         this.random.integer(0x1_0000_0000),
         this.random.integer(0x1_0000_0000),
       ]),
-      transport: this.network.transport(address),
+      transport: this.network.transport(address, clock),
       log: this.#log.child({ host: address }),
       isolate: true,
       ...(this.#limits && { limits: this.#limits }),
-      ...options,
+      ...(options.record && { record: options.record }),
       fatal: (actor, error, lastEvents) => {
         this.fatalities.push({ actor, error, lastEvents })
         this.crash(address)
       },
     })
-    this.#hosts.set(address, { state: 'alive', runtime, clock })
+    this.#hosts.set(address, { state: 'alive', runtime, clock, options })
+    options.boot?.(runtime)
     return runtime
+  }
+
+  /** Whether a process runs at `address`; one that is paused does. */
+  isAlive(address: Address): boolean {
+    return this.#hosts.get(address)?.state === 'alive'
   }
 
   /** The process dies at once, as by SIGKILL. */
@@ -90,12 +124,76 @@ export class World {
     this.network.kill(address)
   }
 
-  settle(): Promise<void> {
-    return this.clock.settle()
+  /** Starts the program of the process at `address` again, which is killed first if it lives. */
+  restart(address: Address): Runtime {
+    const options = this.#hosts.get(address)?.options
+    if (!options?.boot) {
+      throw new Error(`it is not known what runs at ${address}: start it with a boot`)
+    }
+    this.crash(address)
+    return this.start(address, options)
   }
 
-  advance(ms: number): Promise<void> {
-    return this.clock.advance(ms)
+  /** The process stands still, as after SIGSTOP: its connections stay, and what comes for it waits for `unpause`. */
+  pause(address: Address): void {
+    this.#hosts.get(address)?.clock.pause()
+  }
+
+  /** The process goes on, as after SIGCONT. */
+  unpause(address: Address): void {
+    this.#hosts.get(address)?.clock.unpause()
+  }
+
+  /** Gives the machine at `address` a wrong clock, from now on and for all processes that come there. */
+  skew(address: Address, skew: Skew): void {
+    this.#skews.set(address, skew)
+    const host = this.#hosts.get(address)
+    if (host?.state === 'alive') host.clock.skew(skew)
+  }
+
+  /** As `network.partition`. */
+  partition(
+    some: readonly Address[],
+    others: readonly Address[],
+    options?: { readonly oneWay?: boolean },
+  ): Cut {
+    return this.network.partition(some, others, options)
+  }
+
+  /**
+   * Lets `look` run after every step: each timer, delivery and disk completion with all that followed from it at once.
+   * It should look only at what may have changed since. Of a name there is one check, the latest.
+   */
+  check(name: string, look: Check): void {
+    this.#checks.set(name, look)
+    this.clock.afterStep = () => this.#look()
+  }
+
+  #look(): void {
+    for (const [name, look] of this.#checks) {
+      for (const text of look() ?? []) {
+        const problem = `${name}: ${text}`
+        if (this.#onProblem) this.#onProblem(problem)
+        else this.#problems.push(problem)
+      }
+    }
+  }
+
+  async settle(): Promise<void> {
+    await this.clock.settle()
+    this.#throwProblems()
+  }
+
+  async advance(ms: number): Promise<void> {
+    await this.clock.advance(ms)
+    this.#throwProblems()
+  }
+
+  #throwProblems(): void {
+    if (this.#problems.length === 0) return
+    const lines = this.#problems.splice(0, 20).join('\n')
+    this.#problems = []
+    throw new Error(`did not hold (seed ${this.seed}): ${lines}`)
   }
 
   /** Lets time pass, in small steps, until `reached` holds; throws after `limitMs`. */
@@ -110,20 +208,22 @@ export class World {
     }
   }
 
-  /** Ends all processes, as they end on SIGTERM: in order, each with all that it started. */
+  /** Ends all processes, as they end on SIGTERM: one soon after the other, each with all that it started. */
   async stop(): Promise<void> {
+    const ends: Promise<void>[] = []
     for (const host of this.#hosts.values()) {
       if (host.state !== 'alive') continue
-      const done = host.runtime.shutdown()
-      await this.advance(1_000)
-      await done
-      host.state = 'stopped'
+      host.clock.unpause()
+      ends.push(host.runtime.shutdown().then(() => void (host.state = 'stopped')))
+      await this.advance(1)
     }
+    await this.advance(1_000)
+    await Promise.all(ends)
   }
 
   /**
-   * What is still there and should not be once all have stopped: one line for each process with living actors or
-   * timers, and one for open connections. For a test's end: `t.strictSame(world.leftovers(), [])`.
+   * What is still there and should not be once all have stopped: one line for each process with living actors, links,
+   * questions or timers, and one for open connections. For a test's end: `t.strictSame(world.leftovers(), [])`.
    */
   leftovers(): string[] {
     const lines: string[] = []
@@ -131,6 +231,9 @@ export class World {
       if (runtime.actors.length > 0 && state !== 'crashed') {
         lines.push(`${address}: actors ${runtime.actors.join(', ')}`)
       }
+      const { links, questions } = runtime.ties
+      if (links > 0 && state !== 'crashed') lines.push(`${address}: ${links} links`)
+      if (questions > 0 && state !== 'crashed') lines.push(`${address}: ${questions} questions`)
       if (clock.pending > 0) lines.push(`${address}: ${clock.pending} timers`)
     }
     const { connections } = this.network
