@@ -52,6 +52,8 @@ export interface MasterOptions {
   readonly config: MasterConfig
   readonly info: MasterInfo
   readonly registrar: Pid
+  /** Called once, before the first message: for checkers, which look at the books and change nothing. */
+  readonly inspect?: (books: MasterContext) => void
 }
 
 /** What may wait for the registry to be read; beyond it senders repeat themselves anyway. */
@@ -123,6 +125,7 @@ export class Master extends Actor {
   /** Reads the registry, then leads. */
   protected override async initialize(): Promise<void> {
     this.#m = this.#makeContext()
+    this.#o.inspect?.(this.#m)
     addRoutes(this.#m, {
       route: (path, help, handler) => this.route(path, help, handler),
       leading: () => this.#phase === 'leading',

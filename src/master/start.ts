@@ -6,6 +6,7 @@ import { VERSION } from '../base/version.ts'
 import { type Log, LogService } from '../log/log.ts'
 import type { MasterInfo } from '../messages/agent.ts'
 import type { MasterConfig } from './config.ts'
+import type { MasterContext } from './context.ts'
 import { Master } from './master.ts'
 import { Registrar } from './registrar.ts'
 import { memoryLog, replicatedLog } from './registry-log.ts'
@@ -16,11 +17,13 @@ export interface StartMasterOptions {
   readonly hostname: string
   /** Opened; undefined keeps the registry in memory only. */
   readonly log: Log | undefined
+  /** As in `MasterOptions`. */
+  readonly inspect?: (books: MasterContext) => void
 }
 
 /** Spawns the log, the registrar and the master; the master leads as soon as it has read the registry. */
 export function startMaster(runtime: Runtime, options: StartMasterOptions): Pid {
-  const { log, config, hostname } = options
+  const { log, config, hostname, inspect } = options
   const logPid = log && runtime.spawn(log, 'log(1)')
   const registrar = runtime.spawn(
     new Registrar({
@@ -32,7 +35,7 @@ export function startMaster(runtime: Runtime, options: StartMasterOptions): Pid 
   )
   runtime.delegate = 'master'
   const info = masterInfo(runtime, hostname)
-  return runtime.spawn(new Master({ config, info, registrar }), 'master')
+  return runtime.spawn(new Master({ config, info, registrar, ...(inspect && { inspect }) }), 'master')
 }
 
 function masterInfo(runtime: Runtime, hostname: string): MasterInfo {

@@ -11,7 +11,7 @@ import { messageOf } from '../base/errors.ts'
 import type { Scheduler } from '../framework/scheduler.ts'
 import { Log } from '../log/log.ts'
 import { masterConfig, masterFlags } from '../master/flags.ts'
-import { startMaster } from '../master/start.ts'
+import { type StartMasterOptions, startMaster } from '../master/start.ts'
 import type { TaskState } from '../messages/status.ts'
 import { parseResources } from '../resources/parse.ts'
 import { MemoryFiles } from './memory-files.ts'
@@ -26,8 +26,11 @@ const AGENT_RESOURCES = 'cpus:4;mem:4096;disk:10000;ports:[31000-32000]'
 
 export interface AgentHost {
   readonly address: Address
+  /** What the machine has, as `--resources` would say it. */
+  resources: string
   runtime: Runtime
   processes: VirtualProcesses
+  files: MemoryFiles
 }
 
 export interface ClusterOptions {
@@ -38,6 +41,12 @@ export interface ClusterOptions {
   readonly program?: (host: AgentHost, spec: LaunchSpec) => VirtualProgram
   /** From an agent's launch of a process to its first instruction; default 0. */
   readonly launchMs?: number
+  /** Looks at the books of each master that starts. */
+  readonly inspect?: StartMasterOptions['inspect']
+  /** As in `WorldOptions`. */
+  readonly isolate?: boolean
+  /** Hears of what checks find, as `WorldOptions.onProblem`. */
+  readonly onProblem?: (text: string) => void
   /** An agent was told to end, by a master that does not want it. */
   readonly onAgentShutdown?: (host: AgentHost, reason: string) => void
 }
@@ -84,16 +93,16 @@ export class Cluster {
   /** Why a master could not be started; the next `settle` of a test would not see it otherwise. */
   readonly failures: string[] = []
   readonly #options: ClusterOptions
-  readonly #down = new Set<Address>([MASTER])
   #schedulers = 0
 
   constructor(seed = 1, options: ClusterOptions = {}) {
     this.#options = options
-    this.world = new World({ seed, log: options.log ?? silentLogger })
+    const { log = silentLogger, onProblem, isolate = true } = options
+    this.world = new World({ seed, log, isolate, ...(onProblem && { onProblem }) })
   }
 
   isDown(address: Address): boolean {
-    return this.#down.has(address)
+    return !this.world.isAlive(address)
   }
 
   async startMaster(): Promise<void> {
@@ -104,19 +113,20 @@ export class Cluster {
 
   /** Starts the master in this turn of the world; it leads some turns later. */
   bootMaster(): void {
-    const { masterFlags: argv = [] } = this.#options
+    const { masterFlags: argv = [], inspect } = this.#options
     const parsed = parseFlags(masterFlags, { argv, env: {}, readFile: () => '' })
     if (!parsed.ok) throw new Error(parsed.errors.join('\n'))
     const config = masterConfig(parsed.values)
     const runtime = this.world.start(MASTER)
     this.master = runtime
-    this.#down.delete(MASTER)
+    // The master before it may have ended by itself.
+    if (this.disk.inUse) this.disk.crash()
     const storage = this.disk.storage(runtime.clock)
     Log.open({ storage, quorum: 1 }).then(
       log => {
         // A master that died while it read its disk starts nothing.
         if (this.master !== runtime || this.isDown(MASTER)) return
-        startMaster(runtime, { config, hostname: '10.0.0.1', log })
+        startMaster(runtime, { config, hostname: '10.0.0.1', log, ...(inspect && { inspect }) })
       },
       (error: unknown) => void this.failures.push(`the log did not open: ${messageOf(error)}`),
     )
@@ -124,31 +134,29 @@ export class Cluster {
 
   crashMaster(fate?: UnsyncedFate): void {
     if (this.isDown(MASTER)) return
-    this.#down.add(MASTER)
     this.world.crash(MASTER)
     this.disk.crash(fate)
   }
 
   startAgent(resources = AGENT_RESOURCES): AgentHost {
     const address = `10.0.1.${this.agents.length + 1}:5051`
-    const host: AgentHost = { address, runtime: undefined as never, processes: undefined as never }
+    const host = { address, resources } as AgentHost
     this.agents.push(host)
-    this.#startAgent(host, resources)
+    this.restartAgent(host)
     return host
   }
 
+  /** Starts an agent on a machine where none runs. */
   restartAgent(host: AgentHost): void {
-    this.#startAgent(host, AGENT_RESOURCES)
-  }
-
-  #startAgent(host: AgentHost, resources: string): void {
     const { program, launchMs, onAgentShutdown } = this.#options
-    const files = new MemoryFiles(this.world.clock)
-    this.#down.delete(host.address)
+    const { clock } = this.world
+    const files = new MemoryFiles(clock)
+    host.files = files
     host.runtime = this.world.start(host.address)
     host.processes = new VirtualProcesses({
+      clock,
       // What is being launched when the agent dies is never started.
-      clock: host.runtime.clock,
+      parent: this.world.process(host.address),
       files,
       ...(launchMs !== undefined && { launchMs }),
       ...(program && { program: spec => program(host, spec) }),
@@ -158,7 +166,7 @@ export class Cluster {
       hostname: host.address.split(':')[0]!,
       ip: host.address.split(':')[0]!,
       port: 5051,
-      resources: parseResources(resources).list(),
+      resources: parseResources(host.resources).list(),
       attributes: [],
       workDir: '/work',
       runtimeDir: '/run/mesos',
@@ -176,14 +184,15 @@ export class Cluster {
   /** The agent dies, and with it all it runs, as its guard would see to. */
   crashAgent(host: AgentHost): void {
     if (this.isDown(host.address)) return
-    this.#down.add(host.address)
     this.world.crash(host.address)
     host.processes.killAll()
   }
 
-  /** Starts a scheduler in a process of its own, one that does not listen. */
-  run<T extends Scheduler>(scheduler: T): { readonly scheduler: T; readonly address: Address } {
-    const address = `framework-${++this.#schedulers}:0`
+  /** Starts a scheduler in a process of its own, one that does not listen; `address`: where another one was before. */
+  run<T extends Scheduler>(
+    scheduler: T,
+    address = `framework-${++this.#schedulers}:0`,
+  ): { readonly scheduler: T; readonly address: Address } {
     scheduler.fillIn({ user: 'root', hostname: 'client' })
     this.world.start(address).spawn(scheduler)
     return { scheduler, address }

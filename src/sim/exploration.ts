@@ -5,7 +5,9 @@ import { SeededRandom } from '../base/random.ts'
 import { messageOf } from '../base/errors.ts'
 import { minutes, seconds } from '../base/duration.ts'
 import { Cluster, MASTER } from './cluster.ts'
-import { FAULT_KINDS, type FaultKind, Faults, type Frameworks } from './faults.ts'
+import { BooksCheck } from './books.ts'
+import type { Frameworks } from './fault.ts'
+import { FAULT_KINDS, type FaultKind, Faults } from './faults.ts'
 import { finalProblems, heldAtRest, momentaryProblems } from './invariants.ts'
 import { Ledger } from './ledger.ts'
 import { TaskRuns } from './task-runs.ts'
@@ -21,6 +23,15 @@ export interface ExplorationOptions {
   /** How many of the last events a failure shows; default 300. */
   readonly transcriptLines?: number
   readonly level?: 'debug' | 'info'
+  /** Default: a few agents and one framework of each temper. */
+  readonly scale?: Scale
+}
+
+/** A large cluster: frameworks that run so many tasks in all, each its part, under as many faults as to be felt. */
+export interface Scale {
+  readonly agents: number
+  readonly frameworks: number
+  readonly tasks: number
 }
 
 export interface ExplorationReport {
@@ -33,11 +44,17 @@ export interface ExplorationReport {
   readonly struck: ReadonlyMap<FaultKind, number>
   /** Empty: everything held. */
   readonly problems: readonly string[]
+  /** The command that runs it again and shows all that happened. */
+  readonly replay: string
   readonly transcript: readonly string[]
 }
 
 const STEP_MS = 100
-const STEPS_PER_LOOK = 5
+/** The books are looked at after every event; what the master says of them, from time to time. */
+const STEPS_PER_LOOK = 50
+const STEPS_PER_LOOK_AT_MANY = 500
+/** So many agents more, and twice as much breaks in the same time. */
+const AGENTS_A_STRIKE = 100
 /** Between two strikes: some seeds strike again before anything could heal, others let it. */
 const MEAN_STRIKE_MS = [seconds(1), seconds(4), seconds(15)]
 /** Longer than an agent or a scheduler may take to come back after an election (10 minutes), and then some. */
@@ -64,6 +81,7 @@ class Exploration {
   readonly #cluster: Cluster
   readonly #transcript: Transcript
   readonly #runs = new TaskRuns(text => this.#problem(text))
+  readonly #books = new BooksCheck()
   readonly #frameworks: Framework[] = []
   readonly #removed = new Set<string>()
   readonly #problems: string[] = []
@@ -90,10 +108,15 @@ class Exploration {
       ],
       launchMs: [0, 5, 200][this.#random.integer(3)]!,
       program: this.#runs.program,
+      // For the many there is the quicker way, which is the real one.
+      isolate: options.scale === undefined,
+      inspect: this.#books.attach,
+      onProblem: text => this.#problem(text),
       onAgentShutdown: ({ address }, reason) =>
         this.#problem(`agent ${address} was told to end: ${reason}`),
     })
     const { world } = this.#cluster
+    world.check('books', this.#books.look)
     this.#transcript.now = () => world.clock.now()
     this.#startMs = world.clock.now()
     this.#kinds = options.kinds ?? FAULT_KINDS.filter(() => this.#random.next() < 0.4)
@@ -123,26 +146,50 @@ class Exploration {
       kinds: this.#kinds,
       struck: this.#faults.struck,
       problems: this.#problems,
+      replay: this.#replay(),
       transcript: this.#transcript.lines(),
     }
+  }
+
+  #replay(): string {
+    const { seed, minutes: rage, kinds } = this.#o
+    const chosen = kinds ? ` --kinds '${kinds.join(',')}'` : ''
+    return `npm run sim -- --seed ${seed} --minutes ${rage}${chosen} --lines 100000 --debug`
   }
 
   /** The time of faults. */
   async #rage(): Promise<void> {
     const { world } = this.#cluster
     await this.#cluster.startMaster()
-    const agents = 2 + this.#random.integer(4)
+    const { scale } = this.#o
+    const agents = scale?.agents ?? 2 + this.#random.integer(4)
     for (let i = 0; i < agents; i++) this.#cluster.startAgent()
-    for (const habit of HABITS) this.#launchFramework(randomTemper(this.#random, habit))
+    for (const temper of this.#tempers()) this.#launchFramework(temper)
     const strikeMs = MEAN_STRIKE_MS[this.#random.integer(MEAN_STRIKE_MS.length)]!
     const steps = minutes(this.#o.minutes) / STEP_MS
     for (let step = 0; step < steps && this.#problems.length === 0; step++) {
       if (this.#random.next() < STEP_MS / strikeMs) {
-        world.clock.delay(this.#random.next() * STEP_MS, () => this.#faults.strike())
+        const strike = (at: 'any' | 'one'): void => {
+          world.clock.delay(this.#random.next() * STEP_MS, () => this.#faults.strike(at))
+        }
+        strike('any')
+        for (let i = AGENTS_A_STRIKE; i < agents; i += AGENTS_A_STRIKE) strike('one')
       }
       await world.advance(STEP_MS)
-      await this.#check(step % STEPS_PER_LOOK === 0)
+      await this.#check(step % (scale ? STEPS_PER_LOOK_AT_MANY : STEPS_PER_LOOK) === 0)
     }
+  }
+
+  #tempers(): Temper[] {
+    const { scale } = this.#o
+    if (!scale) return HABITS.map(habit => randomTemper(this.#random, habit))
+    const { frameworks, tasks } = scale
+    return Array.from({ length: frameworks }, (_, i) => ({
+      ...randomTemper(this.#random, 'batch'),
+      // What it launches is for it to see to the end, so it has to be there.
+      failoverTimeoutSeconds: 3_600,
+      tasks: Math.floor(((i + 1) * tasks) / frameworks) - Math.floor((i * tasks) / frameworks),
+    }))
   }
 
   /** All heals, all tasks end, all frameworks end, all processes end. */
@@ -152,12 +199,12 @@ class Exploration {
     for (const framework of this.#frameworks) {
       if (framework.abandoned) continue
       if (framework.address === undefined) this.#follow(framework)
-      framework.ledger.over = true
-      framework.scheduler.finish()
     }
+    await this.#launchAll()
+    for (const { abandoned, scheduler } of this.#frameworks) if (!abandoned) scheduler.finish()
     for (let ms = 0; ms < REST_MS && this.#problems.length === 0; ms += seconds(10)) {
       await world.advance(seconds(10))
-      await this.#check(true)
+      await this.#check(!this.#o.scale || ms % minutes(2) === 0)
     }
     if (this.#problems.length > 0) return
     const state = await this.#cluster.state()
@@ -175,6 +222,17 @@ class Exploration {
     for (const { scheduler, address } of this.#frameworks) if (address) scheduler.teardown()
     await world.advance(seconds(10))
     await this.#end()
+  }
+
+  /** Whoever has tasks left to launch does so. */
+  async #launchAll(): Promise<void> {
+    const { scale } = this.#o
+    if (!scale) return
+    const launched = (): number => this.#frameworks.reduce((n, it) => n + it.ledger.tasks.size, 0)
+    for (let ms = 0; launched() < scale.tasks; ms += seconds(1)) {
+      if (ms > REST_MS) return this.#problem(`only ${launched()} tasks were launched`)
+      await this.#cluster.world.advance(seconds(1))
+    }
   }
 
   async #end(): Promise<void> {
@@ -207,12 +265,14 @@ class Exploration {
   async #check(look: boolean): Promise<void> {
     const { world, failures } = this.#cluster
     for (const { actor, error } of world.fatalities.splice(0)) {
+      if (this.#faults.explains({ actor, error })) continue
       const stack = error instanceof Error ? error.stack : undefined
       this.#problem(`actor ${actor} failed: ${stack ?? messageOf(error)}`)
     }
     for (const text of failures.splice(0)) this.#problem(text)
     this.#replaceEnded()
     if (!look || this.#cluster.isDown(MASTER)) return
+    for (const text of this.#books.lookAtAll()) this.#problem(text)
     const state = await this.#cluster.stateIfLeading()
     if (state) for (const text of momentaryProblems(state)) this.#problem(text)
   }
@@ -223,7 +283,10 @@ class Exploration {
   }
 
   #launchFramework(temper: Temper): Framework {
-    const ledger = new Ledger(`${temper.habit}${this.#ledgers++}`)
+    const ledger = new Ledger(
+      `${temper.habit}${this.#ledgers++}`,
+      temper.partitionAware ? text => this.#problem(text) : undefined,
+    )
     const scheduler = new TemperedScheduler(temper, ledger)
     const framework: Framework = { temper, ledger, scheduler, address: undefined, abandoned: false }
     framework.address = this.#cluster.run(scheduler).address
@@ -242,22 +305,23 @@ class Exploration {
     }
   }
 
-  #follow(framework: Framework): void {
+  #follow(framework: Framework, at?: Address): void {
     const { temper, ledger } = framework
     framework.scheduler = new TemperedScheduler(temper, ledger)
-    framework.address = this.#cluster.run(framework.scheduler).address
+    framework.address = this.#cluster.run(framework.scheduler, at).address
     this.#transcript.note(`FAULT ${framework.address} follows as ${ledger.name}`)
   }
 
   #frameworkHosts(): Frameworks {
     const frameworks = this.#frameworks
     const { world } = this.#cluster
-    const follow = (framework: Framework): void => this.#follow(framework)
+    const follow = (framework: Framework, at?: Address): void =>
+      this.#follow(framework, at !== undefined && world.isAlive(at) ? undefined : at)
     return {
       get addresses() {
         return frameworks.flatMap(({ address }) => address ?? [])
       },
-      crash: (address, successorAfterMs) => {
+      crash: (address, successorAfterMs, next) => {
         const framework = frameworks.find(it => it.address === address)
         if (!framework) return
         world.crash(address)
@@ -265,7 +329,7 @@ class Exploration {
         if (successorAfterMs === undefined) framework.abandoned = true
         else {
           world.clock.delay(successorAfterMs, () => {
-            if (framework.address === undefined) follow(framework)
+            if (framework.address === undefined) follow(framework, next)
           })
         }
       },

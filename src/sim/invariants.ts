@@ -1,7 +1,8 @@
 // What must hold in a cluster: at every moment, and when all that was broken is whole again.
 
 import type { StateView } from './cluster.ts'
-import type { Ledger, LedgerTask } from './ledger.ts'
+import { type Ledger, type LedgerTask, told } from './ledger.ts'
+import { isTerminal, type TaskStatus } from '../messages/status.ts'
 import type { TaskRuns } from './task-runs.ts'
 
 const SMALLEST_AMOUNT = 1e-6
@@ -76,8 +77,8 @@ export function finalProblems(word: FinalWord, state: StateView, runs: TaskRuns)
   for (const task of ledger.tasks.values()) {
     const problem = problemOf(task)
     if (problem === undefined) continue
-    const told = task.statuses.map(s => `${s.state} (${s.source}, ${s.reason})`).join(', ')
-    found.push(`task ${task.id} of ${frameworkId} on ${task.agentId}: ${problem}; told: ${told}`)
+    const what = `task ${task.id} of ${frameworkId} on ${task.agentId}`
+    found.push(`${what}: ${problem}; told: ${told(task)}`)
   }
   return found
 
@@ -92,10 +93,25 @@ export function finalProblems(word: FinalWord, state: StateView, runs: TaskRuns)
     }
     if (!partitionAware) return undefined
     if (ends.size > 1) return 'it ended in several ways'
+    // What was on its way when its end was told may come after it, and then its end once more.
+    const news = firstTold(statuses)
+    if (news.some(isEnd) && !isEnd(news.at(-1)!)) return 'it went on after its end'
     const truth = runs.ownEnd(frameworkId, id)
     if (truth === undefined || wasRemoved || ends.has(truth)) return undefined
     // A kill that came while it was being started counts, though it may have left before it could be signalled.
     if (killed && ends.has('TASK_KILLED')) return undefined
     return `it ended as ${truth} in truth`
   }
+}
+
+const isEnd = ({ state }: TaskStatus): boolean => isTerminal(state)
+
+/** Updates of agents, each where it was told first. */
+function firstTold(statuses: readonly TaskStatus[]): TaskStatus[] {
+  const uuids = new Set<string>()
+  return statuses.filter(({ uuid }) => {
+    if (uuid === undefined || uuids.has(uuid)) return false
+    uuids.add(uuid)
+    return true
+  })
 }

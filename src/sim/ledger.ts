@@ -19,14 +19,19 @@ export class Ledger {
   readonly name: string
   frameworkId: FrameworkID | undefined
   readonly tasks = new Map<string, LedgerTask>()
+  /** Those that were never said to have ended. */
+  readonly unfinished = new Set<LedgerTask>()
   /** The master ended the framework; what it was told after that counts no more. */
   removed = false
   /** It launches nothing any more. */
   over = false
   #next = 0
+  readonly #conflict: ((text: string) => void) | undefined
 
-  constructor(name: string) {
+  /** `conflict` hears of a task as soon as it was said to have ended in a second way. */
+  constructor(name: string, conflict?: (text: string) => void) {
     this.name = name
+    this.#conflict = conflict
   }
 
   /** An id that this framework never used. */
@@ -36,7 +41,9 @@ export class Ledger {
 
   /** Written before the launch is sent. */
   launched(id: string, agentId: string, endless: boolean): void {
-    this.tasks.set(id, { id, agentId, endless, killed: false, statuses: [], ends: new Set() })
+    const task = { id, agentId, endless, killed: false, statuses: [], ends: new Set<TaskState>() }
+    this.tasks.set(id, task)
+    this.unfinished.add(task)
   }
 
   /** Written before the kill is sent. */
@@ -49,10 +56,19 @@ export class Ledger {
     const task = this.tasks.get(status.task_id.value)
     if (!task) return
     task.statuses.push(status)
+    if (!isTerminal(status.state)) return
     // The answer to a question that was asked before the end was heard of: the master says what it knows of a task that
     // is off its books, which is no second end.
-    const repeats = status.source === 'SOURCE_MASTER' && status.reason === 'REASON_RECONCILIATION'
-    if (isTerminal(status.state) && !(repeats && task.ends.size > 0)) task.ends.add(status.state)
+    if (isAnswer(status) && task.ends.size > 0) return
+    // The agent's word, late, that a launch never reached it: a master that was elected meanwhile knew of no such task,
+    // and has said so when asked.
+    const neverRan = status.source === 'SOURCE_AGENT' && NEVER_RAN.has(status.state)
+    if (neverRan && task.statuses.every(it => it === status || !isTerminal(it.state) || isAnswer(it))) {
+      task.ends.clear()
+    }
+    task.ends.add(status.state)
+    this.unfinished.delete(task)
+    if (task.ends.size > 1) this.#conflict?.(`task ${task.id} ended in several ways: ${told(task)}`)
   }
 
   /** What may run as far as its framework knows: a task that was called lost can come back. */
@@ -62,8 +78,14 @@ export class Ledger {
       return last === undefined || !isTerminal(last.state)
     })
   }
+}
 
-  get unfinished(): LedgerTask[] {
-    return [...this.tasks.values()].filter(task => task.ends.size === 0)
-  }
+const NEVER_RAN: ReadonlySet<TaskState> = new Set(['TASK_DROPPED', 'TASK_LOST'])
+
+const isAnswer = ({ source, reason }: TaskStatus): boolean =>
+  source === 'SOURCE_MASTER' && reason === 'REASON_RECONCILIATION'
+
+/** What its scheduler was told of a task, in order. */
+export function told({ statuses }: LedgerTask): string {
+  return statuses.map(s => `${s.state} (${s.source}, ${s.reason})`).join(', ')
 }

@@ -17,8 +17,8 @@ import { STUBBORN } from './task-runs.ts'
  * - `killer`: kills what it launched. `moody`: suppresses offers and revives. `hoarder`: keeps offers for seconds.
  */
 export const HABITS = ['greedy', 'decliner', 'killer', 'moody', 'hoarder'] as const
-/** `idle` keeps offers and does nothing with them. */
-export type Habit = (typeof HABITS)[number] | 'idle'
+/** `idle` keeps offers and does nothing with them. `batch` runs so many tasks and no more, as many at once as there is room. */
+export type Habit = (typeof HABITS)[number] | 'idle' | 'batch'
 
 export interface Temper {
   readonly habit: Habit
@@ -28,9 +28,12 @@ export interface Temper {
   readonly checkpoint: boolean
   readonly failoverTimeoutSeconds: number
   readonly explicitAcknowledgements: boolean
+  /** How many tasks it launches in all; absent: it never has enough. */
+  readonly tasks?: number
 }
 
 const MOST_TASKS_AT_ONCE = 8
+const MOST_TASKS_AN_OFFER = 16
 const RECONCILE_MS = seconds(60)
 
 export function randomTemper(random: Random, habit: Habit): Temper {
@@ -77,11 +80,13 @@ export class TemperedScheduler extends Scheduler {
   /** Asks about all that has not ended, now and for ever, as frameworks are told to. */
   #reconcile(): void {
     this.#question?.cancel()
-    const asked = this.ledger.unfinished.map(({ id, agentId }) => ({
+    const asked = [...this.ledger.unfinished].map(({ id, agentId }) => ({
       task_id: { value: id },
       agent_id: { value: agentId },
     }))
     if (asked.length > 0) this.reconcile(asked)
+    // What was called lost may be back, and the message that said so may be lost itself.
+    if (!this.#temper.partitionAware) this.reconcile()
     // A kill may be lost with the connection that it went by, or with the master that had it.
     for (const { id, killed } of this.ledger.running) if (killed) this.kill({ value: id })
     this.#question = this.delay(RECONCILE_MS, () => this.#reconcile())
@@ -126,13 +131,18 @@ export class TemperedScheduler extends Scheduler {
     const { habit } = this.#temper
     const chance = this.random.next()
     const refuse_seconds = [0, 1, 5, 30][this.random.integer(4)]!
-    const room = MOST_TASKS_AT_ONCE - this.ledger.unfinished.length
+    const room = this.#room()
+    if (habit === 'batch' && room <= 0) {
+      this.suppress()
+      return this.decline(offer, { refuse_seconds: 3_600 })
+    }
     if (this.ledger.over || room <= 0 || (habit === 'decliner' && chance < 0.7)) {
       return this.decline(offer, { refuse_seconds: this.ledger.over ? 3_600 : refuse_seconds })
     }
-    const most = Math.min(room, habit === 'greedy' ? room : 1 + this.random.integer(3))
+    const most = habit === 'greedy' || habit === 'batch' ? room : Math.min(room, 1 + this.random.integer(3))
     const endless = habit === 'killer' && chance < 0.5
-    const requests = Array.from({ length: most }, () => ({
+    // More than would fit on any machine need not be thought of.
+    const requests = Array.from({ length: Math.min(most, MOST_TASKS_AN_OFFER) }, () => ({
       name: habit,
       task_id: { value: this.ledger.nextTaskId() },
       command: { value: endless ? 'sleep 1000000' : this.#command() },
@@ -149,6 +159,13 @@ export class TemperedScheduler extends Scheduler {
         if (!this.ledger.over) this.revive()
       })
     }
+  }
+
+  /** How many tasks it would launch now. */
+  #room(): number {
+    const { tasks: all } = this.#temper
+    if (all !== undefined) return all - this.ledger.tasks.size
+    return MOST_TASKS_AT_ONCE - this.ledger.unfinished.size
   }
 
   #command(): string {
@@ -169,7 +186,9 @@ export class TemperedScheduler extends Scheduler {
     this.ledger.heard(status)
     if (!this.#temper.explicitAcknowledgements) return
     // Some take their time, and some statuses are never acknowledged the first time.
-    if (this.random.next() < 0.2 && !isTerminal(status.state)) return
+    const told = this.ledger.tasks.get(status.task_id.value)?.statuses ?? []
+    const again = told.filter(({ uuid }) => uuid === status.uuid).length > 1
+    if (this.random.next() < 0.2 && !again && !isTerminal(status.state)) return
     this.delay(this.random.next() * seconds(2), () => this.acknowledge(status))
   }
 

@@ -56,7 +56,7 @@ class Event implements Timer {
 export interface Skew {
   /** Its milliseconds for each of the world's; timers are as wrong as the time it shows. Default 1. */
   readonly rate?: number
-  /** By how much it is ahead, in milliseconds, when this begins to hold. Default 0. */
+  /** By how much it is ahead, in milliseconds, when this begins to hold. Default: by as much as it is. */
   readonly offsetMs?: number
 }
 
@@ -100,9 +100,10 @@ export class ProcessClock implements Clock {
   }
 
   /** From now on, for the time it shows and for timers that are set from now on. It never goes back: it stands instead. */
-  skew({ rate = 1, offsetMs = 0 }: Skew): void {
+  skew({ rate = 1, offsetMs }: Skew): void {
     this.#shownMs = this.now()
-    this.#skew = { rate, offsetMs, sinceMs: this.#world.now() }
+    const sinceMs = this.#world.now()
+    this.#skew = { rate, offsetMs: offsetMs ?? this.#shownMs - sinceMs, sinceMs }
   }
 
   /** Timers of the process that have not fired. */

@@ -2,6 +2,7 @@
 
 import type { Clock, Timer } from '../actors/clock.ts'
 import type { KillSignal, LaunchedProcess, LaunchSpec, Processes } from '../agent/processes.ts'
+import type { Gate } from './virtual-connection.ts'
 import { endedBySignal, exitedWith } from '../agent/wait-status.ts'
 
 const SIGTERM = 15
@@ -34,7 +35,10 @@ export interface VirtualProcess extends LaunchedProcess {
 }
 
 export interface VirtualProcessesOptions {
+  /** The machine's, by which programs run. */
   readonly clock: Pick<Clock, 'delay'>
+  /** The process that launches them: it may die or stand still, and they go on. Default: it is always there. */
+  readonly parent?: Pick<Clock, 'delay'> & Gate
   /** Where output goes; absent: nowhere. */
   readonly files?: { append(path: string, text: string): void }
   /** What a command line does. Default: `shellProgram`. */
@@ -47,7 +51,7 @@ export class VirtualProcesses implements Processes {
   readonly #options: VirtualProcessesOptions
   readonly #alive = new Map<
     number,
-    { end(waitStatus: number): void; term(): void; signals: KillSignal[] }
+    { readonly process: VirtualProcess; term(): void; signals: KillSignal[] }
   >()
   #nextPid = 1000
   /** All that were ever launched, in order. */
@@ -64,29 +68,34 @@ export class VirtualProcesses implements Processes {
     return this.#alive.size
   }
 
+  /** Those that live, in the order of their start. */
+  get living(): VirtualProcess[] {
+    return [...this.#alive.values()].map(({ process }) => process)
+  }
+
   /** The living process of a container. */
   of(containerId: string): VirtualProcess | undefined {
-    return this.launched.find(p => p.spec.containerId === containerId && p.isAlive)
+    return this.living.find(process => process.spec.containerId === containerId)
   }
 
   launch(spec: LaunchSpec): Promise<LaunchedProcess> {
-    const { launchMs = 0, clock } = this.#options
+    const { launchMs = 0, clock, parent = clock } = this.#options
     return new Promise((resolve, reject) => {
       const start = (): void => {
         if (this.failure) reject(this.failure)
         else resolve(this.#start(spec))
       }
       if (launchMs === 0) start()
-      else clock.delay(launchMs, start)
+      else parent.delay(launchMs, start)
     })
   }
 
   killTree(pid: number, signal: KillSignal): void {
-    const process = this.#alive.get(pid)
-    if (!process) return
-    process.signals.push(signal)
-    if (signal === 'SIGKILL') process.end(endedBySignal(SIGKILL))
-    else process.term()
+    const alive = this.#alive.get(pid)
+    if (!alive) return
+    alive.signals.push(signal)
+    if (signal === 'SIGKILL') alive.process.end(endedBySignal(SIGKILL))
+    else alive.term()
   }
 
   /** Everything dies, as when the machine or the agent with its guard does. */
@@ -95,7 +104,7 @@ export class VirtualProcesses implements Processes {
   }
 
   #start(spec: LaunchSpec): VirtualProcess {
-    const { clock, files, program: find = shellProgram } = this.#options
+    const { clock, parent, files, program: find = shellProgram } = this.#options
     const program = find(spec) ?? shellProgram(spec)
     const pid = this.#nextPid++
     const signals: KillSignal[] = []
@@ -106,16 +115,15 @@ export class VirtualProcesses implements Processes {
       if (!this.#alive.delete(pid)) return
       timer?.cancel()
       program.onEnd?.(waitStatus)
-      resolveExit(waitStatus)
+      if (parent) parent.run(() => resolveExit(waitStatus))
+      else resolveExit(waitStatus)
     }
     const term = (): void => {
       if (!program.ignoresSigterm) end(endedBySignal(SIGTERM))
     }
-    this.#alive.set(pid, { end, term, signals })
     files?.append(spec.stdoutPath, program.stdout ?? '')
     files?.append(spec.stderrPath, program.stderr ?? '')
     const { durationMs, exitCode = 0 } = program
-    if (durationMs !== undefined) timer = clock.delay(durationMs, () => end(exitedWith(exitCode)))
     const alive = this.#alive
     const process: VirtualProcess = {
       spec,
@@ -127,7 +135,9 @@ export class VirtualProcesses implements Processes {
       },
       end: (waitStatus = endedBySignal(SIGKILL)) => end(waitStatus),
     }
+    this.#alive.set(pid, { process, term, signals })
     this.launched.push(process)
+    if (durationMs !== undefined) timer = clock.delay(durationMs, () => end(exitedWith(exitCode)))
     program.onStart?.(process)
     return process
   }

@@ -16,6 +16,8 @@ export interface WorldOptions {
   readonly log: Logger
   /** Of connections, where other than the real ones. */
   readonly limits?: Partial<Limits>
+  /** Sends what actors of one process say to each other through codec and schemas too. Default true. */
+  readonly isolate?: boolean
   /** What the network of an earlier world did (`world.network.record()`), to be done again. */
   readonly replay?: NetworkTape
   /** Hears of each problem that a check found. Default: the next `settle`, `advance` or `until` rejects with it. */
@@ -57,6 +59,7 @@ export class World {
   readonly #checks = new Map<string, Check>()
   readonly #log: Logger
   readonly #limits: Partial<Limits> | undefined
+  readonly #isolate: boolean
   readonly #onProblem: ((text: string) => void) | undefined
   #problems: string[] = []
   /** What failed and would have ended its process. */
@@ -66,6 +69,7 @@ export class World {
     this.seed = options.seed ?? 1
     this.#log = options.log
     this.#limits = options.limits
+    this.#isolate = options.isolate ?? true
     this.#onProblem = options.onProblem
     this.clock = new VirtualClock()
     this.random = new SeededRandom(this.seed)
@@ -97,17 +101,25 @@ export class World {
       ]),
       transport: this.network.transport(address, clock),
       log: this.#log.child({ host: address }),
-      isolate: true,
+      isolate: this.#isolate,
       ...(this.#limits && { limits: this.#limits }),
       ...(options.record && { record: options.record }),
       fatal: (actor, error, lastEvents) => {
-        this.fatalities.push({ actor, error, lastEvents })
+        // What else fails in a process that is ending is nobody's concern.
+        if (this.isAlive(address)) this.fatalities.push({ actor, error, lastEvents })
         this.crash(address)
       },
     })
     this.#hosts.set(address, { state: 'alive', runtime, clock, options })
     options.boot?.(runtime)
     return runtime
+  }
+
+  /** The clock, and the gate, of the process at `address`. */
+  process(address: Address): ProcessClock {
+    const host = this.#hosts.get(address)
+    if (!host) throw new Error(`nothing was ever started at ${address}`)
+    return host.clock
   }
 
   /** Whether a process runs at `address`; one that is paused does. */
@@ -144,11 +156,14 @@ export class World {
     this.#hosts.get(address)?.clock.unpause()
   }
 
-  /** Gives the machine at `address` a wrong clock, from now on and for all processes that come there. */
+  /**
+   * Gives the machine at `address` a wrong clock. Its rate holds at once; by how much it is ahead is seen by processes
+   * that start later, since a process goes by a clock that never steps.
+   */
   skew(address: Address, skew: Skew): void {
     this.#skews.set(address, skew)
     const host = this.#hosts.get(address)
-    if (host?.state === 'alive') host.clock.skew(skew)
+    if (host?.state === 'alive') host.clock.skew({ rate: skew.rate ?? 1 })
   }
 
   /** As `network.partition`. */

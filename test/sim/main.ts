@@ -59,9 +59,7 @@ function show(report: ExplorationReport, options: Options): void {
   }
   for (const problem of problems) process.stdout.write(`  ${problem}\n`)
   if (problems.length > 0) {
-    process.stdout.write(
-      `Replay: npm run sim -- --seed ${seed} --minutes ${options.minutes} --lines 100000\n`,
-    )
+    process.stdout.write(`Replay: ${report.replay}\n`)
   }
 }
 
