@@ -56,7 +56,7 @@ const commands = {
     run: args => prebuilt('bench/main.ts', args),
   },
   sim: {
-    help: 'run the simulator: [--seed=N]',
+    help: 'run the simulator: [--seed=N] [--seeds=COUNT] [--minutes=M] [--jobs=J] …',
     run: args => prebuilt('test/sim/main.ts', args),
   },
   lock: {

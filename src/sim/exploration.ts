@@ -152,9 +152,10 @@ class Exploration {
   }
 
   #replay(): string {
-    const { seed, minutes: rage, kinds } = this.#o
+    const { seed, minutes: rage, kinds, scale } = this.#o
+    const large = scale && Object.entries(scale).map(([name, count]) => ` --${name} ${count}`).join('')
     const chosen = kinds ? ` --kinds '${kinds.join(',')}'` : ''
-    return `npm run sim -- --seed ${seed} --minutes ${rage}${chosen} --lines 100000 --debug`
+    return `npm run sim -- --seed ${seed} --minutes ${rage}${large ?? ''}${chosen} --lines 100000 --debug`
   }
 
   /** The time of faults. */

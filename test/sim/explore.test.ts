@@ -8,14 +8,14 @@ import { momentaryProblems } from '../../src/sim/invariants.ts'
 for (const seed of [2, 3, 4]) {
   t.test(`whatever breaks, all holds and all ends (seed ${seed})`, async t => {
     const report = await explore({ seed, minutes: 1 })
-    t.strictSame(report.problems, [])
+    t.strictSame(report.problems, [], report.replay)
     t.ok(report.tasks > 0, `${report.tasks} tasks ran`)
   })
 }
 
 t.test('all kinds of faults at once', async t => {
   const report = await explore({ seed: 9, minutes: 2, kinds: FAULT_KINDS })
-  t.strictSame(report.problems, [])
+  t.strictSame(report.problems, [], report.replay)
   t.ok(report.struck.size >= 6, `struck: ${[...report.struck.keys()].join(', ')}`)
 })
 

@@ -2,11 +2,9 @@
 
 import t from 'tap'
 import { collectingLogger, silentLogger } from '../../src/base/log.ts'
-import { SeededRandom } from '../../src/base/random.ts'
 import { VirtualClock } from '../../src/sim/virtual-clock.ts'
-import { VirtualNetwork } from '../../src/sim/virtual-network.ts'
 import { World } from '../../src/sim/world.ts'
-import { A, B, C, Chat, outcome, Probe, withStage } from '../actors/probe.ts'
+import { A, B, C, outcome, Probe } from '../actors/probe.ts'
 
 t.test('time moves only when told', async t => {
   const clock = new VirtualClock(1_000)
@@ -62,49 +60,59 @@ t.test('the clock of a dead process is silent', async t => {
   t.equal(process.now(), clock.now())
 })
 
-t.test('nothing overtakes what waited in a cut link', async t => {
-  const clock = new VirtualClock()
-  const network = new VirtualNetwork({ clock, random: new SeededRandom(1), latencyMs: [1, 50] })
-  const got: string[] = []
-  network.transport(B).onChannel(() => ({
-    message: bytes => void got.push(String(bytes[0])),
-    closed: reason => void got.push(reason),
-  }))
-  let channel: { send(b: Uint8Array): void; close(r: string): void } | undefined
-  network.transport(A).dial(B, { opened: c => (channel = c), message: () => {}, closed: () => {} })
-  await clock.advance(200)
-  const expected: string[] = []
-  for (let i = 0; i < 200; i++) {
-    if (i % 20 === 5) network.partition([A], [B], { oneWay: true })
-    if (i % 20 === 15) network.heal()
-    channel?.send(new Uint8Array([i]))
-    expected.push(String(i))
-    await clock.advance(1)
-  }
-  channel?.close('the end')
-  channel?.send(new Uint8Array([7]))
-  await clock.advance(200)
-  t.strictSame(got, [...expected, 'the end'])
-  t.equal(network.connections, 0)
+t.test('a wrong clock is as wrong about timers as about the time', async t => {
+  const clock = new VirtualClock(1_000_000)
+  const fast = clock.fork()
+  fast.skew({ rate: 2, offsetMs: 500 })
+  t.equal(fast.now(), 1_000_500)
+  const fired: number[] = []
+  fast.delay(1_000, () => void fired.push(fast.now()))
+  await clock.advance(499)
+  t.strictSame(fired, [])
+  await clock.advance(2)
+  t.equal(fired.length, 1)
+  t.ok(fired[0]! >= 1_001_500 && fired[0]! < 1_001_501, `at ${fired[0]}, never too early`)
+  fast.skew({ rate: 1 })
+  const before = fast.now()
+  await clock.advance(100)
+  t.equal(fast.now(), before + 100, 'it keeps what it is ahead')
+  fast.skew({ offsetMs: 0 })
+  t.equal(fast.now(), before + 100, 'it does not go back')
+  await clock.advance(10_000)
+  t.equal(fast.now(), clock.now(), 'until it is right again')
 })
 
-t.test('drop rules', async t => {
-  await withStage(t, async ({ world, probe }) => {
-    const far = probe(B)
-    const { probe: near } = probe(A)
-    near.chat(far.pid).tell('note', { text: 'one' })
-    await world.advance(10)
-    const rule = world.network.drop(({ message, toId, to }) => {
-      return message === Chat.wire.note && toId === 'probe(1)' && to === B
-    })
-    near.chat(far.pid).tell('note', { text: 'two' })
-    await world.advance(10)
-    t.equal(rule.count, 1)
-    rule.stop()
-    near.chat(far.pid).tell('note', { text: 'three' })
-    await world.advance(10)
-    t.strictSame(far.probe.heard, ['one', 'three'])
+t.test('a process that stands still misses nothing and does all of it later, in order', async t => {
+  const clock = new VirtualClock()
+  const process = clock.fork()
+  const log: string[] = []
+  const say = (text: string) => () => void log.push(text)
+  process.delay(10, say('first timer'))
+  const cancelled = process.delay(30, say('cancelled'))
+  process.delay(20, () => {
+    log.push('second timer')
+    cancelled.cancel()
+    process.run(say('came while it caught up'))
   })
+  process.pause()
+  await clock.advance(15)
+  process.run(say('message'))
+  await clock.advance(1_000)
+  t.strictSame(log, [])
+  process.unpause()
+  t.strictSame(log, [], 'not before its turn')
+  await clock.settle()
+  t.strictSame(log, ['first timer', 'message', 'second timer', 'came while it caught up'])
+  process.run(say('at once'))
+  t.equal(log.at(-1), 'at once')
+  process.pause()
+  process.run(say('never'))
+  process.stop()
+  process.unpause()
+  process.run(say('never'))
+  await clock.advance(1_000)
+  t.equal(log.at(-1), 'at once')
+  t.equal(process.pending, 0)
 })
 
 /** Everybody asks everybody, with timers, crashes and a partition; returns all that anybody noticed. */
@@ -165,6 +173,7 @@ t.test('a world says what is left of it', async t => {
   await world.advance(10)
   t.match(world.leftovers(), [
     `${A}: actors probe(1)`,
+    `${A}: 1 links`,
     new RegExp(`${A}: \\d+ timers`),
     `${B}: actors probe(1)`,
     new RegExp(`${B}: \\d+ timers`),
@@ -176,6 +185,90 @@ t.test('a world says what is left of it', async t => {
     world.until(() => false, 'pigs fly', 100),
     { message: /not within 100 .* pigs fly .seed 1/ },
   )
+  await world.stop()
+  t.strictSame(world.leftovers(), [])
+})
+
+t.test('what was booted at an address is restarted there', async t => {
+  const world = new World({ log: silentLogger })
+  const boots: string[] = []
+  const first = world.start(A, runtime => {
+    boots.push(runtime.address)
+    runtime.spawn(new Probe())
+  })
+  await world.settle()
+  t.ok(world.isAlive(A))
+  const second = world.restart(A)
+  t.not(second, first)
+  t.strictSame(boots, [A, A])
+  t.strictSame(second.actors, ['probe(1)'])
+  world.start(B)
+  t.throws(() => world.restart(B), { message: /start it with a boot/ })
+  await world.stop()
+  t.notOk(world.isAlive(A))
+  t.strictSame(world.leftovers(), [])
+})
+
+t.test('checks run after every step, and what they find ends the run', async t => {
+  const world = new World({ seed: 5, log: silentLogger })
+  let looks = 0
+  let value = 0
+  world.check('value', () => {
+    looks++
+    return value > 2 ? [`${value} is more than 2`] : undefined
+  })
+  for (let ms = 1; ms <= 3; ms++) {
+    // What a continuation does belongs to the step.
+    world.clock.delay(ms, () => void Promise.resolve().then(() => value++))
+  }
+  await world.advance(2)
+  t.equal(looks, 2)
+  await t.rejects(world.advance(10), { message: 'did not hold (seed 5): value: 3 is more than 2' })
+  await world.advance(10)
+
+  const heard: string[] = []
+  const other = new World({ log: silentLogger, onProblem: text => heard.push(text) })
+  other.check('never', () => ['so it is'])
+  other.clock.soon(() => {})
+  await other.settle()
+  t.strictSame(heard, ['never: so it is'])
+})
+
+t.test('a machine with a wrong clock has it also after a restart', async t => {
+  const world = new World({ log: silentLogger })
+  const boot = () => {}
+  const before = world.start(A, boot)
+  world.skew(A, { rate: 2, offsetMs: 60_000 })
+  await world.advance(1_000)
+  t.equal(before.clock.now() - world.clock.now(), 1_000, 'its rate at once')
+  const after = world.restart(A)
+  t.equal(after.clock.now() - world.clock.now(), 60_000, 'its time from the next start on')
+  await world.stop()
+})
+
+t.test('a process that stands still is given up by its links, and then finds that out', async t => {
+  const world = new World({
+    log: silentLogger,
+    limits: { pingIntervalMs: 100, silenceLimitMs: 1_000 },
+  })
+  const near = new Probe()
+  const far = new Probe()
+  world.start(A).spawn(near)
+  world.start(B).spawn(far)
+  await world.settle()
+  near.link(`probe(1)@${B}` as never)
+  far.link(`probe(1)@${A}` as never)
+  await world.advance(500)
+  world.pause(B)
+  near.chat(`probe(1)@${B}` as never).tell('note', { text: 'before' })
+  await world.advance(500)
+  t.strictSame(near.heard, [])
+  await world.advance(5_000)
+  t.strictSame(near.heard, [`exited probe(1)@${B}`])
+  t.strictSame(far.heard, [])
+  world.unpause(B)
+  await world.advance(100)
+  t.strictSame(far.heard, ['before', `exited probe(1)@${A}`])
   await world.stop()
   t.strictSame(world.leftovers(), [])
 })

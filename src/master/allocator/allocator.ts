@@ -15,7 +15,7 @@ import { Resources } from '../../resources/resources.ts'
 import { AgentSlot } from './agent-slot.ts'
 import { DrfSorter } from './drf-sorter.ts'
 import { Expiries } from './expiries.ts'
-import { type Alternatives, type Candidate, reasonAgainst } from './filters.ts'
+import { type Alternatives, type Candidate, inWords, type Reason, reasonAgainst } from './filters.ts'
 import { Refusals, refusedUntilMs, type Return } from './refusals.ts'
 
 export interface AllocatorOptions {
@@ -261,7 +261,8 @@ export class Allocator {
           : resources.isEmpty
             ? 'nothing is free on the agent'
             : this.#against(candidate, agent, resources, nowMs)
-        rows.push({ frameworkId, role, reason })
+        const words = reason === undefined ? undefined : inWords(reason, nowMs)
+        rows.push({ frameworkId, role, reason: words })
       }
     }
     for (const framework of this.#frameworks.values()) {
@@ -295,7 +296,7 @@ export class Allocator {
     agent: AgentSlot,
     resources: Resources,
     nowMs: number,
-  ): string | undefined {
+  ): Reason | undefined {
     const { minimum, filterGpus } = this.#o
     return reasonAgainst(candidate, {
       resources,

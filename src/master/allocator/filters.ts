@@ -28,7 +28,10 @@ export interface Offerable {
   readonly nowMs: number
 }
 
-type Filter = (candidate: Candidate, offer: Offerable) => string | undefined
+/** What is against an offer: a sentence, or the refusal in force, which is put into words only if somebody asks. */
+export type Reason = string | Refusal
+
+type Filter = (candidate: Candidate, offer: Offerable) => Reason | undefined
 
 const suppressed: Filter = ({ suppressed: roles, role }) =>
   roles.has(role) ? `the framework suppressed offers for role '${role}'` : undefined
@@ -49,7 +52,7 @@ const refused: Filter = ({ refusals, role }, { resources, nowMs }) => {
   for (const refusal of refusals) {
     if (refusal.role !== role || refusal.untilMs <= nowMs) continue
     if (!refusal.resources.contains(resources)) continue
-    return `the framework refused these resources for another ${Math.ceil((refusal.untilMs - nowMs) / 1000)} s`
+    return refusal
   }
   return undefined
 }
@@ -58,12 +61,18 @@ const refused: Filter = ({ refusals, role }, { resources, nowMs }) => {
 const FILTERS: readonly Filter[] = [suppressed, gpus, allocatable, refused]
 
 /** The first reason against this offer; undefined if there is none. */
-export function reasonAgainst(candidate: Candidate, offer: Offerable): string | undefined {
+export function reasonAgainst(candidate: Candidate, offer: Offerable): Reason | undefined {
   for (const filter of FILTERS) {
     const reason = filter(candidate, offer)
     if (reason !== undefined) return reason
   }
   return undefined
+}
+
+export function inWords(reason: Reason, nowMs: number): string {
+  if (typeof reason === 'string') return reason
+  const leftSeconds = Math.ceil((reason.untilMs - nowMs) / 1000)
+  return `the framework refused these resources for another ${leftSeconds} s`
 }
 
 /** A framework's own minima by role, from `FrameworkInfo.offer_filters`. */
