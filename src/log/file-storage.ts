@@ -1,13 +1,12 @@
-// A replica's disk: append-only segments in one directory. One of the few files that may touch the world.
+// A replica's disk: append-only segments in one directory.
 // The layout is drawn in segment.ts, the bytes in record.ts.
 
-import { randomBytes } from 'node:crypto'
-import { type FileHandle, open, readdir, readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { assert } from '../base/assert.ts'
 import type { Position, Value } from '../messages/log.ts'
+import { type LogFile, type LogFiles, systemFiles } from './files.ts'
 import { GroupCommit } from './group-commit.ts'
-import { type Lock, lockDirectory, makeDirectory } from './lock-file.ts'
+import type { Lock } from './lock-file.ts'
 import { decodeBatch, encodeBatch, encodeHeader, HEADER_BYTES, isWhole } from './record.ts'
 import type { StoredRecord } from './record.ts'
 import { SegmentChain, segmentName, sequenceOf } from './segment.ts'
@@ -25,8 +24,10 @@ export interface FileStorageOptions {
   readonly segmentBytes?: number
   /** How many bytes of truncated segments are kept for debugging, the newest; 0 for none, Infinity for all. */
   readonly retainBytes?: number
+  /** Default: the system's. */
+  readonly files?: LogFiles
   /** How a file is synced; replaced in tests, to fail. */
-  readonly sync?: (handle: FileHandle) => Promise<void>
+  readonly sync?: (handle: LogFile) => Promise<void>
   /** How a directory is synced; replaced in tests, to look. */
   readonly syncDirectory?: (path: string) => Promise<void>
 }
@@ -39,7 +40,7 @@ interface Segment {
   /** The highest position that any of its records is about; -1 if none. */
   lastPosition: Position
   /** Open for reading, or for the last segment also for writing; absent until needed. */
-  handle?: Promise<FileHandle>
+  handle?: Promise<LogFile>
 }
 
 /** In which batch a value is, and which of its records. */
@@ -57,7 +58,8 @@ export class FileStorage implements Storage {
   readonly #directory: string
   readonly #segmentBytes: number
   readonly #retainBytes: number
-  readonly #sync: (handle: FileHandle) => Promise<void>
+  readonly #files: LogFiles
+  readonly #sync: (handle: LogFile) => Promise<void>
   readonly #syncDirectory: (path: string) => Promise<void>
 
   #lock: Lock | undefined
@@ -84,20 +86,22 @@ export class FileStorage implements Storage {
 
   constructor(options: FileStorageOptions) {
     this.#directory = options.directory
+    this.#files = options.files ?? systemFiles
     this.#segmentBytes = options.segmentBytes ?? DEFAULT_SEGMENT_BYTES
     this.#retainBytes = options.retainBytes ?? 0
     this.#commits = new GroupCommit(`Writing to ${options.directory} failed`, records =>
       this.#writeBatch(records),
     )
     this.#sync = options.sync ?? (handle => handle.datasync())
-    this.#syncDirectory = options.syncDirectory ?? syncDirectory
+    this.#syncDirectory = options.syncDirectory ?? (path => this.#files.syncDirectory(path))
   }
 
   // Opening
 
   async open(restore: (record: ReplicaRecord) => void): Promise<readonly StorageWarning[]> {
-    if (makeDirectory(this.#directory)) this.#unsyncedDirectories.add(dirname(this.#directory))
-    this.#lock = await lockDirectory(this.#directory)
+    if (this.#files.makeDirectory(this.#directory))
+      this.#unsyncedDirectories.add(dirname(this.#directory))
+    this.#lock = await this.#files.lock(this.#directory)
     try {
       return await this.#load(restore)
     } catch (error) {
@@ -108,7 +112,7 @@ export class FileStorage implements Storage {
   }
 
   async #load(restore: (record: ReplicaRecord) => void): Promise<StorageWarning[]> {
-    const names = await readdir(this.#directory)
+    const names = await this.#files.list(this.#directory)
     const sequences = names.flatMap(name => sequenceOf(name) ?? []).sort((a, b) => a - b)
     const chain = new SegmentChain()
     const warnings: StorageWarning[] = []
@@ -117,7 +121,7 @@ export class FileStorage implements Storage {
       const file = this.#file(sequence)
       const segment: Segment = { sequence, sizeBytes: 0, lastPosition: -1 }
       this.#segments.push(segment)
-      const bytes = await readFile(file)
+      const bytes = await this.#files.readFile(file)
       const scan = chain.scan(file, bytes, sequence, last, (records, offset, length) => {
         for (const record of records) if (isReplicas(record)) restore(record)
         this.#wrote(segment, records, offset, length)
@@ -127,7 +131,7 @@ export class FileStorage implements Storage {
     }
     chain.check(this.#directory)
     await this.#settle(warnings.length > 0)
-    this.#replicaId = chain.replicaId ?? randomBytes(16).toString('hex')
+    this.#replicaId = chain.replicaId ?? this.#files.newId()
     if (this.#segments.length === 0) this.#addSegment(1)
     return warnings
   }
@@ -303,7 +307,7 @@ export class FileStorage implements Storage {
     await Promise.allSettled(this.#reads)
     for (const segment of spare) {
       await (await segment.handle)?.close()
-      await rm(this.#file(segment.sequence))
+      await this.#files.remove(this.#file(segment.sequence))
       // One by one: after a power loss a later one must not be missing while an earlier one is there again.
       await this.#syncDirectory(this.#directory)
     }
@@ -353,10 +357,10 @@ export class FileStorage implements Storage {
     return join(this.#directory, segmentName(sequence))
   }
 
-  #handle(segment: Segment): Promise<FileHandle> {
+  #handle(segment: Segment): Promise<LogFile> {
     const isLast = segment === this.#segments.at(-1)
     const flags = !isLast ? 'r' : segment.sizeBytes === 0 ? 'w+' : 'r+'
-    segment.handle ??= open(this.#file(segment.sequence), flags)
+    segment.handle ??= this.#files.open(this.#file(segment.sequence), flags)
     return segment.handle
   }
 }
@@ -365,7 +369,7 @@ function isReplicas(record: StoredRecord): record is ReplicaRecord {
   return record.type !== 'released' && record.type !== 'closed'
 }
 
-async function writeFully(handle: FileHandle, bytes: Buffer, position: number): Promise<void> {
+async function writeFully(handle: LogFile, bytes: Buffer, position: number): Promise<void> {
   let written = 0
   while (written < bytes.length) {
     const { bytesWritten } = await handle.write(
@@ -375,14 +379,5 @@ async function writeFully(handle: FileHandle, bytes: Buffer, position: number): 
       position + written,
     )
     written += bytesWritten
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const handle = await open(path, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }

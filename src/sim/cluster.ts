@@ -8,6 +8,7 @@ import { startAgent } from '../agent/start.ts'
 import { parseFlags } from '../base/flags.ts'
 import { type Logger, silentLogger } from '../base/log.ts'
 import { messageOf } from '../base/errors.ts'
+import { SeededRandom } from '../base/random.ts'
 import type { Scheduler } from '../framework/scheduler.ts'
 import { Log } from '../log/log.ts'
 import { masterConfig, masterFlags } from '../master/flags.ts'
@@ -15,12 +16,16 @@ import { type StartMasterOptions, startMaster } from '../master/start.ts'
 import type { TaskState } from '../messages/status.ts'
 import { parseResources } from '../resources/parse.ts'
 import { MemoryFiles } from './memory-files.ts'
-import { MemoryDisk, type UnsyncedFate } from './memory-storage.ts'
+import type { UnsyncedFate } from './memory-storage.ts'
+import { VirtualDisk } from './virtual-disk.ts'
 import { VirtualProcesses, type VirtualProgram } from './virtual-processes.ts'
 import { World } from './world.ts'
 
 /** Where the simulated cluster's master listens. */
 export const MASTER = '10.0.0.1:5050'
+
+/** Small, so that segments are closed, read and given back all the time. */
+const SEGMENT_BYTES = 8 * 1024
 
 const AGENT_RESOURCES = 'cpus:4;mem:4096;disk:10000;ports:[31000-32000]'
 
@@ -87,7 +92,8 @@ export interface StateView {
 
 export class Cluster {
   readonly world: World
-  readonly disk = new MemoryDisk()
+  /** The master's. */
+  readonly disk: VirtualDisk
   readonly agents: AgentHost[] = []
   master!: Runtime
   /** Why a master could not be started; the next `settle` of a test would not see it otherwise. */
@@ -99,6 +105,7 @@ export class Cluster {
     this.#options = options
     const { log = silentLogger, onProblem, isolate = true } = options
     this.world = new World({ seed, log, isolate, ...(onProblem && { onProblem }) })
+    this.disk = new VirtualDisk(new SeededRandom([seed, 3]))
   }
 
   isDown(address: Address): boolean {
@@ -121,7 +128,7 @@ export class Cluster {
     this.master = runtime
     // The master before it may have ended by itself.
     if (this.disk.inUse) this.disk.crash()
-    const storage = this.disk.storage(runtime.clock)
+    const storage = this.disk.storage(runtime.clock, SEGMENT_BYTES)
     Log.open({ storage, quorum: 1 }).then(
       log => {
         // A master that died while it read its disk starts nothing.

@@ -22,17 +22,6 @@ export class MemoryDisk {
   /** While set, writing fails as on a full or broken disk. */
   failure: Error | undefined
 
-  /** Nothing more fits on it (true), or there is room again (false). */
-  set full(full: boolean) {
-    const text = 'ENOSPC: no space left on device, write'
-    this.failure = full ? Object.assign(new Error(text), { code: 'ENOSPC' }) : undefined
-  }
-
-  /** Whether a storage uses it, or used it when its process died. */
-  get inUse(): boolean {
-    return this.#user !== undefined
-  }
-
   /** How long one sync takes, from the next one on. */
   syncMs = 1
 

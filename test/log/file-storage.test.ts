@@ -9,7 +9,6 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { crc32 } from 'node:zlib'
@@ -19,6 +18,7 @@ import { deferred } from '../../src/base/deferred.ts'
 import { SeededRandom } from '../../src/base/random.ts'
 import { Acceptor } from '../../src/log/acceptor.ts'
 import { FileStorage, type FileStorageOptions } from '../../src/log/file-storage.ts'
+import type { LogFile } from '../../src/log/files.ts'
 import { lockDirectory } from '../../src/log/lock-file.ts'
 import { chosen } from '../../src/log/proposer.ts'
 import { type LogEntry, readLog, viewLog } from '../../src/log/read-log.ts'
@@ -169,7 +169,7 @@ t.test('after a failed sync nothing is taken any more, and nothing is tried agai
   let syncs = 0
   const storage = await opened({
     directory,
-    sync: async (handle: FileHandle) => {
+    sync: async (handle: LogFile) => {
       syncs++
       if (fail) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
       await handle.datasync()

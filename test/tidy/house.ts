@@ -35,7 +35,7 @@ export const WORLD: Readonly<Record<string, string>> = {
   'src/actors/system-runtime.ts': 'entropy for the seed, and the load of the machine',
   'src/actors/record-files.ts': 'files',
   'src/actors/cpu-profiler.ts': 'the inspector of this process',
-  'src/log/file-storage.ts': 'files',
+  'src/log/files.ts': 'files',
   'src/log/lock-file.ts': 'files',
   'src/log/read-log.ts': 'files, read only',
   'src/agent/posix-processes.ts': 'processes',

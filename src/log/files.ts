@@ -1,0 +1,60 @@
+// The file system as a storage needs it: the real one here, one that loses what was not synced in the simulator
+// (sim/virtual-disk.ts). One of the few files that may touch the world.
+
+import { randomBytes } from 'node:crypto'
+import { open, readdir, readFile, rm } from 'node:fs/promises'
+import { type Lock, lockDirectory, makeDirectory } from './lock-file.ts'
+
+/** An open file; a `FileHandle` is one. */
+export interface LogFile {
+  read(
+    into: Uint8Array,
+    offset: number,
+    length: number,
+    position: number,
+  ): Promise<{ readonly bytesRead: number }>
+  write(
+    bytes: Uint8Array,
+    offset: number,
+    length: number,
+    position: number,
+  ): Promise<{ readonly bytesWritten: number }>
+  truncate(sizeBytes: number): Promise<void>
+  /** Resolves when what was written is on disk, and may be read after a loss of power. */
+  datasync(): Promise<void>
+  close(): Promise<void>
+}
+
+/** All methods reject, or throw, with the system's errors. */
+export interface LogFiles {
+  /** Makes a directory in one that exists; returns whether it was missing. */
+  makeDirectory(path: string): boolean
+  /** Keeps other processes from writing there. */
+  lock(directory: string): Promise<Lock>
+  list(directory: string): Promise<readonly string[]>
+  readFile(path: string): Promise<Buffer>
+  open(path: string, flags: 'r' | 'r+' | 'w+'): Promise<LogFile>
+  remove(path: string): Promise<void>
+  /** Resolves when the entries of a directory are on disk. */
+  syncDirectory(path: string): Promise<void>
+  /** An id that no other replica has. */
+  newId(): string
+}
+
+export const systemFiles: LogFiles = {
+  makeDirectory,
+  lock: lockDirectory,
+  list: readdir,
+  readFile: path => readFile(path),
+  open,
+  remove: rm,
+  async syncDirectory(path) {
+    const handle = await open(path, 'r')
+    try {
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+  },
+  newId: () => randomBytes(16).toString('hex'),
+}
