@@ -35,7 +35,10 @@ export function startMaster(runtime: Runtime, options: StartMasterOptions): Pid 
   )
   runtime.delegate = 'master'
   const info = masterInfo(runtime, hostname)
-  return runtime.spawn(new Master({ config, info, registrar, ...(inspect && { inspect }) }), 'master')
+  return runtime.spawn(
+    new Master({ config, info, registrar, ...(inspect && { inspect }) }),
+    'master',
+  )
 }
 
 function masterInfo(runtime: Runtime, hostname: string): MasterInfo {

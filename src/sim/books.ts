@@ -54,35 +54,39 @@ export class BooksCheck {
 
   #watchAllocator({ allocator }: MasterContext): void {
     const touch = (id: string): unknown => this.#touched.add(id)
-    const { addAgent, updateAgent, adopt, recover, allocate } = allocator
+    const addAgent = allocator.addAgent.bind(allocator)
+    const updateAgent = allocator.updateAgent.bind(allocator)
+    const adopt = allocator.adopt.bind(allocator)
+    const recover = allocator.recover.bind(allocator)
+    const allocate = allocator.allocate.bind(allocator)
     allocator.addAgent = (id, total) => {
       touch(id)
-      addAgent.call(allocator, id, total)
+      addAgent(id, total)
     }
     allocator.updateAgent = (id, total) => {
       touch(id)
-      updateAgent.call(allocator, id, total)
+      updateAgent(id, total)
     }
     allocator.adopt = (framework, id, role, resources) => {
       touch(id)
-      adopt.call(allocator, framework, id, role, resources)
+      adopt(framework, id, role, resources)
     }
     allocator.recover = (framework, id, role, resources, returned) => {
       touch(id)
-      recover.call(allocator, framework, id, role, resources, returned)
+      recover(framework, id, role, resources, returned)
     }
     allocator.allocate = nowMs => {
-      const grants = allocate.call(allocator, nowMs)
+      const grants = allocate(nowMs)
       for (const { agentId } of grants) touch(agentId)
       return grants
     }
   }
 
   #watchRegistry(m: MasterContext): void {
-    const { registry } = m
+    const registry = m.registry.bind(m)
     const watched: MasterContext['registry'] = async operation => {
       this.#asked.add(operation)
-      const changed = await registry.call(m, operation)
+      const changed = await registry(operation)
       // The answer of a master that is dead by now counts: somebody may have acted on it.
       this.#asked.delete(operation)
       if (changed) this.#acknowledged.apply(operation)
@@ -105,10 +109,11 @@ export class BooksCheck {
       }
       possible.push(contents(expected))
     }
+    const before = this.#acknowledged
     this.#asked.clear()
     this.#acknowledged = Registry.of(m.registryView.snapshot())
     if (possible.includes(read)) return []
-    return [`the new master read ${read}; acknowledged was ${possible[0]}`]
+    return [`the new master read ${names(m.registryView)}; acknowledged was ${names(before)}`]
   }
 }
 
@@ -116,6 +121,13 @@ export class BooksCheck {
 function contents(registry: Registry): string {
   const { agents, unreachable, gone } = registry.snapshot()
   return JSON.stringify({ agents, unreachable, gone })
+}
+
+function names({ agents, unreachable, gone }: Registry): string {
+  const lists = { agents, unreachable, gone }
+  return Object.entries(lists)
+    .map(([name, list]) => `${name} [${[...list.keys()].join(', ')}]`)
+    .join(' ')
 }
 
 function lookAt(m: MasterContext, agent: AgentRecord, found: string[]): void {

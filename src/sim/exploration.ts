@@ -153,7 +153,11 @@ class Exploration {
 
   #replay(): string {
     const { seed, minutes: rage, kinds, scale } = this.#o
-    const large = scale && Object.entries(scale).map(([name, count]) => ` --${name} ${count}`).join('')
+    const large =
+      scale &&
+      Object.entries(scale)
+        .map(([name, count]) => ` --${name} ${count}`)
+        .join('')
     const chosen = kinds ? ` --kinds '${kinds.join(',')}'` : ''
     return `npm run sim -- --seed ${seed} --minutes ${rage}${large ?? ''}${chosen} --lines 100000 --debug`
   }

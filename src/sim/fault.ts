@@ -19,13 +19,13 @@ export interface FaultContext {
   readonly random: Random
   readonly note: (text: string) => void
   /** Runs after a time, unless all has been calmed by then. */
-  later(ms: number, run: () => void): void
+  readonly later: (ms: number, run: () => void) => void
   /** Keeps a rule until it is stopped by `end`, or all is calmed. */
-  hold(rule: Rule): void
-  end(rule: Rule): void
-  pick<T>(list: readonly T[]): T
+  readonly hold: (rule: Rule) => void
+  readonly end: (rule: Rule) => void
+  readonly pick: <T>(list: readonly T[]) => T
   /** Agents and schedulers. */
-  everyone(): Address[]
+  readonly everyone: () => Address[]
 }
 
 /** Strikes once. Each strike ends by itself, at once or after a time. */

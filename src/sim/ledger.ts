@@ -63,7 +63,10 @@ export class Ledger {
     // The agent's word, late, that a launch never reached it: a master that was elected meanwhile knew of no such task,
     // and has said so when asked.
     const neverRan = status.source === 'SOURCE_AGENT' && NEVER_RAN.has(status.state)
-    if (neverRan && task.statuses.every(it => it === status || !isTerminal(it.state) || isAnswer(it))) {
+    if (
+      neverRan &&
+      task.statuses.every(it => it === status || !isTerminal(it.state) || isAnswer(it))
+    ) {
       task.ends.clear()
     }
     task.ends.add(status.state)

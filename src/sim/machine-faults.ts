@@ -130,9 +130,9 @@ const killTask: Strike = ({ cluster, note, pick }) => {
   const { address, processes } = pick(cluster.agents)
   const { living } = processes
   if (living.length === 0) return
-  const { pid, end } = pick(living)
-  note(`process ${pid} on ${address} is killed from outside`)
-  end()
+  const one = pick(living)
+  note(`process ${one.pid} on ${address} is killed from outside`)
+  one.end()
 }
 
 export const MACHINE_FAULTS = {

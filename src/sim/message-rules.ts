@@ -86,9 +86,13 @@ export class MessageRules {
 
   #add(entry: Entry): Rule {
     this.#entries.add(entry)
-    return Object.defineProperty({ count: 0, stop: () => void this.#entries.delete(entry) }, 'count', {
-      get: () => entry.count,
-    })
+    return Object.defineProperty(
+      { count: 0, stop: () => void this.#entries.delete(entry) },
+      'count',
+      {
+        get: () => entry.count,
+      },
+    )
   }
 
   /** A message is about to leave: whether it is lost. The whole of it is, as a datagram would be, if one frame is to be. */

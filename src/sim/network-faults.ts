@@ -18,7 +18,10 @@ function partition(f: FaultContext, oneWay: boolean): void {
 }
 
 /** The master, and one of the others, or some of them, or nearly all; in either order. */
-function sides({ random, everyone }: FaultContext): readonly [readonly string[], readonly string[]] {
+function sides({
+  random,
+  everyone,
+}: FaultContext): readonly [readonly string[], readonly string[]] {
   const others = random.shuffle(everyone())
   const some = others.slice(0, 1 + Math.floor(random.next() ** 3 * others.length))
   return random.next() < 0.5 ? [some, [MASTER]] : [[MASTER], some]

@@ -139,7 +139,8 @@ export class TemperedScheduler extends Scheduler {
     if (this.ledger.over || room <= 0 || (habit === 'decliner' && chance < 0.7)) {
       return this.decline(offer, { refuse_seconds: this.ledger.over ? 3_600 : refuse_seconds })
     }
-    const most = habit === 'greedy' || habit === 'batch' ? room : Math.min(room, 1 + this.random.integer(3))
+    const most =
+      habit === 'greedy' || habit === 'batch' ? room : Math.min(room, 1 + this.random.integer(3))
     const endless = habit === 'killer' && chance < 0.5
     // More than would fit on any machine need not be thought of.
     const requests = Array.from({ length: Math.min(most, MOST_TASKS_AN_OFFER) }, () => ({

@@ -271,5 +271,7 @@ function linksBetween(
   others: readonly Address[],
   oneWay: boolean,
 ): readonly Link[] {
-  return some.flatMap(a => others.flatMap(b => (oneWay ? [`${a}>${b}`] : [`${a}>${b}`, `${b}>${a}`])))
+  return some.flatMap(a =>
+    others.flatMap(b => (oneWay ? [`${a}>${b}`] : [`${a}>${b}`, `${b}>${a}`])),
+  )
 }

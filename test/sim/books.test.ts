@@ -35,7 +35,9 @@ t.test('resources that nobody holds, and that are not free either', async t => {
   m().allocator.adopt('nobody', agent().id, '*', one)
   cluster.world.clock.soon(() => {})
   await cluster.world.settle()
-  t.match(found, [/^books: agent .*-S0: of \{"cpus":4000.* it holds \{"cpus":\d+.*, and .* is free$/])
+  t.match(found, [
+    /^books: agent .*-S0: of \{"cpus":4000.* it holds \{"cpus":\d+.*, and .* is free$/,
+  ])
 })
 
 t.test('a task that only one of two lists has', async t => {
@@ -64,7 +66,7 @@ t.test('an agent that was acknowledged, and that the next master has never heard
   cluster.disk.wipe()
   await cluster.startMaster()
   await cluster.world.advance(1_000)
-  t.match(found, [/^books: the new master read \{"agents":\[\].*; acknowledged was \{"agents":\[\{/])
+  t.match(found, [/^books: the new master read agents \[\] .*; acknowledged was agents \[.*-S0\] /])
 })
 
 t.test('a task that ended in two ways, as soon as its scheduler is told', t => {

@@ -15,7 +15,7 @@ interface Bench {
   readonly clock: VirtualClock
   readonly disk: VirtualDisk
   /** Opens the disk, as the next process; answers with the positions that are there. */
-  open(): Promise<{ storage: Storage; positions: number[]; warnings: number }>
+  readonly open: () => Promise<{ storage: Storage; positions: number[]; warnings: number }>
 }
 
 function bench(seed: number, segmentBytes = 1_000): Bench {
@@ -46,7 +46,10 @@ t.test('what was synced is there after a crash, what was not is not', async t =>
   t.notOk(disk.inUse)
   const again = await open()
   t.strictSame(again.positions, [0, 1])
-  await t.rejects(disk.storage(clock, 1_000).open(() => {}), { message: /in use/ })
+  await t.rejects(
+    disk.storage(clock, 1_000).open(() => {}),
+    { message: /in use/ },
+  )
   void again.storage.persist([write(3)])
   await clock.settle()
   disk.crash('kept')

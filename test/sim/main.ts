@@ -69,7 +69,7 @@ function readOptions(): Options {
     }
   }
   if (numbers.jobs === 0) throw new Error('--jobs must be at least 1.')
-  const { debug, quiet, kinds } = values as { debug: boolean; quiet: boolean; kinds?: string }
+  const { debug, quiet, kinds } = values
   return { ...numbers, debug, quiet, kinds: kinds === undefined ? undefined : kindsOf(kinds) }
 }
 

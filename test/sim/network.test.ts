@@ -16,8 +16,8 @@ interface Pair {
   readonly got: string[]
   /** Why A's end was closed. */
   readonly closed: string[]
-  send(byte: number): void
-  close(reason: string): void
+  readonly send: (byte: number) => void
+  readonly close: (reason: string) => void
 }
 
 /** A has dialled B. */
@@ -152,7 +152,10 @@ t.test('what a network did it does again from its tape, whatever its seed', asyn
   const first = await run(1)
   const whole: NetworkTape = {
     ...first.tape,
-    [`${A}>${B}`]: { ...first.tape[`${A}>${B}`]!, delaysMs: [1, ...first.tape[`${A}>${B}`]!.delaysMs] },
+    [`${A}>${B}`]: {
+      ...first.tape[`${A}>${B}`]!,
+      delaysMs: [1, ...first.tape[`${A}>${B}`]!.delaysMs],
+    },
   }
   t.strictSame((await run(2, whole)).lines, first.lines)
   t.notSame((await run(2)).lines, first.lines)
@@ -203,29 +206,32 @@ t.test('messages are lost by protocol, name, sender, receiver and content', asyn
   })
 })
 
-t.test('recorded messages are sent again when asked for, over the connection of the hour', async t => {
-  await withStage(t, async ({ world, probe }) => {
-    const far = probe(B)
-    const { probe: near } = probe(A)
-    const say = async (text: string) => {
-      near.chat(far.pid).tell('note', { text })
+t.test(
+  'recorded messages are sent again when asked for, over the connection of the hour',
+  async t => {
+    await withStage(t, async ({ world, probe }) => {
+      const far = probe(B)
+      const { probe: near } = probe(A)
+      const say = async (text: string) => {
+        near.chat(far.pid).tell('note', { text })
+        await world.advance(10)
+      }
+      const recording = world.network.keep(({ message }) => message === Chat.wire.note)
+      await say('one')
+      await say('two')
+      recording.stop()
+      await say('three')
+      world.network.reset(B)
       await world.advance(10)
-    }
-    const recording = world.network.keep(({ message }) => message === Chat.wire.note)
-    await say('one')
-    await say('two')
-    recording.stop()
-    await say('three')
-    world.network.reset(B)
-    await world.advance(10)
-    t.equal(recording.replay(), 0, 'there is no connection')
-    await say('four')
-    t.equal(recording.replay(), 2)
-    await world.advance(10)
-    t.equal(recording.count, 2)
-    t.strictSame(far.probe.heard, ['one', 'two', 'three', 'four', 'one', 'two'])
-  })
-})
+      t.equal(recording.replay(), 0, 'there is no connection')
+      await say('four')
+      t.equal(recording.replay(), 2)
+      await world.advance(10)
+      t.equal(recording.count, 2)
+      t.strictSame(far.probe.heard, ['one', 'two', 'three', 'four', 'one', 'two'])
+    })
+  },
+)
 
 t.test('what one connection carried comes once more with the next', async t => {
   await withStage(t, async ({ world, probe }) => {

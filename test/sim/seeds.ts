@@ -3,7 +3,11 @@
 
 import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { explore, type ExplorationOptions, type ExplorationReport } from '../../src/sim/exploration.ts'
+import {
+  explore,
+  type ExplorationOptions,
+  type ExplorationReport,
+} from '../../src/sim/exploration.ts'
 
 /** A job's process is started with this as its only argument. */
 export const WORKER = '--worker'
@@ -74,8 +78,7 @@ function ask(child: ChildProcess, options: ExplorationOptions): Promise<Explorat
 export function serveSeeds(): void {
   // A Ctrl-C reaches all processes of the terminal; the first of them says when it is over.
   process.on('SIGINT', () => {})
-  process.on('message', async (options: ExplorationOptions) => {
-    const report = await explore(options)
-    if (process.connected) process.send!(report)
+  process.on('message', (options: ExplorationOptions) => {
+    void explore(options).then(report => process.connected && process.send!(report))
   })
 }

@@ -15,7 +15,13 @@ import { Resources } from '../../resources/resources.ts'
 import { AgentSlot } from './agent-slot.ts'
 import { DrfSorter } from './drf-sorter.ts'
 import { Expiries } from './expiries.ts'
-import { type Alternatives, type Candidate, inWords, type Reason, reasonAgainst } from './filters.ts'
+import {
+  type Alternatives,
+  type Candidate,
+  inWords,
+  type Reason,
+  reasonAgainst,
+} from './filters.ts'
 import { Refusals, refusedUntilMs, type Return } from './refusals.ts'
 
 export interface AllocatorOptions {
