@@ -83,8 +83,8 @@ export interface AgentFramework {
   state: 'RUNNING' | 'TERMINATING'
   readonly executors: Map<string, AgentExecutor>
   readonly completedExecutors: BoundedRing<CompletedExecutor>
-  /** Tasks that were refused: no executor has them, but their end must still be acknowledged. */
-  readonly refused: Set<string>
+  /** Tasks that were refused, by id: no executor has them, but their end must still be acknowledged. */
+  readonly refused: Map<string, Task>
 }
 
 export class AgentState {
@@ -134,7 +134,7 @@ export class AgentState {
       executors: new Map(),
       completedExecutors:
         before?.completedExecutors ?? new BoundedRing(MAX_COMPLETED_EXECUTORS_PER_FRAMEWORK),
-      refused: new Set(),
+      refused: new Map(),
     }
     this.frameworks.set(id, framework)
     return framework

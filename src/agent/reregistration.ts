@@ -11,13 +11,16 @@ type Contents = Pick<
 >
 
 /**
- * Tasks that ended but whose end is not acknowledged are among the tasks: the master has to forward it. Command
- * executors are not among the executors, for they are the agent's own affair.
+ * Tasks that ended but whose end is not acknowledged are among the tasks: the master has to forward it. So are those
+ * that were refused. Command executors are not among the executors, for they are the agent's own affair.
  */
 export function reregistration(state: AgentState): Contents {
   const executors = [...state.executors()]
   return {
-    tasks: executors.flatMap(tasksOf),
+    tasks: [
+      ...executors.flatMap(tasksOf),
+      ...[...state.frameworks.values()].flatMap(({ refused }) => [...refused.values()]),
+    ],
     executor_infos: executors
       .filter(({ kind, state: at }) => kind === 'custom' && at !== 'TERMINATED')
       .map(({ info }) => info),

@@ -28,6 +28,22 @@ export function taskRecord(task: TaskInfo, framework: FrameworkInfo): Task {
 }
 
 /**
+ * What a master that is elected later needs of a task that was never taken on: its end. It holds nothing, and whoever
+ * asks for it must not be told that there was no such task, while the update of its end is still to come.
+ */
+export function refusedRecord(frameworkId: string, status: TaskStatus): Task {
+  return {
+    name: '',
+    task_id: status.task_id,
+    framework_id: { value: frameworkId },
+    agent_id: status.agent_id ?? { value: '' },
+    state: status.state,
+    resources: [],
+    statuses: [status],
+  }
+}
+
+/**
  * Enters a status: the latest state, and the history, in which equal states in a row collapse to the last and `data` is
  * left out. False, and nothing changed, if the task had ended already: its end is final.
  */

@@ -17,7 +17,7 @@ import type { AgentMetrics } from './metrics.ts'
 import type { Registration } from './registration.ts'
 import { stateFor } from './refusals.ts'
 import type { AcknowledgeableUpdate } from './status-update-stream.ts'
-import { applyStatus, taskRecord } from './task-record.ts'
+import { applyStatus, refusedRecord, taskRecord } from './task-record.ts'
 import type { TaskStatusUpdateManager, UpdateResult } from './task-status-update-manager.ts'
 
 /** A status that the agent gives a task itself. */
@@ -69,7 +69,7 @@ export class Updates {
   /** An update about a task that no executor has. Its framework is kept until it is acknowledged. */
   async refuse(framework: AgentFramework, taskId: string, verdict: AgentVerdict): Promise<void> {
     const status = this.#verdict(framework, taskId, verdict, undefined)
-    framework.refused.add(taskId)
+    framework.refused.set(taskId, refusedRecord(framework.id, status))
     this.#o.context.log.warn(
       { framework: framework.id, task: taskId, state: status.state, reason: verdict.reason },
       `task refused: ${verdict.message}`,

@@ -2,6 +2,7 @@
 
 import t, { type Test } from 'tap'
 import { seconds } from '../../src/base/duration.ts'
+import type { RunTask, StatusUpdateMessage } from '../../src/messages/agent-registration.ts'
 import type { Event } from '../../src/messages/scheduler-api.ts'
 import { Cluster, MASTER } from '../../src/sim/cluster.ts'
 import { BooksCheck } from '../../src/sim/books.ts'
@@ -134,3 +135,41 @@ t.test('clocks that disagree by hours, and in their pace, are no hindrance', asy
   t.equal(scheduler.count('TASK_LOST'), 0)
   t.same(c.world.fatalities, [])
 })
+
+t.test('a launch that never reached its agent ends once, also after a failover', t =>
+  withCluster(t, 1, async c => {
+    const more = { capabilities, failover_timeout: 600, checkpoint: true }
+    const { scheduler } = c.run(new Batch(['sleep 600', 'sleep 1'], more))
+    const [, late] = scheduler.waiting
+    scheduler.waiting = scheduler.waiting.slice(0, 1)
+    await c.until(() => scheduler.last('t0') === 'TASK_RUNNING', 'the agent has the framework')
+    scheduler.waiting = [late!]
+    const { network } = c.world
+    const lost = network.drop(
+      ({ message, body }) =>
+        message === 'agent.master/run_task' && (body as RunTask).task.task_id.value === 't1',
+    )
+    // What the agent says of it does not get through before the failover.
+    const updates = network.drop(
+      ({ message, body }) =>
+        message === 'master.agent/status_update' &&
+        (body as StatusUpdateMessage).update.status.task_id.value === 't1',
+    )
+    await c.until(() => lost.count === 1, 'its launch is lost')
+    network.cutOff(c.agents[0]!.address)
+    await c.until(() => updates.count > 0, 'the agent says that it has no such task')
+    c.crashMaster()
+    await c.startMaster()
+    await c.until(() => scheduler.isSubscribed, 'subscribed again')
+    await c.world.advance(5_000)
+    scheduler.reconcile([
+      { task_id: { value: 't1' }, agent_id: scheduler.statuses.get('t0')![0]!.agent_id! },
+    ])
+    await c.world.advance(1_000)
+    updates.stop()
+    await c.world.advance(60_000)
+    const ends = scheduler.statuses.get('t1')!.map(({ state }) => state)
+    t.same([...new Set(ends)], ['TASK_DROPPED'])
+    t.equal((await c.state()).frameworks[0]?.tasks.length, 1, 'and leaves the books')
+  }),
+)
