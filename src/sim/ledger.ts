@@ -60,15 +60,6 @@ export class Ledger {
     // The answer to a question that was asked before the end was heard of: the master says what it knows of a task that
     // is off its books, which is no second end.
     if (isAnswer(status) && task.ends.size > 0) return
-    // The agent's word, late, that a launch never reached it: a master that was elected meanwhile knew of no such task,
-    // and has said so when asked.
-    const neverRan = status.source === 'SOURCE_AGENT' && NEVER_RAN.has(status.state)
-    if (
-      neverRan &&
-      task.statuses.every(it => it === status || !isTerminal(it.state) || isAnswer(it))
-    ) {
-      task.ends.clear()
-    }
     task.ends.add(status.state)
     this.unfinished.delete(task)
     if (task.ends.size > 1) this.#conflict?.(`task ${task.id} ended in several ways: ${told(task)}`)
@@ -82,8 +73,6 @@ export class Ledger {
     })
   }
 }
-
-const NEVER_RAN: ReadonlySet<TaskState> = new Set(['TASK_DROPPED', 'TASK_LOST'])
 
 const isAnswer = ({ source, reason }: TaskStatus): boolean =>
   source === 'SOURCE_MASTER' && reason === 'REASON_RECONCILIATION'

@@ -88,7 +88,11 @@ export class TemperedScheduler extends Scheduler {
     // What was called lost may be back, and the message that said so may be lost itself.
     if (!this.#temper.partitionAware) this.reconcile()
     // A kill may be lost with the connection that it went by, or with the master that had it.
-    for (const { id, killed } of this.ledger.running) if (killed) this.kill({ value: id })
+    for (const { id, killed, endless } of this.ledger.running) {
+      if (killed) this.kill({ value: id })
+      // It was called lost when the others were told to end, and has come back.
+      else if (endless && this.ledger.over) this.#killSoon(id)
+    }
     this.#question = this.delay(RECONCILE_MS, () => this.#reconcile())
   }
 

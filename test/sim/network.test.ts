@@ -253,3 +253,25 @@ t.test('what one connection carried comes once more with the next', async t => {
     t.equal(rule.count, 1)
   })
 })
+
+t.test('a name that points elsewhere is followed when it is looked up again', async t => {
+  const NAME = 'service.example:5050'
+  await withStage(t, async ({ world, probe }) => {
+    const first = probe(B)
+    const second = probe(C)
+    const { probe: near } = probe(A)
+    const say = async (text: string) => {
+      near.chat(`probe(1)@${NAME}` as never).tell('note', { text })
+      await world.advance(10)
+    }
+    world.network.alias(NAME, B)
+    await say('one')
+    world.network.alias(NAME, C)
+    await say('two')
+    t.strictSame(first.probe.heard, ['one', 'two'], 'the connection is there already')
+    world.crash(B)
+    await world.advance(10)
+    await say('three')
+    t.strictSame(second.probe.heard, ['three'])
+  })
+})
