@@ -122,7 +122,8 @@ export class Executors {
     if (executor.state === 'TERMINATING' || executor.state === 'TERMINATED') {
       return links.tellTo(from, { type: 'SHUTDOWN' })
     }
-    const isAgain = executor.state === 'RUNNING'
+    // One that asks once more over a connection that stands was only not answered in time: what it was sent is on its way.
+    const isAgain = executor.state === 'RUNNING' && executor.pid !== from
     executor.deadline?.cancel()
     links.connect(executor, from)
     executor.state = 'RUNNING'

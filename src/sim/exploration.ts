@@ -10,6 +10,7 @@ import type { Frameworks } from './fault.ts'
 import { FAULT_KINDS, type FaultKind, Faults } from './faults.ts'
 import { finalProblems, heldAtRest, momentaryProblems } from './invariants.ts'
 import { Ledger } from './ledger.ts'
+import { Staff } from './staff.ts'
 import { TaskRuns } from './task-runs.ts'
 import { HABITS, randomTemper, type Temper, TemperedScheduler } from './tempers.ts'
 import { Transcript } from './transcript.ts'
@@ -99,6 +100,7 @@ class Exploration {
         this.#removed.add(id)
       }
     }
+    const staff = new Staff(() => this.#cluster.world, this.#runs)
     this.#cluster = new Cluster(options.seed, {
       log: this.#transcript.logger(options.level ?? 'info'),
       masterFlags: [
@@ -107,7 +109,7 @@ class Exploration {
         ...(this.#random.next() < 0.3 ? ['--offer_timeout=5secs'] : []),
       ],
       launchMs: [0, 5, 200][this.#random.integer(3)]!,
-      program: this.#runs.program,
+      program: (host, spec) => staff.program(host, spec) ?? this.#runs.program(host, spec),
       // For the many there is the quicker way, which is the real one.
       isolate: options.scale === undefined,
       inspect: this.#books.attach,

@@ -83,9 +83,7 @@ export function finalProblems(word: FinalWord, state: StateView, runs: TaskRuns)
   return found
 
   function problemOf({ id, agentId, ends, statuses, killed }: LedgerTask): string | undefined {
-    if (runs.of(frameworkId, id) && runs.of(frameworkId, id)?.waitStatus === undefined) {
-      return 'it still runs'
-    }
+    if (runs.of(frameworkId, id)?.over === false) return 'it still runs'
     if (ends.size === 0) {
       const last = statuses.at(-1)?.state
       const unknowable = last === 'TASK_UNREACHABLE' || last === 'TASK_UNKNOWN'

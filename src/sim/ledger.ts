@@ -25,6 +25,8 @@ export class Ledger {
   removed = false
   /** It launches nothing any more. */
   over = false
+  /** Tells executors that are hired later from those before. */
+  staff = 0
   #next = 0
   readonly #conflict: ((text: string) => void) | undefined
 
@@ -60,6 +62,17 @@ export class Ledger {
     // The answer to a question that was asked before the end was heard of: the master says what it knows of a task that
     // is off its books, which is no second end.
     if (isAnswer(status) && task.ends.size > 0) return
+    // An agent's word, late, of a launch that never reached it and whose framework it does not know: it forgets that
+    // with its connection, so that a master which was elected meanwhile knew of no such task, and has said so when asked.
+    const { source, reason, state } = status
+    const disowned = source === 'SOURCE_AGENT' && reason === 'REASON_RECONCILIATION'
+    if (
+      disowned &&
+      state === 'TASK_LOST' &&
+      task.statuses.every(it => it === status || isHearsay(it))
+    ) {
+      task.ends.clear()
+    }
     task.ends.add(status.state)
     this.unfinished.delete(task)
     if (task.ends.size > 1) this.#conflict?.(`task ${task.id} ended in several ways: ${told(task)}`)
@@ -76,6 +89,8 @@ export class Ledger {
 
 const isAnswer = ({ source, reason }: TaskStatus): boolean =>
   source === 'SOURCE_MASTER' && reason === 'REASON_RECONCILIATION'
+
+const isHearsay = (status: TaskStatus): boolean => !isTerminal(status.state) || isAnswer(status)
 
 /** What its scheduler was told of a task, in order. */
 export function told({ statuses }: LedgerTask): string {

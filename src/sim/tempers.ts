@@ -3,20 +3,22 @@
 import type { Timer } from '../actors/clock.ts'
 import type { Random } from '../base/random.ts'
 import { seconds } from '../base/duration.ts'
-import { pack } from '../framework/packing.ts'
+import { pack, type TaskRequest } from '../framework/packing.ts'
 import { Scheduler } from '../framework/scheduler.ts'
 import type { OfferID } from '../messages/ids.ts'
 import type { Offer } from '../messages/offer.ts'
 import { isTerminal, type TaskStatus } from '../messages/status.ts'
 import { MASTER } from './cluster.ts'
 import type { Ledger } from './ledger.ts'
+import { EXECUTOR_COMMAND } from './staff.ts'
 import { STUBBORN } from './task-runs.ts'
 
 /**
  * - `greedy`: takes all it is offered. `decliner`: declines most of it, for no time or for long.
  * - `killer`: kills what it launched. `moody`: suppresses offers and revives. `hoarder`: keeps offers for seconds.
+ * - `employer`: its tasks run in an executor of its own, one on each agent.
  */
-export const HABITS = ['greedy', 'decliner', 'killer', 'moody', 'hoarder'] as const
+export const HABITS = ['greedy', 'decliner', 'killer', 'moody', 'hoarder', 'employer'] as const
 /** `idle` keeps offers and does nothing with them. `batch` runs so many tasks and no more, as many at once as there is room. */
 export type Habit = (typeof HABITS)[number] | 'idle' | 'batch'
 
@@ -147,12 +149,9 @@ export class TemperedScheduler extends Scheduler {
       habit === 'greedy' || habit === 'batch' ? room : Math.min(room, 1 + this.random.integer(3))
     const endless = habit === 'killer' && chance < 0.5
     // More than would fit on any machine need not be thought of.
-    const requests = Array.from({ length: Math.min(most, MOST_TASKS_AN_OFFER) }, () => ({
-      name: habit,
-      task_id: { value: this.ledger.nextTaskId() },
-      command: { value: endless ? 'sleep 1000000' : this.#command() },
-      needs: { cpus: [0.5, 1, 2][this.random.integer(3)]!, mem: 64 },
-    }))
+    const requests = Array.from({ length: Math.min(most, MOST_TASKS_AN_OFFER) }, () =>
+      this.#request(endless),
+    )
     const { tasks } = pack(offer, requests)
     for (const task of tasks) this.ledger.launched(task.task_id.value, task.agent_id.value, endless)
 
@@ -173,6 +172,21 @@ export class TemperedScheduler extends Scheduler {
     return MOST_TASKS_AT_ONCE - this.ledger.unfinished.size
   }
 
+  #request(endless: boolean): TaskRequest {
+    const { habit } = this.#temper
+    const task_id = { value: this.ledger.nextTaskId() }
+    const needs = { cpus: [0.5, 1, 2][this.random.integer(3)]!, mem: 64 }
+    const value = endless ? 'sleep 1000000' : this.#command()
+    if (habit !== 'employer') return { name: habit, task_id, command: { value }, needs }
+    const executor = {
+      executor_id: { value: `staff${this.ledger.staff}` },
+      ...(this.frameworkId && { framework_id: this.frameworkId }),
+      command: { value: EXECUTOR_COMMAND },
+      needs: { cpus: 0.1, mem: 32 },
+    }
+    return { name: value, task_id, executor, needs }
+  }
+
   #command(): string {
     const length = this.random.next() < 0.3 ? 0.2 : 20
     const status = this.random.next() < 0.2 ? 3 : 0
@@ -189,6 +203,8 @@ export class TemperedScheduler extends Scheduler {
 
   protected override update(status: TaskStatus): void {
     this.ledger.heard(status)
+    // An executor that has ended takes nothing for as long as its last updates are not acknowledged: better hire anew.
+    if (status.reason === 'REASON_EXECUTOR_TERMINATED') this.ledger.staff++
     if (!this.#temper.explicitAcknowledgements) return
     // Some take their time, and some statuses are never acknowledged the first time.
     const told = this.ledger.tasks.get(status.task_id.value)?.statuses ?? []

@@ -147,7 +147,7 @@ export class VirtualProcesses implements Processes {
  * A little of the shell: `sleep 2`, `exit 3`, `echo text`, `true`, `false`, joined by `;`. Whatever else there is, is
  * not found (127).
  */
-export function shellProgram({ argv }: LaunchSpec): VirtualProgram {
+export function shellProgram({ argv }: Pick<LaunchSpec, 'argv'>): VirtualProgram {
   const script = argv[0] === '/bin/sh' && argv[1] === '-c' ? (argv[2] ?? '') : argv.join(' ')
   let durationMs = 0
   let stdout = ''

@@ -265,6 +265,25 @@ t.test('an executor that does not subscribe is killed', async t => {
   t.match(s.master.exits, [{ status: 9 }])
 })
 
+t.test(
+  'an executor that subscribes twice, for the answer took long, loses no task by that',
+  async t => {
+    const s = await play()
+    s.world.network.latencyMs = [50, 50]
+    s.master.run(AWARE, custom('a'))
+    // Its first SUBSCRIBE and the second both leave before the task arrives.
+    const connecting = s.connect()
+    await s.world.until(() => s.runtime?.actors.length === 1, 'the executor runs')
+    s.executor.call({ type: 'SUBSCRIBE', subscribe: {} })
+    const executor = await connecting
+    await s.world.advance(1_000)
+    t.strictSame(executor.seen, ['SUBSCRIBED', 'LAUNCH', 'SUBSCRIBED'])
+    t.equal(s.master.last('a'), undefined, 'nothing was said of it')
+    executor.update('a', 'TASK_FINISHED')
+    await s.reaches('a', 'TASK_FINISHED')
+  },
+)
+
 t.test('an executor whose connection breaks may come back, with its tasks', async t => {
   const s = await play()
   s.master.run(AWARE, custom('a'), custom('b'))
@@ -298,9 +317,12 @@ t.test('one that comes back without its only task is sent away', async t => {
   const s = await play()
   s.master.run(AWARE, custom('a'))
   const executor = await s.connect()
-  executor.call({ type: 'SUBSCRIBE', subscribe: {} })
+  s.runtime.terminate(executor.self)
+  await s.world.advance(1_000)
+  const back = new TestExecutor('ex')
+  s.runtime.spawn(back, 'executor(2)')
   await s.reaches('a', 'TASK_DROPPED')
-  t.strictSame(executor.seen, ['SUBSCRIBED', 'LAUNCH', 'SHUTDOWN'])
+  t.strictSame(back.seen, ['SHUTDOWN'])
 })
 
 t.test('a framework that is gone leaves nothing', async t => {
