@@ -192,9 +192,11 @@ t.test('a world says what is left of it', async t => {
 t.test('what was booted at an address is restarted there', async t => {
   const world = new World({ log: silentLogger })
   const boots: string[] = []
-  const first = world.start(A, runtime => {
-    boots.push(runtime.address)
-    runtime.spawn(new Probe())
+  const first = world.start(A, {
+    boot: runtime => {
+      boots.push(runtime.address)
+      runtime.spawn(new Probe())
+    },
   })
   await world.settle()
   t.ok(world.isAlive(A))
@@ -237,7 +239,7 @@ t.test('checks run after every step, and what they find ends the run', async t =
 t.test('a machine with a wrong clock has it also after a restart', async t => {
   const world = new World({ log: silentLogger })
   const boot = () => {}
-  const before = world.start(A, boot)
+  const before = world.start(A, { boot })
   world.skew(A, { rate: 2, offsetMs: 60_000 })
   await world.advance(1_000)
   t.equal(before.clock.now() - world.clock.now(), 1_000, 'its rate at once')
