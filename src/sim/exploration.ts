@@ -58,8 +58,8 @@ const STEPS_PER_LOOK_AT_MANY = 500
 const AGENTS_A_STRIKE = 100
 /** Between two strikes: some seeds strike again before anything could heal, others let it. */
 const MEAN_STRIKE_MS = [seconds(1), seconds(4), seconds(15)]
-/** Longer than an agent or a scheduler may take to come back after an election (10 minutes), and then some. */
-const REST_MS = minutes(13)
+/** Longer than an agent or a scheduler may take to come back after an election: 10 minutes by a slow clock, and then some. */
+const REST_MS = minutes(15)
 const MOST_PROBLEMS = 20
 
 interface Framework {

@@ -50,11 +50,10 @@ export const MESSAGES = [
 
 /**
  * Messages that their senders repeat by themselves, word for word, whatever has happened since: a network may do so too.
- * Not `kill_task` or `reregistered`, for instance: what was true when they were sent first is not said again later.
+ * Not `kill_task` or `reregister_agent`, for instance: what was true when they were sent first is not said again later.
  */
 export const REPEATABLE: ReadonlySet<string> = new Set([
   'master.agent/register_agent',
-  'master.agent/reregister_agent',
   'master.agent/status_update',
   'master.agent/pong',
   'agent.master/registered',
