@@ -53,7 +53,6 @@ export const MESSAGES = [
  * Not `kill_task` or `reregister_agent`, for instance: what was true when they were sent first is not said again later.
  */
 export const REPEATABLE: ReadonlySet<string> = new Set([
-  'master.agent/register_agent',
   'master.agent/status_update',
   'master.agent/pong',
   'agent.master/registered',
