@@ -1,7 +1,7 @@
 // Rules by which single messages are lost, kept, or sent twice: tests and faults name them by protocol, sender, receiver
 // and content.
 
-import { decode, encode, joinArray } from '../actors/codec.ts'
+import { decode, encode } from '../actors/codec.ts'
 import { checkMessage, FRAME } from '../actors/frames.ts'
 import type { Address } from '../actors/pid.ts'
 import type { Link } from './network-tape.ts'
@@ -111,8 +111,7 @@ export class MessageRules {
         if (!entry.matches(passing)) continue
         entry.count++
         if (entry.does === 'lose') return true
-        const one = encode(frame)
-        const kept = { by, bytes: joinArray([one], one.length) }
+        const kept = { by, bytes: encode([frame]) }
         if (entry.does === 'record') entry.kept.push(kept)
         else this.#keep(by.link, kept)
       }
