@@ -2,7 +2,7 @@
 
 import { erlangMissing, openErlang, openErlangPair } from './erlang.ts'
 import { type Contest, experiment } from './harness.ts'
-import { DEFAULT_LIMITS } from '../src/actors/peer.ts'
+import { DEFAULT_LIMITS } from '../src/actors/limits.ts'
 import type { Pid } from '../src/actors/pid.ts'
 import type { Program } from './program.ts'
 import type { ActorsProgram } from './programs/actors.ts'

@@ -220,6 +220,7 @@ export class Cell {
 
   #message(event: ActorEvent & { type: 'message' }): boolean {
     const { reply, handler } = event
+    event.charge?.served()
     if (this.#noted !== handler) this.#noteMessage(event)
     else this.#repeats++
     if (!reply) return this.#watch(handler(event.body as never, event.from, event))
@@ -339,8 +340,10 @@ const NO_TIMER: Timer = { cancel: () => {} }
 
 /** Tells whoever waits for an event's outcome that it will not be served. */
 function refuse(event: ActorEvent): void {
-  if (event.type === 'message') event.reply?.fail('NO_SUCH_ACTOR', 'the actor has ended')
-  else if (event.type === 'http') event.respond(text(404, ''))
+  if (event.type === 'message') {
+    event.charge?.served()
+    event.reply?.fail('NO_SUCH_ACTOR', 'the actor has ended')
+  } else if (event.type === 'http') event.respond(text(404, ''))
 }
 
 function isPromise<T>(value: T | Promise<T>): value is Promise<T> {

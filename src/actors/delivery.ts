@@ -161,7 +161,7 @@ export class Delivery implements RefHost {
   }
 
   #respond(peer: Peer, frame: ActorFrame): void {
-    this.#o.peers.send(peer, frame)
+    this.#o.peers.sending.send(peer, frame)
     this.#o.wake()
   }
 
@@ -219,7 +219,17 @@ export class Delivery implements RefHost {
     }
     const from = fromId === '' ? NOBODY : peer.sender(fromId)
     const { handler, wire } = served
-    cell.enqueue({ type: 'message', name: wire, handler, body: checked.output, from, reply })
+    const charge = peer.charge!
+    charge.add()
+    cell.enqueue({
+      type: 'message',
+      name: wire,
+      handler,
+      body: checked.output,
+      from,
+      reply,
+      charge,
+    })
   }
 
   #nobody(id: string, name: string, reply: Reply | undefined, from: Peer | Pid): void {

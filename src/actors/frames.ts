@@ -18,6 +18,16 @@ export interface Hello {
   readonly version: number
   /** Optional abilities, for forms of the wire that both sides agree to. */
   readonly features: readonly string[]
+  /** Where this process proves who it is, and wants the same of others; see handshake.ts. */
+  readonly auth?:
+    | {
+        readonly scheme: string
+        readonly principal: string
+        readonly nonce: string
+        /** In the acceptor's greeting only. */
+        readonly proof?: string | undefined
+      }
+    | undefined
 }
 
 /** No process sees more connections; a greeting that claims more is none. Counting stops there. */
@@ -28,7 +38,15 @@ const HelloSchema = v.object({
   incarnation: v.pipe(v.string(), v.maxLength(64)),
   generation: v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(MAX_GENERATION)),
   version: v.number(),
-  features: v.pipe(v.array(v.string()), v.maxLength(64)),
+  features: v.pipe(v.array(v.pipe(v.string(), v.maxLength(64))), v.maxLength(64)),
+  auth: v.optional(
+    v.object({
+      scheme: v.pipe(v.string(), v.maxLength(64)),
+      principal: v.pipe(v.string(), v.maxLength(1024)),
+      nonce: v.pipe(v.string(), v.maxLength(64)),
+      proof: v.optional(v.pipe(v.string(), v.maxLength(256))),
+    }),
+  ),
 })
 
 export const FRAME = {
@@ -50,6 +68,9 @@ export const FRAME = {
   /** [ping], answered by [pong]: finds out that a silent connection is dead */
   ping: 8,
   pong: 9,
+  /** [challenge, hello] and [proof, text]: between two greetings where a proof is needed; see handshake.ts */
+  challenge: 10,
+  proof: 11,
 } as const
 
 export type Frame =
@@ -63,12 +84,14 @@ export type Frame =
   | readonly [typeof FRAME.exited, string, ExitReason]
   | readonly [typeof FRAME.ping]
   | readonly [typeof FRAME.pong]
+  | readonly [typeof FRAME.challenge, Hello]
+  | readonly [typeof FRAME.proof, string]
 
 /** What concerns actors; the others keep up the connection itself. */
-export type ActorFrame = Exclude<Frame, { readonly 0: 0 | 8 | 9 }>
+export type ActorFrame = Exclude<Frame, { readonly 0: 0 | 8 | 9 | 10 | 11 }>
 
 export function isActorFrame(frame: Frame): frame is ActorFrame {
-  return frame[0] !== FRAME.hello && frame[0] !== FRAME.ping && frame[0] !== FRAME.pong
+  return frame[0] > FRAME.hello && frame[0] < FRAME.ping
 }
 
 const isId = (x: unknown): boolean => typeof x === 'string' && x.length <= 1024
@@ -98,7 +121,10 @@ function hasOutline(f: unknown): boolean {
   if (!Array.isArray(f)) return false
   switch (f[0]) {
     case FRAME.hello:
+    case FRAME.challenge:
       return f.length === 2 && v.is(HelloSchema, f[1])
+    case FRAME.proof:
+      return f.length === 2 && typeof f[1] === 'string' && f[1].length <= 256
     case FRAME.tell:
       return f.length === 5 && isId(f[1]) && isId(f[2]) && isId(f[3])
     case FRAME.ask:

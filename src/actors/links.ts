@@ -58,7 +58,7 @@ export class Links {
       return
     }
     pids.set(to, new Set([cell]))
-    this.#o.peers.send(this.#o.peers.at(address), [FRAME.link, idOf(to)])
+    this.#o.peers.sending.send(this.#o.peers.at(address), [FRAME.link, idOf(to)])
     this.#o.wake()
   }
 
@@ -77,7 +77,7 @@ export class Links {
     if (pids.size === 0) this.#remote.delete(address)
     const peer = this.#o.peers.find(address)
     if (!peer || this.#linkedByOtherName(peer, idOf(to))) return
-    this.#o.peers.send(peer, [FRAME.unlink, idOf(to)])
+    this.#o.peers.sending.send(peer, [FRAME.unlink, idOf(to)])
     this.#o.wake()
   }
 
@@ -93,7 +93,7 @@ export class Links {
   watched(peer: Peer, id: string): void {
     const cell = this.#o.cell(id)
     if (!cell) {
-      this.#o.peers.send(peer, [FRAME.exited, id, 'absent'])
+      this.#o.peers.sending.send(peer, [FRAME.exited, id, 'absent'])
       this.#o.wake()
       return
     }
@@ -120,7 +120,7 @@ export class Links {
     }
     for (const peer of cell.remoteWatchers ?? []) {
       peer.watches.delete(cell.id)
-      this.#o.peers.send(peer, [FRAME.exited, cell.id, why])
+      this.#o.peers.sending.send(peer, [FRAME.exited, cell.id, why])
       this.#o.wake()
     }
   }

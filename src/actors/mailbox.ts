@@ -1,5 +1,6 @@
 // What an actor can be told, and the queue in which it waits. Everything an actor knows came through here.
 
+import type { Charge } from './backlog.ts'
 import type { HttpRequest, HttpResponse } from './http.ts'
 import type { Pid } from './pid.ts'
 import type { AskFailure, Handler } from './protocol.ts'
@@ -26,6 +27,8 @@ export type ActorEvent =
       readonly body: unknown
       readonly from: Pid
       readonly reply: Reply | undefined
+      /** For what came from another process, to whom it is charged while it waits. */
+      readonly charge?: Charge
     }
   /** A timer that fired, or a call from code of the same process. */
   | { readonly type: 'dispatch'; readonly name?: string; readonly run: () => unknown }

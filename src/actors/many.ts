@@ -63,7 +63,7 @@ export class ManyRefs<E extends Entries> implements Refs<E> {
       }
       const peer = peers.at(address)
       peer.gatherShared(frame, peers.limits)
-      peers.gathered(peer)
+      peers.sending.gathered(peer)
     }
     this.#host.wake()
   }

@@ -1,33 +1,14 @@
 // One other process, as this one sees it: its names, its connection, and what waits to be sent.
 
+import { Load, type Charge } from './backlog.ts'
 import type { Timer } from './clock.ts'
-import type { ActorFrame, Frame, Hello } from './frames.ts'
+import type { Frame, Hello } from './frames.ts'
+import { Handshake } from './handshake.ts'
+import type { Limits, Meeting } from './limits.ts'
 import { Outbox, type SharedFrame } from './outbox.ts'
 import { type Address, type Pid, pid } from './pid.ts'
+import { TokenBucket } from './token-bucket.ts'
 import type { Channel } from './transport.ts'
-
-export interface Limits {
-  /** Largest WebSocket message taken or sent, in bytes. A larger one ends the connection it came by. */
-  readonly maxMessageBytes: number
-  /** Most bytes that may wait for one peer. Beyond it the connection is cut, and its links are told. */
-  readonly maxQueuedBytes: number
-  /** A connection on which nothing was heard for this long is pinged … */
-  readonly pingIntervalMs: number
-  /** … and given up when it stays silent this long, rounded up to whole intervals. */
-  readonly silenceLimitMs: number
-  /** From dialling to the other side's greeting. */
-  readonly greetingLimitMs: number
-}
-
-export const DEFAULT_LIMITS: Limits = {
-  maxMessageBytes: 64 * 1024 * 1024,
-  maxQueuedBytes: 256 * 1024 * 1024,
-  // As long as Mesos' pings take to give an agent up: a network that pauses for a minute costs no task. The end of a
-  // process is seen at once all the same, by the end of its socket.
-  pingIntervalMs: 15_000,
-  silenceLimitMs: 75_000,
-  greetingLimitMs: 10_000,
-}
 
 /**
  * - `dialling`: no socket yet; frames are held.
@@ -44,21 +25,30 @@ const EARLY_BYTES = 64 * 1024
 /** Ids of one peer's actors that are remembered at a time. */
 const MOST_SENDERS = 256
 
-/** What the runtime does with what comes. */
-export interface PeersHost {
-  received(peer: Peer, frame: ActorFrame): void
-  /** All frames of a message have been handed over. */
-  delivered(): void
-  /** A peer is gone, or could not be reached: its questions stay unanswered and its links break. */
-  lost(peer: Peer, reason: string): void
-}
-
 export class Peer {
   state: PeerState
   channel: Channel | undefined
   /** Every address under which it is known here: those that were dialled, and the one it claims. */
   readonly addresses = new Set<Address>()
+  /** What it says of itself, once it is accepted as that. */
   hello: Hello | undefined
+  /** Who it has proved to be; undefined where nobody has to prove anything. */
+  principal: string | undefined
+  handshake: Handshake | undefined
+  /** What it has waiting here. */
+  readonly load = new Load(() => this.applyPause())
+  /** Of the message that is being handed out. */
+  charge: Charge | undefined
+  /** Frames that were malformed since the last round of pings. */
+  malformed = 0
+  bucket: TokenBucket | undefined
+  /** Until it may go on, if it said too much. */
+  throttle: Timer | undefined
+  /** Whether this process reads from nobody. */
+  allPaused = false
+  #channelPaused = false
+  /** Gives back its place among the half-open ones. */
+  leave: (() => void) | undefined
   /** Connections established with this incarnation, this one included; see `peers.ts`. */
   generation = 0
   /** The other side's dial, which crossed this one and waits for its outcome. */
@@ -114,11 +104,41 @@ export class Peer {
   cancelTimers(): void {
     this.greetingLimit?.cancel()
     this.doubt?.cancel()
+    this.throttle?.cancel()
   }
 
   /** Who is to blame: a stranger's port is another one each time, its host is not. */
   get culprit(): string {
     return this.hello || this.outgoing ? this.label : this.label.replace(/:\d+$/, '')
+  }
+
+  /** There is a socket now; the handshake begins. */
+  attach(channel: Channel, options: Meeting): void {
+    const { address, incarnation, authenticator, limits, clock } = options
+    const { outgoing } = this
+    this.handshake = new Handshake({ address, incarnation, authenticator, outgoing })
+    this.channel = channel
+    const rate = limits.maxMessagesPerSecond
+    if (rate !== Number.POSITIVE_INFINITY) this.bucket = new TokenBucket(rate, rate, clock.now())
+    this.applyPause()
+  }
+
+  /** Whether nothing is read from it, for whatever reason. */
+  get paused(): boolean {
+    return this.load.paused || this.allPaused || this.throttle !== undefined
+  }
+
+  /** Tells the channel, after a reason has come or gone. */
+  applyPause(): void {
+    const { channel, paused } = this
+    if (!channel || paused === this.#channelPaused) return
+    this.#channelPaused = paused
+    channel.pause(paused)
+  }
+
+  /** Bytes that wait to be taken by the network. */
+  get queuedBytes(): number {
+    return this.#outbox.length + (this.channel?.bufferedBytes ?? 0)
   }
 
   /** What it is called in log lines. */

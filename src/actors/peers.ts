@@ -14,34 +14,22 @@
 //
 // Whoever is refused finds the connection that serves instead, and moves to it what it still held.
 
-import type { Logger } from '../base/log.ts'
-import type { Clock, Timer } from './clock.ts'
-import { decodeFrames, encode, MalformedError } from './codec.ts'
-import type { Complaints } from './complaints.ts'
-import {
-  checkMessage,
-  FRAME,
-  type Frame,
-  type Hello,
-  isActorFrame,
-  WIRE_VERSION,
-} from './frames.ts'
+import { Backlog } from './backlog.ts'
+import { encode } from './codec.ts'
+import { FRAME, type Frame } from './frames.ts'
 import { Generations, nextGeneration } from './generations.ts'
-import { type Limits, Peer, type PeersHost } from './peer.ts'
+import type { Step } from './handshake.ts'
+import { Heartbeat } from './heartbeat.ts'
+import { Inbox } from './inbox.ts'
+import type { Limits } from './limits.ts'
+import { Peer } from './peer.ts'
+import { type CutOff, CutOffs, watchPeers } from './peer-metrics.ts'
+import type { PeersOptions } from './peers-options.ts'
 import { type Address, parseAddress } from './pid.ts'
 import { Shunned } from './shunned.ts'
-import type { Channel, ChannelEvents, Transport } from './transport.ts'
-
-export interface PeersOptions {
-  readonly address: Address
-  readonly incarnation: string
-  readonly transport: Transport
-  readonly clock: Clock
-  readonly log: Logger
-  readonly complaints: Complaints
-  readonly limits: Limits
-  readonly host: PeersHost
-}
+import { Sending } from './sending.ts'
+import type { Channel, ChannelEvents } from './transport.ts'
+import { hostOf, Turnstile } from './turnstile.ts'
 
 /** Begins the reason of a refusal; the address by which the refuser is known follows. */
 const DUPLICATE = 'duplicate of '
@@ -53,20 +41,52 @@ export class Peers {
   readonly #generations = new Generations()
   readonly limits: Limits
   readonly #shunned: Shunned
-  #dirty: Peer[] = []
+  readonly #heartbeat: Heartbeat
+  readonly #cutOffs: CutOffs
+  readonly #halfOpen: Turnstile
+  readonly #inbox: Inbox
+  readonly sending: Sending
+  readonly backlog: Backlog
   #closed = false
   #paused = false
-  #pinging: Timer | undefined
-  /** Messages and frames that were dropped because they were malformed, over all peers. */
-  malformed = 0
-  /** Bytes sent since the last `flush`, without waiting for the next. */
-  sentEarlyBytes = 0
 
   constructor(options: PeersOptions) {
     this.#o = options
-    this.limits = options.limits
-    this.#shunned = new Shunned(options.clock, options.limits.greetingLimitMs)
+    const { limits, metrics } = options
+    this.limits = limits
+    this.#shunned = new Shunned(options.clock, limits.greetingLimitMs)
+    this.#cutOffs = new CutOffs(metrics)
+    this.#halfOpen = new Turnstile(limits.maxHalfOpenPerHost, limits.maxHalfOpen)
+    this.sending = new Sending(limits, (peer, overflow) => this.#overflowed(peer, overflow))
+    this.backlog = new Backlog(limits, () => this.#all.size)
+    this.#inbox = new Inbox({
+      clock: options.clock,
+      limits,
+      complaints: options.complaints,
+      backlog: this.backlog,
+      received: (peer, frame) => options.host.received(peer, frame),
+      delivered: () => options.host.delivered(),
+      step: (peer, step) => this.#took(peer, step),
+      pinged: peer => {
+        this.sending.send(peer, [FRAME.pong])
+        options.clock.soon(() => this.sending.flush())
+      },
+      giveUp: (peer, reason, why) => this.#giveUp(peer, reason, why),
+      end: (peer, reason, why) => this.#end(peer, reason, why),
+    })
+    this.#heartbeat = new Heartbeat(options.clock, limits, {
+      all: this.#all,
+      send: (peer, frame) => this.sending.send(peer, frame),
+      flush: () => this.sending.flush(),
+      silent: peer => this.#end(peer, `silent for ${limits.silenceLimitMs} ms`, 'silent'),
+    })
+    watchPeers(metrics, this.#all, this.#halfOpen, this.backlog)
     options.transport.onChannel(channel => this.#accepted(channel))
+  }
+
+  /** Messages and frames that were dropped because they were malformed, over all peers. */
+  get malformed(): number {
+    return this.#inbox.malformed
   }
 
   /** The peer behind an address, dialled if need be. It is that until it has ended. */
@@ -77,30 +97,6 @@ export class Peers {
   /** The peer behind an address, if there is one. */
   find(address: Address): Peer | undefined {
     return this.#byAddress.get(address)
-  }
-
-  /** Adds a frame to the message that goes to `peer` at the next `flush`. Throws if it cannot be encoded. */
-  send(peer: Peer, frame: Frame): void {
-    peer.gather(frame, this.#o.limits)
-    this.gathered(peer)
-  }
-
-  /** What `peer` gathered goes out at the next `flush`, or now if it is much. */
-  gathered(peer: Peer): void {
-    this.sentEarlyBytes += peer.flushEarly(this.#o.limits)
-    this.#markDirty(peer)
-  }
-
-  /** Sends what was gathered for each peer, one message each. */
-  flush(): void {
-    this.sentEarlyBytes = 0
-    const dirty = this.#dirty
-    if (dirty.length === 0) return
-    this.#dirty = []
-    for (const peer of dirty) {
-      peer.dirty = false
-      this.#flushOne(peer)
-    }
   }
 
   /** Finds out whether an open connection still carries: silent for as long as a greeting may take, it is given up. */
@@ -114,37 +110,34 @@ export class Peers {
       if (this.#paused) this.doubt(address)
       else this.#end(peer, `no answer to a ping within ${limitMs} ms`)
     })
-    this.send(peer, [FRAME.ping])
+    this.sending.send(peer, [FRAME.ping])
   }
 
   /** Stops and resumes reading from all peers, for as long as what they sent waits here unserved. */
   pause(paused: boolean): void {
     if (paused === this.#paused) return
     this.#paused = paused
-    for (const peer of this.#all) peer.channel?.pause(paused)
+    for (const peer of this.#all) {
+      peer.allPaused = paused
+      peer.applyPause()
+    }
   }
 
   /** Ends all connections. */
   close(): void {
-    this.flush()
+    this.sending.flush()
     this.#closed = true
-    this.#pinging?.cancel()
+    this.#heartbeat.stop()
     for (const peer of [...this.#all]) this.#end(peer, 'shutting down')
   }
 
-  #markDirty(peer: Peer): void {
-    if (peer.dirty) return
-    peer.dirty = true
-    this.#dirty.push(peer)
-  }
-
-  #flushOne(peer: Peer): void {
-    const overflow = peer.flush(this.#o.limits)
-    if (overflow === undefined || peer.state === 'ended') return
-    // What it has not read would only take up memory until the end is agreed upon, and so would more of the same.
-    if (overflow === 'queue full') for (const name of peer.addresses) this.#shunned.add(name)
+  /** What it has not read would only take up memory until the end is agreed upon, and so would more of the same. */
+  #overflowed(peer: Peer, overflow: string): void {
+    if (peer.state === 'ended') return
+    const full = overflow.startsWith('queue full')
+    if (full) for (const name of peer.addresses) this.#shunned.add(name)
     peer.channel?.close(overflow, true)
-    this.#giveUp(peer, overflow)
+    this.#giveUp(peer, overflow, full ? 'queue_full' : 'message_too_large')
   }
 
   #dial(address: Address): Peer {
@@ -169,39 +162,48 @@ export class Peers {
         peer.generation = nextGeneration(seen)
         this.#greet(peer, seen)
       },
-      message: bytes => this.#message(peer, bytes),
-      closed: reason => this.#channelClosed(peer, reason),
+      message: bytes => this.#inbox.take(peer, bytes),
+      closed: (reason, cutOff) => this.#channelClosed(peer, reason, cutOff),
     })
     this.#limitGreeting(peer)
     return peer
   }
 
   #accepted(channel: Channel): Omit<ChannelEvents, 'opened'> {
+    const host = hostOf(channel.remote)
+    const leave = this.#halfOpen.enter(host)
+    if (!leave) {
+      const reason = 'too many connections wait to be accepted'
+      this.#cutOffs.count('half_open')
+      this.#o.complaints.warn(host, { reason }, 'connection refused')
+      channel.close(reason)
+      return { message: () => {}, closed: () => {} }
+    }
     const peer = new Peer(false)
+    peer.leave = leave
     this.#attach(peer, channel)
     this.#add(peer)
     this.#limitGreeting(peer)
     return {
-      message: bytes => this.#message(peer, bytes),
-      closed: reason => this.#channelClosed(peer, reason),
+      message: bytes => this.#inbox.take(peer, bytes),
+      closed: (reason, cutOff) => this.#channelClosed(peer, reason, cutOff),
     }
   }
 
   #attach(peer: Peer, channel: Channel): void {
-    peer.channel = channel
-    if (this.#paused) channel.pause(true)
+    peer.allPaused = this.#paused
+    peer.attach(channel, this.#o)
   }
 
   #add(peer: Peer): void {
     this.#all.add(peer)
-    if (this.#closed) return
-    this.#pinging ??= this.#o.clock.delay(this.#o.limits.pingIntervalMs, () => this.#ping())
+    if (!this.#closed) this.#heartbeat.start()
   }
 
   #limitGreeting(peer: Peer): void {
     peer.greetingLimit = this.#o.clock.delay(this.#o.limits.greetingLimitMs, () => {
       if (peer.outgoing) this.#end(peer, 'no greeting in time')
-      else this.#giveUp(peer, 'no greeting in time')
+      else this.#giveUp(peer, 'no greeting in time', 'greeting')
     })
   }
 
@@ -211,64 +213,42 @@ export class Peers {
   }
 
   #greet(peer: Peer, generation: number): void {
-    const { address, incarnation } = this.#o
-    const hello = { address, incarnation, generation, version: WIRE_VERSION, features: [] }
-    peer.channel!.send(encode([[FRAME.hello, hello]]))
+    this.#say(peer, peer.handshake!.greeting(generation))
   }
 
-  #message(peer: Peer, bytes: Uint8Array): void {
-    if (peer.state === 'ended' || peer.state === 'awaited') return
-    peer.hear()
-    let frames: readonly Frame[]
-    try {
-      const { valid, malformed } = checkMessage(decodeFrames(bytes))
-      frames = valid
-      if (malformed.length > 0) this.#malformedFrom(peer, malformed[0]!, malformed.length)
-    } catch (error) {
-      if (!(error instanceof MalformedError)) throw error
-      this.#malformedFrom(peer, error.message, 1)
-      // Nobody knows what was in it. An answer, or the end of a link, would be waited for in vain.
-      return this.#end(peer, 'malformed message')
-    }
-    let pinged = false
-    for (const frame of frames) {
-      if (peer.state === 'open') {
-        if (isActorFrame(frame)) this.#o.host.received(peer, frame)
-        else pinged ||= frame[0] === FRAME.ping
-      } else if (peer.state === 'greeting' && !peer.hello && frame[0] === FRAME.hello) {
-        this.#greeted(peer, frame[1])
-      } else return this.#giveUp(peer, 'it did not greet first')
-    }
-    this.#o.host.delivered()
-    if (!pinged) return
-    this.send(peer, [FRAME.pong])
-    this.#o.clock.soon(() => this.flush())
+  /** Sends a frame of a handshake, alone and at once. */
+  #say(peer: Peer, frame: Frame): void {
+    peer.channel!.send(encode([frame]))
   }
 
-  #malformedFrom(peer: Peer, error: string, count: number): void {
-    this.malformed += count
-    this.#o.complaints.warn(peer.culprit, { error }, 'malformed message dropped')
-  }
-
-  #greeted(peer: Peer, hello: Hello): void {
-    peer.hello = hello
-    if (hello.version !== WIRE_VERSION) {
-      return this.#giveUp(peer, `wire version ${hello.version} is not ours, ${WIRE_VERSION}`)
+  /** A step of the handshake; false if the rest of the message is not to be looked at. */
+  #took(peer: Peer, step: Step): boolean {
+    if ('send' in step) this.#say(peer, step.send)
+    else if ('refused' in step) {
+      this.#giveUp(peer, step.refused, step.unproved ? 'unproved' : 'greeting')
+    } else {
+      const hello = step.greeted
+      peer.hello = hello
+      peer.principal = step.principal
+      const existing = this.#byAddress.get(hello.address)
+      if (!existing || existing === peer || this.#settle(peer, existing)) {
+        this.#name(peer, hello.address)
+        this.#open(peer)
+      }
     }
-    // Whoever asks is told our incarnation, so a greeting with it proves nothing: what came over such a connection would
-    // pass for our own actors' words. Those who mean this process have to use its own name.
-    if (hello.incarnation === this.#o.incarnation || hello.address === this.#o.address) {
-      return this.#giveUp(peer, `it calls itself ${hello.address}, which is this very process`)
-    }
-    const existing = this.#byAddress.get(hello.address)
-    if (existing && existing !== peer && !this.#settle(peer, existing, hello)) return
-    this.#name(peer, hello.address)
-    this.#open(peer)
+    return peer.state !== 'ended'
   }
 
   /** Decides between a greeting and what is known under that address already; true if the new one is taken. */
-  #settle(peer: Peer, existing: Peer, hello: Hello): boolean {
+  #settle(peer: Peer, existing: Peer): boolean {
+    const hello = peer.hello!
     if (existing.state === 'open') {
+      if (existing.principal !== peer.principal) {
+        // The one who is to blame is not the one of that name.
+        peer.hello = undefined
+        this.#giveUp(peer, `${hello.address} is connected already, as somebody else`, 'unproved')
+        return false
+      }
       const same = existing.hello?.incarnation === hello.incarnation
       if (same && !peer.outgoing && hello.generation < existing.generation) {
         this.#refuse(peer)
@@ -301,18 +281,19 @@ export class Peers {
       this.#generations.remember(address, peer.generation)
     }
     peer.greetingLimit?.cancel()
+    peer.leave?.()
+    peer.handshake = undefined
+    peer.channel!.accepted?.()
     peer.state = 'open'
     if (peer.crossing) this.#refuse(peer.crossing)
     peer.crossing = undefined
     this.#o.log.debug({ peer: peer.label, remote: peer.channel?.remote }, 'connected')
-    this.#flushOne(peer)
+    this.sending.flushOne(peer)
   }
 
   /** Closes a connection that another one makes superfluous: nobody is told of a loss, since nothing is lost. */
   #refuse(peer: Peer): void {
-    this.#all.delete(peer)
-    peer.state = 'ended'
-    peer.greetingLimit?.cancel()
+    this.#forget(peer)
     if (peer.crossing) this.#refuse(peer.crossing)
     peer.channel?.close(DUPLICATE + this.#o.address)
   }
@@ -323,7 +304,7 @@ export class Peers {
     for (const address of from.addresses) this.#byAddress.set(address, into)
     if (from.crossing === into) from.crossing = undefined
     this.#refuse(from)
-    this.#markDirty(into)
+    this.sending.mark(into)
   }
 
   /** Our dial came to nothing: if theirs has been waiting for that, it serves instead. */
@@ -336,8 +317,9 @@ export class Peers {
     return true
   }
 
-  #channelClosed(peer: Peer, reason: string): void {
-    if (peer.outgoing && peer.state === 'greeting' && reason.startsWith(DUPLICATE)) {
+  #channelClosed(peer: Peer, reason: string, cutOff?: CutOff): void {
+    if (cutOff) this.#giveUp(peer, reason, cutOff)
+    else if (peer.outgoing && peer.state === 'greeting' && reason.startsWith(DUPLICATE)) {
       this.#refused(peer, reason.slice(DUPLICATE.length))
     } else if (peer.outgoing && peer.state === 'greeting') this.#giveUp(peer, reason)
     else this.#end(peer, reason)
@@ -349,25 +331,27 @@ export class Peers {
     const other = this.#byAddress.get(address)
     if (other && other !== peer) {
       this.#merge(peer, other)
-      return this.flush()
+      return this.sending.flush()
     }
     peer.state = 'awaited'
     if (parseAddress(address)) this.#name(peer, address)
   }
 
   /** Ends it for a reason that somebody should look into; that a process comes or goes is none. */
-  #giveUp(peer: Peer, reason: string): void {
+  #giveUp(peer: Peer, reason: string, cutOff?: CutOff): void {
     if (peer.state === 'ended') return
-    this.#o.complaints.warn(peer.culprit, { reason }, 'connection given up')
-    this.#end(peer, reason)
+    const claimed = !peer.hello && !peer.outgoing ? peer.handshake?.claimed : undefined
+    const fields = claimed === undefined ? { reason } : { claimed, reason }
+    this.#o.complaints.warn(peer.culprit, fields, 'connection given up')
+    this.#end(peer, reason, cutOff)
   }
 
-  #end(peer: Peer, reason: string): void {
-    if (peer.state === 'ended' || this.#yield(peer)) return
+  #end(peer: Peer, reason: string, cutOff?: CutOff): void {
+    if (peer.state === 'ended') return
+    if (cutOff) this.#cutOffs.count(cutOff)
+    if (this.#yield(peer)) return
     const was = peer.state
-    peer.state = 'ended'
-    peer.cancelTimers()
-    this.#all.delete(peer)
+    this.#forget(peer)
     for (const address of peer.addresses) {
       if (this.#byAddress.get(address) === peer) this.#byAddress.delete(address)
       else peer.addresses.delete(address)
@@ -378,22 +362,12 @@ export class Peers {
     this.#o.host.lost(peer, reason)
   }
 
-  /**
-   * Asks the silent ones whether they live. Silence is counted in rounds, not read off the clock: when this process
-   * itself stood still, for a collection or a debugger, that is one round, and nobody is given up for it.
-   */
-  #ping(): void {
-    const { clock, limits } = this.#o
-    this.#pinging = undefined
-    const mostRounds = Math.ceil(limits.silenceLimitMs / limits.pingIntervalMs)
-    for (const peer of [...this.#all]) {
-      if (peer.state !== 'open' || this.#paused) continue
-      peer.silentRounds = peer.heard ? 0 : peer.silentRounds + 1
-      peer.heard = false
-      if (peer.silentRounds >= mostRounds) this.#end(peer, `silent for ${limits.silenceLimitMs} ms`)
-      else if (peer.silentRounds > 0) this.send(peer, [FRAME.ping])
-    }
-    this.flush()
-    if (this.#all.size > 0) this.#pinging = clock.delay(limits.pingIntervalMs, () => this.#ping())
+  #forget(peer: Peer): void {
+    this.#all.delete(peer)
+    this.sending.forget(peer)
+    this.backlog.forget(peer.load)
+    peer.state = 'ended'
+    peer.cancelTimers()
+    peer.leave?.()
   }
 }

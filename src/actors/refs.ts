@@ -176,7 +176,7 @@ export class RemoteRef<E extends Entries> {
     }
     const { peers } = this.#host
     peer.gatherParts(this.#head!, body, number, peers.limits)
-    peers.gathered(peer)
+    peers.sending.gathered(peer)
     this.#host.wake()
   }
 }

@@ -3,7 +3,7 @@
 import type { Logger } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
 import { type Actor, ATTACH, type TerminateOptions, type WaitOptions } from './actor.ts'
-import { Builtins, type Profiler, type SystemStats } from './builtins.ts'
+import { Builtins } from './builtins.ts'
 import { Cell, type CellHost } from './cell.ts'
 import { CellContext, type ContextHost } from './cell-context.ts'
 import type { Clock, Timer } from './clock.ts'
@@ -21,49 +21,19 @@ import {
 } from './http.ts'
 import { Links } from './links.ts'
 import { Metrics } from './metrics.ts'
-import { DEFAULT_LIMITS, type Limits } from './peer.ts'
+import { DEFAULT_LIMITS } from './limits.ts'
 import { Peers } from './peers.ts'
 import { type Address, addressOf, idOf, type Pid, pid } from './pid.ts'
 import type { Entries, Protocol, Ref, Refs } from './protocol.ts'
-import type { Recorder } from './recorder.ts'
-import type { Transport } from './transport.ts'
-
-export interface RuntimeOptions {
-  /** `host:port` by which other processes know this one; port 0 when it does not listen. */
-  readonly address: Address
-  readonly clock: Clock
-  readonly random: Random
-  readonly transport: Transport
-  readonly log: Logger
-  readonly limits?: Partial<Limits>
-  /** Sends local messages through codec and schemas too, so that no two actors can share an object. For tests. */
-  readonly isolate?: boolean
-  /** An actor without which the process is useless has failed. */
-  readonly fatal?: Fatal
-  /** For `/profiler`; absent: not enabled. */
-  readonly profiler?: () => Promise<Profiler>
-  /** Asked for each actor that starts, with its id: who is to be recorded. */
-  readonly record?: (id: string) => Recorder | undefined
-  /** For `system/…` among the metrics. */
-  readonly system?: SystemStats
-}
-
-export interface SpawnOptions {
-  readonly record?: Recorder
-}
-
-/**
- * Told of the actor, of what it threw, and of the events it was served last, a line each, oldest first.
- */
-export type Fatal = (actor: Pid, error: unknown, lastEvents: readonly string[]) => void
+import type { RuntimeOptions, SpawnOptions } from './runtime-options.ts'
 
 /** Events served in a row before the loop lets sockets and timers have their turn. */
 const BATCH = 2_000
 /** Bytes sent in a row before it does: only then do the sockets get on with them. */
 const BATCH_BYTES = 1024 * 1024
 /**
- * More events than this waiting, and nothing more is read from other processes; fewer than that, and reading goes on.
- * No turn ever waits for something to be read, so the backlog always shrinks.
+ * More events than this waiting that nobody is charged for (backlog.ts), such as what actors here say to each other, and
+ * nothing more is read from other processes; fewer than that, and reading goes on.
  */
 const PAUSE_ABOVE = 50_000
 const RESUME_BELOW = 10_000
@@ -134,6 +104,8 @@ export class Runtime {
       log: options.log.child({ actor: 'peers' }),
       complaints,
       limits: { ...DEFAULT_LIMITS, ...options.limits },
+      metrics: this.metrics,
+      ...(options.authenticator && { authenticator: options.authenticator }),
       host: {
         received: (peer, frame) => this.#delivery.received(peer, frame),
         delivered: () => this.#runNow(),
@@ -294,6 +266,11 @@ export class Runtime {
     return { links: this.#links.count, questions: this.#delivery.questions }
   }
 
+  /** Who the process at an address has proved to be; undefined if it is not connected, or nobody proves anything here. */
+  principalOf(address: Address): string | undefined {
+    return this.#peers.find(address)?.principal
+  }
+
   /** Messages dropped since the start, and why. */
   get dropped(): { readonly malformed: number; readonly unknown: number } {
     return {
@@ -363,7 +340,7 @@ export class Runtime {
     let mustYield = false
     // An actor whose turns are asynchronous never serves a whole batch, however long its mailbox has become.
     let crowded = false
-    while (!mustYield && served < BATCH && this.#peers.sentEarlyBytes < BATCH_BYTES) {
+    while (!mustYield && served < BATCH && this.#peers.sending.sentEarlyBytes < BATCH_BYTES) {
       const cell = this.#nextRunnable()
       if (!cell) break
       let left = cell.mailbox.length
@@ -375,12 +352,13 @@ export class Runtime {
     }
     this.#running = false
     this.#servedInARow += served
-    const letOthers = this.#servedInARow >= BATCH || this.#peers.sentEarlyBytes >= BATCH_BYTES
+    const letOthers =
+      this.#servedInARow >= BATCH || this.#peers.sending.sentEarlyBytes >= BATCH_BYTES
     // What continuations say belongs to this turn. They run at once, so it can wait for them, and they for their like.
     if (mustYield && !letOthers && this.#unsentRuns < MOST_UNSENT_RUNS) this.#unsentRuns++
     else {
       this.#unsentRuns = 0
-      this.#peers.flush()
+      this.#peers.sending.flush()
     }
     this.#yielding = mustYield
     if (mustYield || this.#runnable.length > this.#firstRunnable) {
@@ -388,12 +366,14 @@ export class Runtime {
       this.#schedule(letOthers)
     }
     if (this.#paused || crowded || served >= BATCH) this.#limitBacklog()
+    if (this.#peers.backlog.paused > 0) this.#peers.backlog.review()
   }
 
   #limitBacklog(): void {
     // Each has one event at least: a million of them need no counting.
-    let waiting = this.#runnable.length - this.#firstRunnable
-    if (waiting <= PAUSE_ABOVE) waiting = 0
+    const charged = this.#peers.backlog.events
+    let waiting = this.#runnable.length - this.#firstRunnable - charged
+    if (waiting <= PAUSE_ABOVE) waiting = -charged
     for (let at = this.#firstRunnable; at < this.#runnable.length && waiting <= PAUSE_ABOVE; at++) {
       waiting += this.#runnable[at]!.mailbox.length
     }

@@ -1,6 +1,7 @@
 // The least that a network must do. Greeting, links, queues and limits are above it (peers.ts), so that the
 // simulated network runs the same code as the real one.
 
+import type { CutOff } from './peer-metrics.ts'
 import type { Address } from './pid.ts'
 
 /** One side of an open, ordered, message-preserving connection. */
@@ -13,15 +14,20 @@ export interface Channel {
   send(bytes: Uint8Array): void
   /** Stops and resumes reading: what is not read makes the other side's queue grow, not ours. */
   pause(paused: boolean): void
+  /** The other side is accepted: what the transport holds against strangers does not apply to it any more. */
+  accepted?(): void
   /** Ends the connection after what was sent before, or (`atOnce`) without it; `closed` follows at both sides. */
   close(reason: string, atOnce?: boolean): void
 }
 
-/** What a channel tells its user; `closed` comes exactly once and last, also when the connection could not be made. */
+/**
+ * What a channel tells its user; `closed` comes exactly once and last, also when the connection could not be made, and with
+ * `cutOff` if the transport itself cut it for what the other side did.
+ */
 export interface ChannelEvents {
   opened(channel: Channel): void
   message(bytes: Uint8Array): void
-  closed(reason: string): void
+  closed(reason: string, cutOff?: CutOff): void
 }
 
 export interface Transport {

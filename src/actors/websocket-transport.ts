@@ -6,6 +6,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { HttpServer } from './http-server.ts'
+import type { CutOff } from './peer-metrics.ts'
 import type { Address } from './pid.ts'
 import type { Channel, ChannelEvents, Transport } from './transport.ts'
 
@@ -14,7 +15,7 @@ const SUBPROTOCOL = 'mesos-ts.1'
 /** How long a closing handshake may take before the socket is dropped. */
 const CLOSE_LIMIT_MS = 500
 const DIAL_LIMIT_MS = 10_000
-/** Most that a stranger may send before its first message is whole, so that strangers cost no memory. */
+/** Most that a stranger may send before it is accepted, so that strangers cost no memory. */
 const MAX_GREETING_BYTES = 64 * 1024
 /** RFC 6455 allows 123 bytes of reason. */
 const MAX_REASON_BYTES = 123
@@ -62,8 +63,10 @@ export class WebSocketTransport implements Transport {
       setImmediate(() => events.closed(`${address} cannot be the address of a process`))
       return
     }
-    ws.once('open', () => events.opened(new WebSocketChannel(ws, address)))
-    this.#wire(ws, events)
+    const stranger = new Stranger(ws)
+    ws.once('upgrade', response => stranger.watch(response.socket))
+    ws.once('open', () => events.opened(new WebSocketChannel(ws, address, stranger)))
+    this.#wire(ws, events, stranger)
   }
 
   async close(): Promise<void> {
@@ -90,26 +93,34 @@ export class WebSocketTransport implements Transport {
     const offered = request.headers['sec-websocket-protocol']?.split(',').map(name => name.trim())
     if (!offered?.includes(SUBPROTOCOL)) return refuse(socket, '400 Bad Request')
     this.#server.handleUpgrade(request, socket, head, ws => {
-      limitGreeting(ws, socket)
+      const stranger = new Stranger(ws)
+      stranger.watch(socket)
       const remote = `${request.socket.remoteAddress}:${request.socket.remotePort}`
-      this.#wire(ws, accept(new WebSocketChannel(ws, remote)))
+      this.#wire(ws, accept(new WebSocketChannel(ws, remote, stranger)), stranger)
     })
   }
 
-  #wire(ws: WebSocket, events: Omit<ChannelEvents, 'opened'>): void {
+  #wire(ws: WebSocket, events: Omit<ChannelEvents, 'opened'>, stranger: Stranger): void {
     this.#sockets.add(ws)
     let failure: string | undefined
+    let cutOff: CutOff | undefined
     ws.on('error', error => {
       failure ??= error.message
+      cutOff ??= cutOffOf((error as NodeJS.ErrnoException).code)
     })
     ws.on('message', (data, isBinary) => {
       if (isBinary) return events.message(data as Buffer)
       failure ??= 'a text message'
+      cutOff ??= 'malformed'
       ws.close(1003, 'binary messages only')
     })
     ws.on('close', (code, reason) => {
       this.#sockets.delete(ws)
-      events.closed(failure ?? (reason.length > 0 ? reason.toString() : `closed with code ${code}`))
+      if (stranger.wasCutOff) return events.closed('its greeting is too large', 'greeting')
+      events.closed(
+        failure ?? (reason.length > 0 ? reason.toString() : `closed with code ${code}`),
+        cutOff,
+      )
     })
   }
 }
@@ -139,11 +150,17 @@ function generateMask(mask: Buffer): void {
 
 class WebSocketChannel implements Channel {
   readonly #ws: WebSocket
+  readonly #stranger: Stranger
   readonly remote: string
 
-  constructor(ws: WebSocket, remote: string) {
+  constructor(ws: WebSocket, remote: string, stranger: Stranger) {
     this.#ws = ws
     this.remote = remote
+    this.#stranger = stranger
+  }
+
+  accepted(): void {
+    this.#stranger.accepted()
   }
 
   get bufferedBytes(): number {
@@ -173,14 +190,43 @@ class WebSocketChannel implements Channel {
   }
 }
 
-function limitGreeting(ws: WebSocket, socket: Duplex): void {
-  let received = 0
-  const count = (chunk: Buffer): void => {
-    received += chunk.length
-    if (received > MAX_GREETING_BYTES) ws.terminate()
+/** Counts what comes by a socket until its other side is accepted; with too much of that, it is cut. */
+class Stranger {
+  readonly #ws: WebSocket
+  #socket: Duplex | undefined
+  #receivedBytes = 0
+  #accepted = false
+  wasCutOff = false
+
+  constructor(ws: WebSocket) {
+    this.#ws = ws
   }
-  socket.on('data', count)
-  ws.once('message', () => socket.off('data', count))
+
+  watch(socket: Duplex): void {
+    this.#socket = socket
+    socket.on('data', this.#count)
+  }
+
+  accepted(): void {
+    this.#accepted = true
+    this.#socket?.off('data', this.#count)
+  }
+
+  readonly #count = (chunk: Buffer): void => {
+    // It may be accepted by this very piece, which holds more than its greeting then.
+    if (this.#accepted) return
+    this.#receivedBytes += chunk.length
+    if (this.#receivedBytes <= MAX_GREETING_BYTES) return
+    this.wasCutOff = true
+    this.#ws.terminate()
+  }
+}
+
+/** Of the errors of `ws` those that are the other side's doing. */
+function cutOffOf(code: string | undefined): CutOff | undefined {
+  if (!code?.startsWith('WS_ERR_')) return undefined
+  const tooLarge = code.endsWith('_MESSAGE_LENGTH') || code.endsWith('_BUFFERED_PARTS')
+  return tooLarge ? 'message_too_large' : 'malformed'
 }
 
 function refuse(socket: Duplex, status: string): void {

@@ -1,8 +1,9 @@
 // A whole cluster in one process: many runtimes under one virtual clock, one network, one seed.
 
-import type { Limits } from '../actors/peer.ts'
+import type { Limits } from '../actors/limits.ts'
 import type { Address } from '../actors/pid.ts'
-import { Runtime, type RuntimeOptions } from '../actors/runtime.ts'
+import { Runtime } from '../actors/runtime.ts'
+import type { RuntimeOptions } from '../actors/runtime-options.ts'
 import type { Logger } from '../base/log.ts'
 import { SeededRandom } from '../base/random.ts'
 import type { NetworkTape } from './network-tape.ts'

@@ -2,10 +2,10 @@
 
 import fc from 'fast-check'
 import t from 'tap'
-import { DEFAULT_LIMITS } from '../../src/actors/peer.ts'
+import { DEFAULT_LIMITS } from '../../src/actors/limits.ts'
 import { encode } from '../../src/actors/codec.ts'
 import { FRAME, WIRE_VERSION } from '../../src/actors/frames.ts'
-import type { Limits } from '../../src/actors/peer.ts'
+import type { Limits } from '../../src/actors/limits.ts'
 import { pid } from '../../src/actors/pid.ts'
 import { Runtime } from '../../src/actors/runtime.ts'
 import type { Channel, ChannelEvents } from '../../src/actors/transport.ts'
@@ -644,27 +644,41 @@ t.test('a greeting may not claim to have seen for ever more connections', async 
   t.strictSame(got.sent, [])
 })
 
-t.test('nothing is read from others while their messages pile up', async t => {
+t.test('who floods is not read from while its messages pile up; others are', async t => {
   const { world, runtime, connect } = bare()
   // A message is served as it comes, unless a continuation must run before: so they pile up behind the first.
   const probe = new Probe({
     note: self => (self.heard.length === 1 ? Promise.resolve() : undefined),
   })
   runtime.spawn(probe, 'x')
+  let waiting = -1
+  const free = new Probe({ note: async () => void (waiting = await metric('waiting_events')) })
+  runtime.spawn(free, 'y')
+  const metric = async (name: string): Promise<number> =>
+    (await runtime.metrics.snapshot(world.clock))[`actors/peers/${name}`]!
   const flood = connect()
   flood.greet()
+  const other = connect()
+  other.greet(C)
   const note = [FRAME.tell, 'x', 'y', 'test.chat/note', { text: '' }]
   const frames = Array.from({ length: 1_000 }, () => note)
   for (let i = 0; i < 100; i++) flood.send(...frames)
   let wasPaused = false
   world.clock.delay(0, () => {
     wasPaused = flood.got.paused
-    t.equal(connect().got.paused, true, 'nor from those who come now')
+    t.equal(other.got.paused, false, 'nobody else waits for that')
+    t.equal(connect().got.paused, false, 'nor those who come now')
+    other.send([FRAME.tell, 'y', 'y', 'test.chat/note', { text: 'heard at once' }])
   })
   await world.settle()
   t.equal(wasPaused, true)
   t.equal(flood.got.paused, false, 'and on it goes')
   t.equal(probe.heard.length, 100_000)
+  t.strictSame(free.heard, ['heard at once'])
+  t.ok(waiting > 10_000, 'while much of the flood still waited')
+  t.equal(await metric('waiting_events'), 0)
+  t.equal(await metric('waiting_bytes'), 0)
+  t.equal(await metric('pauses'), 1)
 })
 
 t.test('nor while they pile up behind turns that are all asynchronous', async t => {
