@@ -99,8 +99,8 @@ class TestFramework extends Scheduler {
 
 const options = readOptions()
 if (options) {
-  const { master, framework, totalTasks, taskDurationMs } = options
+  const { master, framework, totalTasks, taskDurationMs, clusterSecret } = options
   const scheduler = new TestFramework({ master, framework }, totalTasks, taskDurationMs)
-  const status = await runScheduler(scheduler)
+  const status = await runScheduler(scheduler, clusterSecret ? { clusterSecret } : {})
   process.exitCode = status === 0 && !scheduler.allFinished ? 1 : status
 }

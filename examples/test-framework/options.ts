@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import { parseAddress } from '../../src/actors/pid.ts'
+import { trustFlags } from '../../src/actors/trust-flags.ts'
 import { parseDuration } from '../../src/base/duration.ts'
 import { defineFlags, flag, parseFlags, type Positional } from '../../src/base/flags.ts'
 import { helpText } from '../../src/base/flags-help.ts'
@@ -12,6 +13,7 @@ export interface Options {
   readonly framework: FrameworkDescription
   readonly totalTasks: number
   readonly taskDurationMs: number
+  readonly clusterSecret: string | undefined
 }
 
 const flags = defineFlags({
@@ -26,6 +28,7 @@ const flags = defineFlags({
     validate: text => (toMs(text) > 0 ? undefined : 'it is zero'),
   }),
   name: flag.string({ help: 'Name of the framework.', default: 'Test Framework' }),
+  ...trustFlags,
   role: flag.string({ help: 'Role to get offers for.', default: '*' }),
   checkpoint: flag.boolean({ help: 'Let tasks survive a restart of their agent.' }),
   failover_timeout: flag.duration({ help: 'How long tasks outlive the scheduler.', default: 0 }),
@@ -64,7 +67,8 @@ export function readOptions(): Options | undefined {
     process.exitCode = 1
     return undefined
   }
-  const { total_tasks, task_duration, name, role, checkpoint, failover_timeout } = parsed.values
+  const { values } = parsed
+  const { total_tasks, task_duration, name, role, checkpoint, failover_timeout } = values
   return {
     master,
     framework: {
@@ -75,5 +79,6 @@ export function readOptions(): Options | undefined {
     },
     totalTasks: total_tasks,
     taskDurationMs: toMs(task_duration),
+    clusterSecret: values.cluster_secret,
   }
 }

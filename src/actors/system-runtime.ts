@@ -12,6 +12,7 @@ import { DEFAULT_LIMITS, type Limits } from './limits.ts'
 import { recordFiles } from './record-files.ts'
 import { Runtime } from './runtime.ts'
 import type { Fatal } from './runtime-options.ts'
+import { memberAuthenticator, tokenAuthenticator } from './shared-secret.ts'
 import { systemClock } from './system-clock.ts'
 import { WebSocketTransport } from './websocket-transport.ts'
 
@@ -26,11 +27,22 @@ export interface SystemRuntimeOptions {
     readonly advertisePort?: number
   }
   readonly limits?: Partial<Limits>
+  /** By what this process proves who it is, and wants others to. Absent: all are believed. */
+  readonly trust?: Trust
   readonly fatal?: Fatal
 }
 
+/** The cluster's secret, or the token that one who knows it has made for this process. */
+export type Trust = { readonly secret: string } | { readonly token: string }
+
 /** Starts to listen, if asked to, and returns the runtime. Rejects with a `UserError` that says what to do. */
 export async function systemRuntime(options: SystemRuntimeOptions): Promise<Runtime> {
+  const { trust } = options
+  const authenticator =
+    trust &&
+    ('secret' in trust
+      ? memberAuthenticator(trust.secret, randomBytes)
+      : tokenAuthenticator(trust.token, randomBytes))
   const seed = randomBytes(16)
   const random = new SeededRandom([0, 4, 8, 12].map(at => seed.readUInt32LE(at)))
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
@@ -58,6 +70,7 @@ export async function systemRuntime(options: SystemRuntimeOptions): Promise<Runt
     log: options.log,
     limits,
     system,
+    ...(authenticator && { authenticator }),
     ...(isOn(process.env['LIBPROCESS_ENABLE_PROFILER']) && { profiler: cpuProfiler() }),
     ...(options.fatal && { fatal: options.fatal }),
     ...(record && { record: id => record(id, address) }),

@@ -6,6 +6,9 @@ import type { CommandInfo } from '../messages/command.ts'
 import type { FrameworkInfo } from '../messages/framework.ts'
 import type { ExecutorInfo } from '../messages/task.ts'
 
+/** By which an executor proves to its agent who it is. Mesos' name. */
+export const EXECUTOR_TOKEN = 'MESOS_EXECUTOR_AUTHENTICATION_TOKEN'
+
 export type Environment = Readonly<Record<string, string>>
 
 export interface EnvironmentSource {

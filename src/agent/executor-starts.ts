@@ -13,7 +13,12 @@ import {
   MAX_COMPLETED_TASKS_PER_EXECUTOR,
 } from './agent-state.ts'
 import { CommandExecutor, durationMs } from './command-executor.ts'
-import { commandEnvironment, commandLine, executorEnvironment } from './environment.ts'
+import {
+  commandEnvironment,
+  commandLine,
+  EXECUTOR_TOKEN,
+  executorEnvironment,
+} from './environment.ts'
 import { type ExecutorEnds, NEVER_RAN } from './executor-ends.ts'
 import type { ExecutorLinks } from './executor-links.ts'
 import type { FileAttachments } from './files.ts'
@@ -113,7 +118,7 @@ export class ExecutorStarts {
     const launching = options.processes.launch({
       containerId: executor.containerId,
       ...commandLine(command),
-      env: commandEnvironment(this.#environment(executor), command),
+      env: commandEnvironment(this.#processEnvironment(executor), command),
       cwd: executor.directory,
       stdoutPath: `${executor.directory}/stdout`,
       stderrPath: `${executor.directory}/stderr`,
@@ -138,6 +143,13 @@ export class ExecutorStarts {
       })
     }
     return this.#o.ends.processEnded(executor, await context.resume(exited))
+  }
+
+  /** A command task gets no token: it has nobody to prove anything to. */
+  #processEnvironment(executor: AgentExecutor): Record<string, string> {
+    const token = this.#o.options.executorToken?.(executor.framework.id, executor.id)
+    const environment = this.#environment(executor)
+    return token === undefined ? environment : { ...environment, [EXECUTOR_TOKEN]: token }
   }
 
   #environment(executor: AgentExecutor): Record<string, string> {

@@ -4,6 +4,7 @@ import { httpFlags } from '../actors/http-flags.ts'
 import { parseAddress } from '../actors/pid.ts'
 import { UserError } from '../base/errors.ts'
 import { defineFlags, type FlagValues, flag } from '../base/flags.ts'
+import { trustFlags } from '../actors/trust-flags.ts'
 import { addressFlags, logFlags } from '../base/server-flags.ts'
 import { parseAgentResources, parseAttributes } from '../resources/parse.ts'
 import { DEFAULT_ROLE, validateRole } from '../resources/roles.ts'
@@ -87,6 +88,7 @@ export const agentFlags = defineFlags({
     default: 'posix',
     help: 'How tasks are started and killed. posix: each in a session of its own, killed with all its descendants.',
   }),
+  ...trustFlags,
   ...httpFlags,
   ...logFlags,
 })

@@ -1,6 +1,7 @@
 // What an agent is told at its start, by its flags or by a test.
 
 import { type Address, parseAddress } from '../actors/pid.ts'
+import { deriveToken, executorPrincipal } from '../actors/shared-secret.ts'
 import { printableFlags } from '../base/flags.ts'
 import type { Resource } from '../messages/resource.ts'
 import type { Attribute } from '../messages/values.ts'
@@ -29,6 +30,8 @@ export interface AgentOptions {
   readonly version: string
   /** What every executor's environment begins with: PATH, and `--executor_environment_variables`. */
   readonly environment: Environment
+  /** Makes what an executor proves by who it is; absent: nobody here has to prove anything. */
+  readonly executorToken?: (frameworkId: string, executorId: string) => string
   /** The account that the agent, and so every task, runs under. */
   readonly user: string
   readonly processes: Processes
@@ -59,6 +62,7 @@ const FALLBACK_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/
 export function agentOptions(flags: AgentFlags, own: AgentProcess): AgentOptions {
   const { machine, address } = own
   const { host, port } = parseAddress(address)!
+  const secret = flags.cluster_secret
   const given = parseAgentResources(flags.resources ?? '', { defaultRole: flags.default_role })
   return {
     masters: [masterAddress(flags.master)!],
@@ -84,6 +88,10 @@ export function agentOptions(flags: AgentFlags, own: AgentProcess): AgentOptions
       PATH: machine.path ?? FALLBACK_PATH,
       ...withoutReserved(flags.executor_environment_variables ?? {}),
     },
+    ...(secret !== undefined && {
+      executorToken: (frameworkId: string, executorId: string) =>
+        deriveToken(secret, executorPrincipal(frameworkId, executorId)),
+    }),
     user: machine.user,
     processes: own.processes,
     files: own.files,

@@ -32,6 +32,8 @@ export interface FlagOptions<T> {
   readonly deprecated?: string
   /** A value as it would be written, for help and errors. */
   readonly example?: string
+  /** What a value has to be, to finish the sentence "expected …"; by default what the kind says. */
+  readonly expected?: string
   /** A heading to list it under. */
   readonly group?: string
   /** The value is never printed: not in `/flags`, not in an error. */
@@ -101,7 +103,7 @@ function make<T, O extends FlagOptions<T>>(kind: Kind<T>, options: O): Flag<Valu
     group: options.group,
     secret: options.secret ?? false,
     placeholder: kind.placeholder,
-    expected: kind.expected,
+    expected: options.expected ?? kind.expected,
     parse: parse as Flag<Value<T, O>>['parse'],
     format: kind.format,
   }

@@ -25,6 +25,8 @@ export interface FlagInput {
   readonly env: Readonly<Record<string, string | undefined>>
   /** The content of a file as text; throws when it cannot be read. */
   readonly readFile: (path: string) => string
+  /** Whether everybody on this machine can read a file; asked for those with secrets. Default: no. */
+  readonly isPublic?: (path: string) => boolean
   /** What may stand beside flags; anything else there is an error. Default: nothing. */
   readonly positionals?: readonly Positional[]
 }
@@ -97,6 +99,9 @@ export function parseFlags<F extends Flags>(flags: F, input: FlagInput): ParsedF
     if (flag.deprecated !== undefined) warnings.push(`Flag '--${name}': ${flag.deprecated}`)
     try {
       values[name] = readValue(flag, given.text, input.readFile)
+      if (flag.secret && isExposed(given.text, input)) {
+        warnings.push(`${given.origin}: everybody can read that file; chmod go= it.`)
+      }
     } catch (error) {
       errors.push(unreadable(name, flag, given, error))
     }
@@ -215,6 +220,10 @@ function readValue(flag: AnyFlag, text: string, readFile: FlagInput['readFile'])
   return flag.parse(content.replace(/\r?\n$/, ''))
 }
 
+function isExposed(text: string, { isPublic }: FlagInput): boolean {
+  return text.startsWith('file://') && (isPublic?.(text.slice('file://'.length)) ?? false)
+}
+
 function missing(name: string, flag: AnyFlag): string {
   return `Flag '--${name}' is required; write for example '--${name}=${flag.example}' or set ${envName(name)}.`
 }
@@ -236,10 +245,10 @@ function unknown(
 
 function unreadable(name: string, flag: AnyFlag, given: Given, error: unknown): string {
   const expected = `expected ${flag.expected}, for example '--${name}=${flag.example}'`
-  if (flag.secret) return `${given.origin}: the value is wrong; ${expected}.`
   if (error instanceof UserError && error.code === 'path_missing') {
     return `${given.origin}: ${error.message}.`
   }
+  if (flag.secret) return `${given.origin}: the value is wrong; ${expected}.`
   // The hints of the parsers show an example too, which is nearer to what was meant.
   const hint = error instanceof UserError ? error.hint : undefined
   const advice = hint === undefined ? `${expected}.` : `expected ${flag.expected}. ${hint}`

@@ -15,6 +15,8 @@ export interface ChildOptions {
   readonly program: string
   readonly args: readonly string[]
   /** Where its standard error goes, and its standard output unless `onLine` wants that. */
+  /** Added to this process' environment. */
+  readonly env: Readonly<Record<string, string>>
   readonly logFile: string
   readonly onLine?: (line: string) => void
 }
@@ -27,7 +29,7 @@ export class Child {
   readonly #process: ChildProcess
   #running = true
 
-  constructor({ name, program, args, logFile, onLine }: ChildOptions) {
+  constructor({ name, program, args, env, logFile, onLine }: ChildOptions) {
     this.name = name
     this.logFile = logFile
     const log = openSync(logFile, 'a')
@@ -35,7 +37,7 @@ export class Child {
       // A process group of its own: the terminal's Ctrl-C reaches the parent, which ends its children in order.
       detached: true,
       stdio: ['pipe', onLine ? 'pipe' : log, log],
-      env: { ...process.env, [EXIT_WITH_PARENT]: '1' },
+      env: { ...process.env, ...env, [EXIT_WITH_PARENT]: '1' },
     })
     closeSync(log)
     this.#process.stdin?.on('error', () => {})

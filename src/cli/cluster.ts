@@ -20,6 +20,8 @@ export interface ClusterOptions {
   readonly workDir: string | undefined
   /** Of each agent. Absent: its share of the machine. */
   readonly resources: string | undefined
+  /** That all processes share; see `--cluster_secret`. */
+  readonly secret: string | undefined
 }
 
 export interface Cluster {
@@ -63,9 +65,11 @@ export async function startCluster(
     }
     if (options.workDir === undefined) rmSync(workDir, { recursive: true, force: true })
   }
+  // Not by the command line, which everybody on the machine can read.
+  const env = options.secret === undefined ? {} : { MESOS_CLUSTER_SECRET: options.secret }
   const start = (name: string, program: string, args: readonly string[]): Child => {
     const logFile = join(workDir, `${name}.log`)
-    const child = new Child({ name, program: sibling(program), args, logFile })
+    const child = new Child({ name, program: sibling(program), args, env, logFile })
     children.push(child)
     return child
   }
@@ -106,7 +110,7 @@ export async function startCluster(
     }
     const run: Cluster['run'] = (name, program, args, onLine) => {
       const logFile = join(workDir, `${name}.log`)
-      const child = new Child({ name, program: sibling(program), args, logFile, onLine })
+      const child = new Child({ name, program: sibling(program), args, env, logFile, onLine })
       programs.push(child)
       return child
     }

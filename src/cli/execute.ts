@@ -23,12 +23,14 @@ export const executeCommand: Command<typeof executeFlags> = {
     "mesos-execute --master=127.0.0.1:5050 --name=hello --command=date --resources='cpus:0.1;mem:32'",
   ],
   check: checkExecuteFlags,
-  run: async flags => {
+  run: async (flags, { warnings }) => {
+    for (const warning of warnings) process.stderr.write(`${warning}\n`)
     const task = taskOf(flags)
     const watcher = new Terminal(flags, task.executor?.executor_id.value ?? task.task_id.value)
     const options = { master: flags.master, framework: frameworkOf(flags) }
     const scheduler = new ExecuteScheduler(options, task, watcher, flags.kill_after)
-    const status = await runScheduler(scheduler)
+    const secret = flags.cluster_secret
+    const status = await runScheduler(scheduler, secret ? { clusterSecret: secret } : {})
     if (status !== 0) return status
     return scheduler.succeeded ? 0 : 1
   },

@@ -1,6 +1,7 @@
 // mesos-local: a whole cluster on this machine, until Ctrl-C.
 
-import { defineFlags, flag } from '../base/flags.ts'
+import { trustFlags } from '../actors/trust-flags.ts'
+import { defineFlags, flag, type FlagValues } from '../base/flags.ts'
 import { onStopSignal } from '../framework/stop-signals.ts'
 import { parseAgentResources } from '../resources/parse.ts'
 import { type Cluster, type ClusterOptions, startCluster } from './cluster.ts'
@@ -8,6 +9,7 @@ import type { Command } from './main.ts'
 
 /** Flags of a cluster on this machine. */
 export const clusterFlags = defineFlags({
+  ...trustFlags,
   num_agents: flag.integer({
     help: 'How many agents to start.',
     default: 1,
@@ -43,14 +45,23 @@ export const localCommand: Command<typeof clusterFlags> = {
   summary: 'Runs a master and some agents on this machine, each its own process, until Ctrl-C.',
   flags: clusterFlags,
   examples: ['mesos-local --num_agents=3'],
-  run: ({ num_agents, ip, port, work_dir, resources }) =>
-    withCluster({ agents: num_agents, ip, port, workDir: work_dir, resources }, async cluster => {
+  run: (flags, { warnings }) => {
+    for (const warning of warnings) say(warning)
+    const { num_agents } = flags
+    return withCluster(clusterOptions(flags), async cluster => {
       say(`A cluster of ${num_agents === 1 ? 'one agent' : `${num_agents} agents`} is running.`)
       say(`Dashboard: http://${cluster.master}`)
       say(`Logs: ${cluster.workDir}/*.log`)
       say('Ctrl-C ends it.')
       return 0
-    }),
+    })
+  },
+}
+
+/** What these flags say of a cluster. */
+export function clusterOptions(flags: FlagValues<typeof clusterFlags>): ClusterOptions {
+  const { num_agents, ip, port, work_dir, resources, cluster_secret } = flags
+  return { agents: num_agents, ip, port, workDir: work_dir, resources, secret: cluster_secret }
 }
 
 export function say(text: string): void {

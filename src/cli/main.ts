@@ -1,6 +1,6 @@
 // What all commands share: reading the command line, saying what is wrong with it, and the exit status.
 
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { describeError } from '../base/errors.ts'
 import { type CommandHelp, helpText } from '../base/flags-help.ts'
 import { type Flags, type FlagValues, parseFlags } from '../base/flags.ts'
@@ -51,6 +51,7 @@ async function status<F extends Flags>(
     argv,
     env: process.env,
     readFile: path => readFileSync(path, 'utf8'),
+    isPublic: path => (statSync(path).mode & 0o004) !== 0,
     positionals,
   })
   if (!parsed.ok && parsed.wants === 'help') return print(helpText(command))

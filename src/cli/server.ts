@@ -17,6 +17,7 @@ export interface ServerFlags {
   readonly advertise_port: number | undefined
   readonly hostname: string | undefined
   readonly firewall_rules: FirewallRules | undefined
+  readonly cluster_secret: string | undefined
   readonly logging_level: LogThreshold
   readonly log_format: 'text' | 'json'
 }
@@ -65,6 +66,7 @@ export async function serve(
       advertiseHost: advertise,
       ...(flags.advertise_port !== undefined && { advertisePort: flags.advertise_port }),
     },
+    ...(flags.cluster_secret !== undefined && { trust: { secret: flags.cluster_secret } }),
     fatal: (actor, error, lastEvents) => {
       log.error(
         { failed: actor, error, last_events: new LogLines(lastEvents) },

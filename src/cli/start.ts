@@ -2,7 +2,7 @@
 
 import { defineFlags, flag } from '../base/flags.ts'
 import type { Cluster } from './cluster.ts'
-import { clusterFlags, say, withCluster } from './local.ts'
+import { clusterFlags, clusterOptions, say, withCluster } from './local.ts'
 import { main } from './main.ts'
 import { Progress } from './progress.ts'
 
@@ -21,28 +21,28 @@ await main({
   name: 'npm start --',
   summary: 'Runs a cluster on this machine, and the example framework on it, until Ctrl-C.',
   flags,
-  run: ({ num_agents, ip, port, work_dir, resources, total_tasks, task_duration }) =>
-    withCluster(
-      { agents: num_agents, ip, port, workDir: work_dir, resources },
-      async (cluster, interrupted) => {
-        say(`One master and ${num_agents} agents are running; logs: ${cluster.workDir}/*.log`)
-        say(`Dashboard: http://${cluster.master}`)
-        say('')
-        say(`The example framework runs ${total_tasks} tasks (examples/test-framework):`)
-        const args = [`--total_tasks=${total_tasks}`, `--task_duration=${task_duration}ms`]
-        const status = await runExample(cluster, total_tasks, args, interrupted)
-        if (status === undefined) return 0
-        say('')
-        say(status === 0 ? 'All tasks have finished.' : 'Not all tasks have finished.')
-        say(`The cluster goes on: http://${cluster.master}   Try in another terminal:`)
-        say(
-          `  npx mesos-execute --master=${cluster.master} --name=hello --command='echo hi; sleep 1'`,
-        )
-        say(`  npx test-framework ${cluster.master}`)
-        say('Ctrl-C ends it.')
-        return status
-      },
-    ),
+  run: (options, { warnings }) => {
+    for (const warning of warnings) say(warning)
+    const { num_agents, total_tasks, task_duration } = options
+    return withCluster(clusterOptions(options), async (cluster, interrupted) => {
+      say(`One master and ${num_agents} agents are running; logs: ${cluster.workDir}/*.log`)
+      say(`Dashboard: http://${cluster.master}`)
+      say('')
+      say(`The example framework runs ${total_tasks} tasks (examples/test-framework):`)
+      const args = [`--total_tasks=${total_tasks}`, `--task_duration=${task_duration}ms`]
+      const status = await runExample(cluster, total_tasks, args, interrupted)
+      if (status === undefined) return 0
+      say('')
+      say(status === 0 ? 'All tasks have finished.' : 'Not all tasks have finished.')
+      say(`The cluster goes on: http://${cluster.master}   Try in another terminal:`)
+      say(
+        `  npx mesos-execute --master=${cluster.master} --name=hello --command='echo hi; sleep 1'`,
+      )
+      say(`  npx test-framework ${cluster.master}`)
+      say('Ctrl-C ends it.')
+      return status
+    })
+  },
 })
 
 /** Resolves to the framework's exit status, or to undefined if there was an interruption before its end. */

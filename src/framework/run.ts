@@ -1,9 +1,13 @@
 // Runs a scheduler or an executor as a process: the network, the log, signals and the exit status.
 // One of the few files that may touch the world.
 
+import { readFileSync } from 'node:fs'
 import { hostname, userInfo } from 'node:os'
-import { systemRuntime } from '../actors/system-runtime.ts'
+import { systemRuntime, type Trust } from '../actors/system-runtime.ts'
 import type { Actor } from '../actors/actor.ts'
+import { trustFlags } from '../actors/trust-flags.ts'
+import { UserError } from '../base/errors.ts'
+import { parseFlags } from '../base/flags.ts'
 import type { LogThreshold } from '../base/log.ts'
 import { createLogger } from '../base/logger.ts'
 import type { Executor, ExecutorEnvironment } from './executor.ts'
@@ -17,6 +21,8 @@ export interface RunOptions {
   readonly logLevel?: LogThreshold
   /** What Ctrl-C and SIGTERM do: end the framework with its tasks (default), or leave them to a successor. */
   readonly onSignal?: 'teardown' | 'leave'
+  /** The secret that the cluster's processes share. Default: what MESOS_CLUSTER_SECRET says (file:///path for a file's). */
+  readonly clusterSecret?: string
 }
 
 /**
@@ -31,7 +37,9 @@ export async function runScheduler(
 ): Promise<number> {
   scheduler.fillIn({ user: userName(), hostname: hostname() })
   const leave = options.onSignal === 'leave'
-  const signal = await run(scheduler, options, () =>
+  const secret = options.clusterSecret ?? secretFrom(process.env)
+  const trust = secret === undefined ? undefined : { secret }
+  const signal = await run(scheduler, options, trust, () =>
     leave ? scheduler.stop() : scheduler.interrupted(),
   )
   if (signal !== undefined) return 128 + signal
@@ -49,7 +57,11 @@ export async function runExecutor(
   options: Pick<RunOptions, 'logLevel'> = {},
 ): Promise<number> {
   const executor = make(executorEnvironment(process.env))
-  const signal = await run(executor, options, () => executor.interrupted())
+  const token = process.env[TOKEN]
+  // What the executor starts inherits the environment, but not who this process is.
+  delete process.env[TOKEN]
+  const trust = token === undefined ? undefined : { token }
+  const signal = await run(executor, options, trust, () => executor.interrupted())
   if (signal !== undefined) return 128 + signal
   return executor.succeeded ? 0 : 1
 }
@@ -61,6 +73,7 @@ type Signal = keyof typeof SIGNALS
 async function run(
   actor: Actor,
   options: RunOptions,
+  trust: Trust | undefined,
   interrupt: () => void,
 ): Promise<number | undefined> {
   const log = createLogger({
@@ -68,7 +81,7 @@ async function run(
     format: 'text',
     name: 'framework',
   })
-  const runtime = await systemRuntime({ log })
+  const runtime = await systemRuntime({ log, ...(trust && { trust }) })
   const ended = runtime.wait(runtime.spawn(actor))
   let received: number | undefined
   const onSignal = (signal: Signal): void => {
@@ -85,6 +98,17 @@ async function run(
   stopListening()
   await runtime.shutdown()
   return received
+}
+
+/** Given by the agent to an executor; by it, it proves who it is. */
+const TOKEN = 'MESOS_EXECUTOR_AUTHENTICATION_TOKEN'
+
+/** Throws a `UserError` if the variable is set to what is no secret. */
+function secretFrom(env: NodeJS.ProcessEnv): string | undefined {
+  const readFile = (path: string): string => readFileSync(path, 'utf8')
+  const parsed = parseFlags(trustFlags, { argv: [], env, readFile })
+  if (!parsed.ok) throw new UserError('invalid_value', parsed.errors.join('\n'))
+  return parsed.values.cluster_secret
 }
 
 function levelFrom(text: string | undefined): LogThreshold {

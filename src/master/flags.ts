@@ -1,6 +1,7 @@
 // The master's flags, in Mesos' spelling. Each one that is listed here works.
 
 import { httpFlags } from '../actors/http-flags.ts'
+import { trustFlags } from '../actors/trust-flags.ts'
 import { addressFlags, logFlags } from '../base/server-flags.ts'
 import { defineFlags, type FlagValues, flag, printableFlags } from '../base/flags.ts'
 import { days, minutes, seconds } from '../base/duration.ts'
@@ -132,6 +133,7 @@ export const masterFlags = defineFlags({
     1000,
     'How many unreachable tasks of a framework to remember.',
   ),
+  ...trustFlags,
   ...httpFlags,
   ...logFlags,
 })

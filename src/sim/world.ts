@@ -1,11 +1,12 @@
 // A whole cluster in one process: many runtimes under one virtual clock, one network, one seed.
 
+import type { Authenticator } from '../actors/authenticator.ts'
 import type { Limits } from '../actors/limits.ts'
 import type { Address } from '../actors/pid.ts'
 import { Runtime } from '../actors/runtime.ts'
 import type { RuntimeOptions } from '../actors/runtime-options.ts'
 import type { Logger } from '../base/log.ts'
-import { SeededRandom } from '../base/random.ts'
+import { type Random, SeededRandom } from '../base/random.ts'
 import type { NetworkTape } from './network-tape.ts'
 import { type ProcessClock, type Skew, VirtualClock } from './virtual-clock.ts'
 import { type Cut, VirtualNetwork } from './virtual-network.ts'
@@ -17,6 +18,8 @@ export interface WorldOptions {
   readonly log: Logger
   /** Of connections, where other than the real ones. */
   readonly limits?: Partial<Limits>
+  /** How a process proves who it is, with chance that is its own; undefined: it does not. Default: none does. */
+  readonly authenticator?: (address: Address, random: Random) => Authenticator | undefined
   /** Sends what actors of one process say to each other through codec and schemas too. Default true. */
   readonly isolate?: boolean
   /** What the network of an earlier world did (`world.network.record()`), to be done again. */
@@ -60,6 +63,7 @@ export class World {
   readonly #checks = new Map<string, Check>()
   readonly #log: Logger
   readonly #limits: Partial<Limits> | undefined
+  readonly #authenticator: WorldOptions['authenticator']
   readonly #isolate: boolean
   readonly #onProblem: ((text: string) => void) | undefined
   #problems: string[] = []
@@ -70,6 +74,7 @@ export class World {
     this.seed = options.seed ?? 1
     this.#log = options.log
     this.#limits = options.limits
+    this.#authenticator = options.authenticator
     this.#isolate = options.isolate ?? true
     this.#onProblem = options.onProblem
     this.clock = new VirtualClock()
@@ -93,13 +98,16 @@ export class World {
     const clock = this.clock.fork()
     const skew = this.#skews.get(address)
     if (skew) clock.skew(skew)
+    const random = new SeededRandom([
+      this.random.integer(0x1_0000_0000),
+      this.random.integer(0x1_0000_0000),
+    ])
+    const authenticator = this.#authenticator?.(address, random)
     const runtime = new Runtime({
       address,
       clock,
-      random: new SeededRandom([
-        this.random.integer(0x1_0000_0000),
-        this.random.integer(0x1_0000_0000),
-      ]),
+      random,
+      ...(authenticator && { authenticator }),
       transport: this.network.transport(address, clock),
       log: this.#log.child({ host: address }),
       isolate: this.#isolate,

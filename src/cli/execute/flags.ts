@@ -2,6 +2,7 @@
 
 import * as v from 'valibot'
 import { parseAddress } from '../../actors/pid.ts'
+import { trustFlags } from '../../actors/trust-flags.ts'
 import { UserError } from '../../base/errors.ts'
 import { defineFlags, flag, type FlagValues } from '../../base/flags.ts'
 import type { FrameworkDescription } from '../../framework/scheduler.ts'
@@ -17,6 +18,7 @@ export const executeFlags = defineFlags({
     example: '127.0.0.1:5050',
     validate: text => (parseAddress(text) ? undefined : `'${text}' is no address; write host:port`),
   }),
+  ...trustFlags,
   name: flag.string({ help: 'Name of the task, which is its id too.', example: 'hello' }),
   command: flag.string({ help: 'The command to run.', example: 'echo hello' }),
   shell: flag.boolean({
