@@ -1,6 +1,6 @@
 // The command line of the test framework.
 
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { parseAddress } from '../../src/actors/pid.ts'
 import { trustFlags } from '../../src/actors/trust-flags.ts'
 import { parseDuration } from '../../src/base/duration.ts'
@@ -50,6 +50,7 @@ export function readOptions(): Options | undefined {
     argv: process.argv.slice(2),
     env: { MESOS_TOTAL_TASKS: TOTAL_TASKS, MESOS_TASK_DURATION: TASK_DURATION, ...process.env },
     readFile: path => readFileSync(path, 'utf8'),
+    isPublic: path => (statSync(path).mode & 0o004) !== 0,
     positionals,
   })
   if (!parsed.ok && parsed.wants) {
@@ -67,7 +68,8 @@ export function readOptions(): Options | undefined {
     process.exitCode = 1
     return undefined
   }
-  const { values } = parsed
+  const { values, warnings } = parsed
+  if (warnings.length > 0) console.error(warnings.join('\n'))
   const { total_tasks, task_duration, name, role, checkpoint, failover_timeout } = values
   return {
     master,

@@ -6,6 +6,8 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { HttpRequest, HttpResponse } from './http.ts'
 import { text } from './http.ts'
+import type { MetricsScope } from './metrics.ts'
+import { Turnstile } from './turnstile.ts'
 
 /** Needed by the first client that asks for it, not at the start. */
 const zlib = () => import('node:zlib')
@@ -19,23 +21,66 @@ const STALL_LIMIT_MS = 60_000
 /** How long a refused request's body is read and thrown away, so that its sender comes to read the answer. */
 const LINGER_MS = 1_000
 
+/** How long a client may take to send the head of a request, and the whole of it. */
+const HEAD_LIMIT_MS = 10_000
+const REQUEST_LIMIT_MS = 120_000
+/** How often clients that take longer are looked for. */
+const CHECK_INTERVAL_MS = 2_000
+/** Of one host, so that it leaves places for others, and of all. WebSockets of other processes do not count. */
+const MAX_CONNECTIONS_PER_HOST = 5_000
+const MAX_CONNECTIONS = 10_000
+/** Bytes of all bodies that are being read, or have not been answered. More are answered 503. */
+const MAX_BODIES_BYTES = 256 * 1024 * 1024
+
+export interface HttpServerOptions {
+  readonly stallLimitMs?: number
+  readonly headLimitMs?: number
+  readonly maxConnectionsPerHost?: number
+  readonly maxConnections?: number
+  readonly maxBodiesBytes?: number
+}
+
 export type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
 export class HttpServer {
   readonly #server: Server
   readonly #stallLimitMs: number
+  readonly #connections: Turnstile
+  readonly #leave = new WeakMap<Duplex, () => void>()
+  readonly #bodies: Bodies
   /** Compressed bodies of responses that are handed out again and again, such as a page's files and `/state`. */
   readonly #gzipped = new WeakMap<HttpResponse, Promise<Uint8Array>>()
   handle: (request: HttpRequest) => Promise<HttpResponse> = () =>
     Promise.resolve(text(503, 'starting\n'))
   upgrade: Upgrade = (_request, socket) => socket.destroy()
 
-  constructor(options: { readonly stallLimitMs?: number } = {}) {
+  constructor(options: HttpServerOptions = {}) {
     this.#stallLimitMs = options.stallLimitMs ?? STALL_LIMIT_MS
-    this.#server = createServer({ keepAliveTimeout: 30_000 }, (request, response) => {
+    this.#connections = new Turnstile(
+      options.maxConnectionsPerHost ?? MAX_CONNECTIONS_PER_HOST,
+      options.maxConnections ?? MAX_CONNECTIONS,
+    )
+    this.#bodies = new Bodies(options.maxBodiesBytes ?? MAX_BODIES_BYTES)
+    const headLimitMs = options.headLimitMs ?? HEAD_LIMIT_MS
+    const limits = {
+      keepAliveTimeout: 30_000,
+      headersTimeout: headLimitMs,
+      requestTimeout: REQUEST_LIMIT_MS,
+      connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MS, headLimitMs),
+    }
+    this.#server = createServer(limits, (request, response) => {
       void this.#serve(request, response)
     })
-    this.#server.on('upgrade', (request, socket, head) => this.upgrade(request, socket, head))
+    this.#server.on('connection', socket => {
+      const leave = this.#connections.enter(socket.remoteAddress ?? '')
+      if (!leave) return void socket.destroy()
+      this.#leave.set(socket, leave)
+      socket.once('close', leave)
+    })
+    this.#server.on('upgrade', (request, socket, head) => {
+      this.#leave.get(socket)?.()
+      this.upgrade(request, socket, head)
+    })
     this.#server.on('clientError', (_error, socket) => {
       if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n')
       else socket.destroy()
@@ -53,6 +98,16 @@ export class HttpServer {
     })
   }
 
+  /** Shows what it has to do. */
+  watch(metrics: MetricsScope): void {
+    const gauge = (name: string, read: () => number): void =>
+      metrics.gauge(`actors/http/${name}`, read)
+    gauge('connections', () => this.#connections.inside)
+    gauge('connections_refused', () => this.#connections.refused)
+    gauge('body_bytes', () => this.#bodies.bytes)
+    gauge('bodies_refused', () => this.#bodies.refused)
+  }
+
   close(): Promise<void> {
     return new Promise(resolve => {
       this.#server.close(() => resolve())
@@ -61,15 +116,19 @@ export class HttpServer {
   }
 
   async #serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    const body = this.#bodies.begin()
     try {
-      const request = await readRequest(incoming)
+      const request = await readRequest(incoming, body)
       if ('status' in request) return await refuse(incoming, outgoing, request)
       const response = await this.handle(request)
+      body.end()
       if (response.stream) await this.#stream(incoming, outgoing, response, response.stream)
       else await this.#send(incoming, outgoing, response)
     } catch {
       // The client has gone, or a header of the response cannot be sent: one request's trouble, nobody else's.
       outgoing.destroy()
+    } finally {
+      body.end()
     }
   }
 
@@ -87,6 +146,8 @@ export class HttpServer {
         headers['content-encoding'] = 'gzip'
       }
     }
+    // Node sets it anew for the next request.
+    outgoing.setTimeout(this.#stallLimitMs, () => outgoing.destroy())
     outgoing.writeHead(response.status, { ...headers, 'content-length': body?.length ?? 0 })
     outgoing.end(incoming.method === 'HEAD' ? undefined : body)
   }
@@ -150,6 +211,45 @@ export class HttpServer {
   }
 }
 
+/** The bytes of one request's body, as far as they have come. */
+interface Body {
+  /** False: all together have become too many. */
+  grow(bytes: number): boolean
+  /** They are not needed any more. */
+  end(): void
+}
+
+/** What the bodies of all requests take. */
+class Bodies {
+  readonly #most: number
+  bytes = 0
+  refused = 0
+
+  constructor(most: number) {
+    this.#most = most
+  }
+
+  begin(): Body {
+    let own = 0
+    return {
+      grow: bytes => {
+        own += bytes
+        this.bytes += bytes
+        if (this.bytes <= this.#most) return true
+        this.refused++
+        return false
+      },
+      end: () => {
+        this.bytes -= own
+        own = 0
+      },
+    }
+  }
+}
+
+const BUSY = text(503, 'Too many large requests at once; try again.\n')
+const NO_ROOM: HttpResponse = { ...BUSY, headers: { ...BUSY.headers, 'retry-after': '1' } }
+
 /** Pictures and archives are compressed already. */
 function isCompressible({ headers }: HttpResponse): boolean {
   const type = headers?.['content-type'] ?? ''
@@ -191,7 +291,10 @@ async function refuse(
 }
 
 /** Reads a whole request, or says with which response it is refused. */
-async function readRequest(incoming: IncomingMessage): Promise<HttpRequest | HttpResponse> {
+async function readRequest(
+  incoming: IncomingMessage,
+  room: Body,
+): Promise<HttpRequest | HttpResponse> {
   const url = incoming.url ?? '/'
   const mark = url.indexOf('?')
   let path: string
@@ -201,12 +304,14 @@ async function readRequest(incoming: IncomingMessage): Promise<HttpRequest | Htt
     return { status: 404 }
   }
   const tooLarge = text(413, `The request body is larger than ${MAX_BODY_BYTES} bytes.\n`)
-  let body = await readBody(incoming)
-  if (!body) return tooLarge
+  let body = await readBody(incoming, room)
+  if (body === 'too large') return tooLarge
+  if (body === 'no room') return NO_ROOM
   if (/^(x-)?gzip$/i.test(incoming.headers['content-encoding'] ?? '')) {
     const inflated = await inflate(body)
     if (inflated === 'invalid') return text(500, 'failed to decode body')
     if (inflated === 'too large') return tooLarge
+    if (!room.grow(inflated.length)) return NO_ROOM
     body = inflated
     // It says nothing true about what a handler gets.
     delete incoming.headers['content-encoding']
@@ -230,17 +335,21 @@ async function inflate(body: Uint8Array): Promise<Uint8Array | 'invalid' | 'too 
   })
 }
 
-/** The whole body, or undefined if it is too large. Rejects if the client goes away before its end. */
-function readBody(incoming: IncomingMessage): Promise<Uint8Array | undefined> {
+/** The whole body, or why not. Rejects if the client goes away before its end. */
+function readBody(
+  incoming: IncomingMessage,
+  room: Body,
+): Promise<Uint8Array | 'too large' | 'no room'> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let sizeBytes = 0
     const take = (chunk: Buffer): void => {
       sizeBytes += chunk.length
       chunks.push(chunk)
-      if (sizeBytes <= MAX_BODY_BYTES) return
+      const fits = sizeBytes <= MAX_BODY_BYTES
+      if (fits && room.grow(chunk.length)) return
       incoming.off('data', take)
-      resolve(undefined)
+      resolve(fits ? 'no room' : 'too large')
     }
     incoming.on('data', take)
     incoming.once('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)))

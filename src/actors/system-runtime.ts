@@ -75,6 +75,7 @@ export async function systemRuntime(options: SystemRuntimeOptions): Promise<Runt
     ...(options.fatal && { fatal: options.fatal }),
     ...(record && { record: id => record(id, address) }),
   })
+  http?.watch(runtime.metrics)
   if (http) http.handle = request => runtime.http(request)
   return runtime
 }

@@ -133,19 +133,54 @@ const FULL_PIPE_WAITS = 200
 
 /**
  * Writes with the system call itself. A pipe that stays full for a second loses the line: a reader that hangs must
- * not hang the cluster. A reader that is gone (EPIPE) or a full disk loses it as well, and the program goes on.
+ * not hang the cluster. Until it reads again the lines that follow are lost without any wait, and counted: how many they
+ * were is the first thing that it reads then. A reader that is gone (EPIPE) or a full disk loses lines as well, and
+ * the program goes on.
  */
-const standardError: LogDestination = {
-  write(line) {
-    let rest: Uint8Array = Buffer.from(line)
-    for (let waits = 0; rest.length > 0 && waits < FULL_PIPE_WAITS; ) {
+export class PipeDestination implements LogDestination {
+  readonly #write: (bytes: Uint8Array) => number
+  readonly #wait: () => void
+  #lost = 0
+  /** The end of a line of which the beginning was written. */
+  #broken = false
+
+  /** `write` is the system's; `wait` returns a moment later. */
+  constructor(write: (bytes: Uint8Array) => number, wait: () => void) {
+    this.#write = write
+    this.#wait = wait
+  }
+
+  write(line: string): void {
+    const lost = this.#lost
+    if (lost > 0) {
+      const gap = `${this.#broken ? '\n' : ''}(${lost} lines were lost: nobody read them)\n`
+      if (this.#put(gap, 0) !== 'written') return void this.#lost++
+      this.#lost = 0
+      this.#broken = false
+    }
+    if (this.#put(line, FULL_PIPE_WAITS) === 'full') this.#lost++
+  }
+
+  #put(text: string, waits: number): 'written' | 'full' | 'failed' {
+    let rest: Uint8Array = Buffer.from(text)
+    const { length } = rest
+    for (let left = waits; rest.length > 0; left--) {
       try {
-        rest = rest.subarray(writeSync(STDERR, rest))
+        rest = rest.subarray(this.#write(rest))
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return
-        waits++
-        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, FULL_PIPE_WAIT_MS)
+        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return 'failed'
+        if (left <= 0) {
+          this.#broken ||= rest.length < length
+          return 'full'
+        }
+        this.#wait()
       }
     }
-  },
+    return 'written'
+  }
 }
+
+const standardError = new PipeDestination(
+  bytes => writeSync(STDERR, bytes),
+  () => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, FULL_PIPE_WAIT_MS),
+)

@@ -1,7 +1,7 @@
 // Runs a scheduler or an executor as a process: the network, the log, signals and the exit status.
 // One of the few files that may touch the world.
 
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { hostname, userInfo } from 'node:os'
 import { systemRuntime, type Trust } from '../actors/system-runtime.ts'
 import type { Actor } from '../actors/actor.ts'
@@ -106,8 +106,10 @@ const TOKEN = 'MESOS_EXECUTOR_AUTHENTICATION_TOKEN'
 /** Throws a `UserError` if the variable is set to what is no secret. */
 function secretFrom(env: NodeJS.ProcessEnv): string | undefined {
   const readFile = (path: string): string => readFileSync(path, 'utf8')
-  const parsed = parseFlags(trustFlags, { argv: [], env, readFile })
+  const isPublic = (path: string): boolean => (statSync(path).mode & 0o004) !== 0
+  const parsed = parseFlags(trustFlags, { argv: [], env, readFile, isPublic })
   if (!parsed.ok) throw new UserError('invalid_value', parsed.errors.join('\n'))
+  for (const warning of parsed.warnings) process.stderr.write(`${warning}\n`)
   return parsed.values.cluster_secret
 }
 

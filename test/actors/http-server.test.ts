@@ -1,23 +1,35 @@
 // The HTTP server over real sockets: what it does to bodies on their way in and out.
 
 import { once } from 'node:events'
+import { connect } from 'node:net'
 import { type IncomingMessage, request, type RequestOptions } from 'node:http'
 import t, { type Test } from 'tap'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { type HttpRequest, type HttpResponse, json, text } from '../../src/actors/http.ts'
-import { HttpServer } from '../../src/actors/http-server.ts'
+import { HttpServer, type HttpServerOptions } from '../../src/actors/http-server.ts'
 import type { BodyStream } from '../../src/actors/http-stream.ts'
 import { systemRuntime } from '../../src/actors/system-runtime.ts'
 import { silentLogger } from '../../src/base/log.ts'
+import { Metrics } from '../../src/actors/metrics.ts'
+import { systemClock } from '../../src/actors/system-clock.ts'
+import { deferred } from '../../src/base/deferred.ts'
 import { Probe } from './probe.ts'
 
 type Handle = (request: HttpRequest) => HttpResponse
 
 async function serve(t: Test, handle: Handle, stallLimitMs?: number): Promise<number> {
-  const server = new HttpServer(stallLimitMs === undefined ? {} : { stallLimitMs })
+  return (await guarded(t, handle, stallLimitMs === undefined ? {} : { stallLimitMs })).port
+}
+
+async function guarded(t: Test, handle: HttpServer['handle'] | Handle, options: HttpServerOptions) {
+  const server = new HttpServer(options)
   server.handle = async request => handle(request)
   t.teardown(() => server.close())
-  return server.listen('127.0.0.1', 0)
+  const metrics = new Metrics()
+  server.watch(metrics)
+  const metric = async (name: string): Promise<number> =>
+    (await metrics.snapshot(systemClock))[`actors/http/${name}`]!
+  return { port: await server.listen('127.0.0.1', 0), metric }
 }
 
 interface Answer {
@@ -231,6 +243,73 @@ t.test('an actor writes to its clients', async t => {
   runtime.terminate(pid)
   fourth.resume()
   await fourthCut
+})
+
+t.test('a connection too many is closed, and counted', async t => {
+  const { port, metric } = await guarded(t, () => text(200, 'ok'), { maxConnectionsPerHost: 2 })
+  const sockets = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')]
+  await Promise.all(sockets.map(socket => once(socket, 'connect')))
+  await t.rejects(ask(port), { code: 'ECONNRESET' })
+  t.strictSame([await metric('connections'), await metric('connections_refused')], [2, 1])
+  sockets[0]!.destroy()
+  // Whether the server has noticed is seen by asking it again.
+  for (;;) {
+    const answer = await ask(port).catch(() => undefined)
+    if (answer) {
+      t.equal(answer.status, 200)
+      break
+    }
+  }
+  sockets[1]!.destroy()
+})
+
+t.test('a client that never ends its head is cut off; others are served meanwhile', async t => {
+  const { port } = await guarded(t, () => text(200, 'ok'), { headLimitMs: 100 })
+  const slow = connect(port, '127.0.0.1')
+  slow.on('error', () => {})
+  slow.write('GET / HTTP/1.1\r\nhost: x\r\nx-slow: ')
+  const drip = setInterval(() => slow.write('z'), 20)
+  const closed = once(slow, 'close')
+  slow.resume()
+  t.equal((await ask(port)).status, 200)
+  await closed
+  clearInterval(drip)
+  const fat = await ask(port, { headers: { 'x-large': 'x'.repeat(20_000) } })
+  t.ok([400, 431].includes(fat.status!), 'nor may a head be of any size')
+})
+
+t.test('all bodies together have a limit; what was answered does not count', async t => {
+  const release = deferred<void>()
+  const handle: HttpServer['handle'] = async ({ path }) => {
+    if (path === '/wait') await release.promise
+    return text(200, 'ok')
+  }
+  const { port, metric } = await guarded(t, handle, { maxBodiesBytes: 3_000 })
+  const post = (path: string, bytes: number) =>
+    ask(port, { method: 'POST', path }, new Uint8Array(bytes))
+  const waiting = post('/wait', 2_000)
+  while ((await metric('body_bytes')) < 2_000) await new Promise(done => setImmediate(done))
+  const refused = await post('/', 2_000)
+  t.equal(refused.status, 503)
+  t.equal(refused.headers['retry-after'], '1')
+  t.equal((await post('/', 500)).status, 200)
+  release.resolve()
+  t.equal((await waiting).status, 200)
+  t.equal((await post('/', 2_000)).status, 200)
+  t.strictSame([await metric('body_bytes'), await metric('bodies_refused')], [0, 1])
+})
+
+t.test('a client that does not read its answer is cut off', async t => {
+  const large = Buffer.alloc(64 * 1024 * 1024, 'x')
+  const options = { stallLimitMs: 100 }
+  const { port, metric } = await guarded(t, () => ({ status: 200, body: large }), options)
+  const deaf = connect(port, '127.0.0.1')
+  deaf.on('error', () => {}).pause()
+  deaf.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n')
+  while ((await metric('connections')) === 0) await new Promise(done => setImmediate(done))
+  while ((await metric('connections')) > 0) await new Promise(done => setImmediate(done))
+  t.pass('it has not read a byte, and its connection is gone')
+  deaf.destroy()
 })
 
 t.test('the profile of the running process', async t => {

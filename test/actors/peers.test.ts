@@ -4,12 +4,9 @@ import fc from 'fast-check'
 import t from 'tap'
 import { DEFAULT_LIMITS } from '../../src/actors/limits.ts'
 import { encode } from '../../src/actors/codec.ts'
-import { FRAME, WIRE_VERSION } from '../../src/actors/frames.ts'
-import type { Limits } from '../../src/actors/limits.ts'
+import { FRAME } from '../../src/actors/frames.ts'
 import { pid } from '../../src/actors/pid.ts'
-import { Runtime } from '../../src/actors/runtime.ts'
-import type { Channel, ChannelEvents } from '../../src/actors/transport.ts'
-import { SeededRandom } from '../../src/base/random.ts'
+import { bare } from './bare.ts'
 import { A, B, C, Chat, outcome, Probe, type Stage, stage, withStage } from './probe.ts'
 
 const NAT = 'nat-1:0'
@@ -310,66 +307,6 @@ t.test('two names of one actor are two links', async t => {
     t.strictSame(near.heard, ['exited far@localhost:1'])
   })
 })
-
-/** A runtime whose network is the test itself. */
-function bare(limits: Partial<Limits> = {}, address = A) {
-  const { world, log } = stage()
-  const dialled: ChannelEvents[] = []
-  let accept: (channel: Channel) => { message(b: Uint8Array): void; closed(r: string): void }
-  const runtime = new Runtime({
-    address,
-    clock: world.clock,
-    random: new SeededRandom(7),
-    log,
-    limits,
-    transport: {
-      dial: (_, events) => void dialled.push(events),
-      onChannel: taker => {
-        accept = taker
-      },
-      close: async () => {},
-    },
-  })
-  /** A stranger connects; `sent` and `closed` are what it gets. */
-  const connect = (buffered: { bytes: number } = { bytes: 0 }) => {
-    const { channel, got } = end(buffered)
-    const events = accept(channel)
-    const send = (...frames: unknown[]) => events.message(encode(frames))
-    return { got, events, send, greet: (by = B) => send([FRAME.hello, hello(by)]) }
-  }
-  /** One of our dials succeeds. */
-  const open = () => {
-    const { channel, got } = end({ bytes: 0 })
-    const events = dialled.shift()!
-    events.opened(channel)
-    return { got, events }
-  }
-  const end = (buffered: { bytes: number }) => {
-    const got = { sent: [] as Uint8Array[], closed: '', paused: false }
-    const channel: Channel = {
-      remote: '192.0.2.1:40000',
-      get bufferedBytes() {
-        return buffered.bytes
-      },
-      send: bytes => void got.sent.push(bytes),
-      pause: paused => {
-        got.paused = paused
-      },
-      close: reason => {
-        got.closed = reason
-      },
-    }
-    return { channel, got }
-  }
-  const hello = (by: string) => ({
-    address: by,
-    incarnation: by,
-    generation: 0,
-    version: WIRE_VERSION,
-    features: [],
-  })
-  return { world, log, runtime, connect, open, hello, dialled }
-}
 
 t.test('a greeting that waits for our dial serves when the dial fails', async t => {
   const { world, runtime, connect, open } = bare({}, C)

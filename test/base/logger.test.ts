@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import t from 'tap'
 import { UserError } from '../../src/base/errors.ts'
 import { LogLines } from '../../src/base/log.ts'
-import { createLogger, type LoggerOptions } from '../../src/base/logger.ts'
+import { createLogger, type LoggerOptions, PipeDestination } from '../../src/base/logger.ts'
 
 // Text is in local time; 2024-11-23T05:53:02.123456Z.
 process.env['TZ'] = 'UTC'
@@ -164,3 +164,35 @@ t.test('the level changes for a log and all its children', async t => {
     t.match(lines[1], 'always')
   }
 })
+
+t.test(
+  'a reader that hangs costs one wait, not one for each line; what it missed is counted',
+  async t => {
+    let room = 10
+    let waits = 0
+    let read = ''
+    const pipe = new PipeDestination(
+      bytes => {
+        if (room === 0) throw Object.assign(new Error('full'), { code: 'EAGAIN' })
+        const taken = Buffer.from(bytes).subarray(0, room)
+        read += taken.toString()
+        room -= taken.length
+        return taken.length
+      },
+      () => void waits++,
+    )
+    pipe.write('first\n')
+    pipe.write('second is cut in two\n')
+    t.equal(waits, 199)
+    for (let i = 0; i < 50; i++) pipe.write(`${i}\n`)
+    t.equal(waits, 199, 'no more waits')
+    room = 10_000
+    pipe.write('again\n')
+    t.equal(read, 'first\nseco\n(51 lines were lost: nobody read them)\nagain\n')
+    room = 3
+    pipe.write('all\n')
+    room = 10_000
+    pipe.write('well\n')
+    t.match(read, /all\n\(1 lines were lost: nobody read them\)\nwell\n$/)
+  },
+)

@@ -71,6 +71,12 @@ export async function senders(log: Ref<typeof Log.entries>, somebody: Pid): Prom
   // @ts-expect-error: only an accept has a position
   void answer.position
 
+  // @ts-expect-error: no answer has such a field
+  void answer.colour
+  // @ts-expect-error: a proposal is not answered by text
+  const text: string = answer
+  text satisfies string
+
   // @ts-expect-error: a call is asked, not told
   log.tell('promise', { proposal: 1 })
   // @ts-expect-error: a cast is told, not asked
