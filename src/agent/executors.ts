@@ -57,7 +57,6 @@ export class Executors {
           metrics.count('invalid_status_updates')
           return context.log.warn(fields, `update ignored: ${why}`)
         }
-        metrics.count('valid_status_updates')
         return this.#o.updates.fromExecutor(executor, call.update.status as AcknowledgeableStatus)
       }
       case 'MESSAGE': {

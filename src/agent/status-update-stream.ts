@@ -20,6 +20,12 @@ export function nextRetryMs(ms: number): number {
  */
 const REMEMBERED = 1_000
 
+/**
+ * So many updates wait at most. A scheduler may be away for days while an executor reports each second: what it should
+ * know then is how things are, and how the task came to its end, not each step between.
+ */
+export const MAX_WAITING = 1_000
+
 /** `queued`: it waits its turn. `first`: it is to be sent now. `duplicate`, `late`: nothing is to be done. */
 export type UpdateOutcome = 'first' | 'queued' | 'duplicate' | 'late'
 
@@ -57,7 +63,13 @@ export class StatusUpdateStream {
     if (this.#sawTerminal) return 'late'
     this.#received.add(update.uuid)
     this.#sawTerminal = isTerminal(update.status.state)
-    return this.#pending.push(update) === 1 ? 'first' : 'queued'
+    if (this.#pending.push(update) === 1) return 'first'
+    // Not the one in flight: its acknowledgement is on its way.
+    if (this.#pending.length > MAX_WAITING) {
+      const [skipped] = this.#pending.splice(1, 1)
+      this.#received.delete(skipped!.uuid)
+    }
+    return 'queued'
   }
 
   /** Takes the scheduler's acknowledgement. Only the update in flight can be acknowledged. */

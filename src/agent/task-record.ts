@@ -1,6 +1,6 @@
 // The record an agent keeps of a task, and how a status changes it.
 
-import { isTerminal, type TaskStatus } from '../messages/status.ts'
+import { addStatus, isTerminal, type TaskStatus } from '../messages/status.ts'
 import type { ExecutorInfo, Task, TaskInfo } from '../messages/task.ts'
 import type { FrameworkInfo } from '../messages/framework.ts'
 
@@ -44,16 +44,15 @@ export function refusedRecord(frameworkId: string, status: TaskStatus): Task {
 }
 
 /**
- * Enters a status: the latest state, and the history, in which equal states in a row collapse to the last and `data` is
- * left out. False, and nothing changed, if the task had ended already: its end is final.
+ * Enters a status: the latest state, and the history. False, and nothing changed, if the task had ended already: its end is final.
  */
 export function applyStatus(task: Task, status: TaskStatus): boolean {
   if (isTerminal(task.state)) return false
-  const { data: _data, ...entry } = status
-  const history = task.statuses ?? []
-  const kept = history.at(-1)?.state === status.state ? history.slice(0, -1) : history
   task.state = status.state
-  task.statuses = [...kept, entry]
+  // A record may be on its way to the master: its history is another list, not a longer one.
+  const history = [...(task.statuses ?? [])]
+  addStatus(history, status)
+  task.statuses = history
   return true
 }
 

@@ -3,6 +3,8 @@
 
 import type { Context } from '../actors/actor.ts'
 import { uuidToBase64 } from '../base/base64.ts'
+import { seconds } from '../base/duration.ts'
+import { onceAWhile } from '../base/log.ts'
 import type { StatusUpdateAcknowledgement } from '../messages/agent-registration.ts'
 import { ExecutorEvents } from '../messages/executor-api.ts'
 import {
@@ -19,6 +21,9 @@ import { stateFor } from './refusals.ts'
 import type { AcknowledgeableUpdate } from './status-update-stream.ts'
 import { applyStatus, refusedRecord, taskRecord } from './task-record.ts'
 import type { TaskStatusUpdateManager, UpdateResult } from './task-status-update-manager.ts'
+
+/** Updates that are none of an executor's are complained of this often, however many there are. */
+const COMPLAINT_MS = seconds(10)
 
 /** A status that the agent gives a task itself. */
 export interface AgentVerdict {
@@ -42,16 +47,20 @@ export interface UpdatesOptions {
 
 export class Updates {
   readonly #o: UpdatesOptions
+  readonly #complain: ReturnType<typeof onceAWhile>
 
   constructor(options: UpdatesOptions) {
     this.#o = options
+    this.#complain = onceAWhile(() => options.context.clock.now(), COMPLAINT_MS)
   }
 
-  /** An update that an executor sent and that is well-formed. The executor is told when it is kept. */
+  /** A well-formed update that an executor sent. The executor is told when it is kept, or will never be. */
   async fromExecutor(
     executor: AgentExecutor,
     given: TaskStatus & { readonly uuid: string },
   ): Promise<void> {
+    if (!wasGiven(executor, given.task_id.value)) return this.#disregard(executor, given)
+    this.#o.metrics.count('valid_status_updates')
     const status: TaskStatus = {
       ...given,
       executor_id: given.executor_id ?? executor.info.executor_id,
@@ -158,12 +167,41 @@ export class Updates {
         : await context.resume(
             manager.update(this.#message(framework.id, executor, complete, uuid)),
           )
-    if (executor?.pid === undefined || complete.source !== 'SOURCE_EXECUTOR') return result
-    context.ref(ExecutorEvents, executor.pid).tell('event', {
-      type: 'ACKNOWLEDGED',
-      acknowledged: { task_id: complete.task_id, uuid },
-    })
+    if (executor && complete.source === 'SOURCE_EXECUTOR') this.#confirm(executor, complete, uuid)
     return result
+  }
+
+  /** The executor need not keep this update any longer. */
+  #confirm(executor: AgentExecutor, { task_id }: TaskStatus, uuid: string): void {
+    if (executor.pid === undefined) return
+    this.#o.context.ref(ExecutorEvents, executor.pid).tell('event', {
+      type: 'ACKNOWLEDGED',
+      acknowledged: { task_id, uuid },
+    })
+  }
+
+  /**
+   * An update of a task that the executor does not have: another executor's, one that never was, or one whose end its
+   * scheduler has acknowledged already. Passing it on would end what runs, or end something twice; keeping it until it
+   * is acknowledged would fill the memory with what nobody waits for.
+   */
+  #disregard(executor: AgentExecutor, status: TaskStatus & { readonly uuid: string }): void {
+    const { context, metrics } = this.#o
+    metrics.count('invalid_status_updates')
+    const task = status.task_id.value
+    this.#complain(repeats =>
+      context.log.warn(
+        {
+          executor: executor.id,
+          framework: executor.framework.id,
+          task,
+          state: status.state,
+          ...repeats,
+        },
+        'update ignored: the executor does not have this task, or its end is acknowledged',
+      ),
+    )
+    this.#confirm(executor, status, status.uuid)
   }
 
   /** Enters the status into the executor's books. */
@@ -235,6 +273,11 @@ export class Updates {
       ...(pid !== undefined && { executor_pid: pid }),
     }
   }
+}
+
+/** Whether the task is with this executor, or was and its end is not acknowledged. Queued ones it has not seen yet. */
+function wasGiven(executor: AgentExecutor, taskId: string): boolean {
+  return executor.tasks.has(taskId) || executor.terminated.has(taskId)
 }
 
 function findTask(executor: AgentExecutor | undefined, taskId: string): Task | undefined {

@@ -2,6 +2,7 @@
 
 import type { FrameworkInfo } from '../messages/framework.ts'
 import {
+  addStatus,
   isTerminal,
   type TaskState,
   type TaskStatus,
@@ -124,12 +125,11 @@ export function roleOf(task: Task): string {
  */
 export function follow(record: TaskRecord, update: StatusUpdate, told: boolean): void {
   const { task, statuses } = record
-  const { data: _, ...status } = update.status
+  const { status } = update
   if (!isTerminal(task.state)) task.state = update.latest_state ?? status.state
   if (told && update.uuid !== undefined) {
     task.status_update_state = status.state
     task.status_update_uuid = update.uuid
   }
-  if (statuses.at(-1)?.state === status.state) statuses.pop()
-  statuses.push(status)
+  addStatus(statuses, status)
 }

@@ -125,3 +125,17 @@ export const TaskStatus = message({
   limitation: optional(message({ resources: repeated(Resource) })),
 })
 export type TaskStatus = v.InferOutput<typeof TaskStatus>
+
+/** So many statuses of a task are remembered. */
+export const MAX_STATUSES = 100
+
+/**
+ * Adds a status to a task's history, without `data`; equal states in a row collapse to the last. Of a history that is
+ * full the first status stays, which says when the task began, and the latest ones.
+ */
+export function addStatus(history: TaskStatus[], status: TaskStatus): void {
+  const { data: _, ...entry } = status
+  if (history.at(-1)?.state === status.state) history.pop()
+  else if (history.length >= MAX_STATUSES) history.splice(1, 1)
+  history.push(entry)
+}

@@ -206,6 +206,73 @@ t.test('calls that are not in order are not taken', async t => {
   t.match(stranger.events, [{ type: 'ERROR', error: { message: 'Executor cannot be found' } }])
 })
 
+t.test('an executor speaks for its own tasks only', async t => {
+  const s = await play()
+  s.master.run(AWARE, custom('a'))
+  const executor = await s.connect()
+  executor.update('a', 'TASK_RUNNING')
+  await s.reaches('a', 'TASK_RUNNING')
+  s.master.run(AWARE, custom('b', 'liar'))
+  await s.world.until(() => s.processes.launched.length === 2, 'the other one is started')
+  const liar = new TestExecutor('liar')
+  s.runtime.spawn(liar, 'executor(2)')
+  await s.world.until(() => liar.seen.includes('LAUNCH'), 'it has its task')
+  const uuid = liar.update('a', 'TASK_FINISHED')
+  await s.world.advance(10_000)
+  t.strictSame(s.master.states('a'), ['TASK_RUNNING'], 'nobody hears of it')
+  t.match(liar.events.at(-1), { type: 'ACKNOWLEDGED', acknowledged: { uuid } })
+  executor.update('a', 'TASK_FINISHED')
+  await s.reaches('a', 'TASK_FINISHED')
+  await s.world.advance(10_000)
+  t.strictSame(s.master.states('a'), ['TASK_RUNNING', 'TASK_FINISHED'])
+  const liesWhenBack = { task_id: { value: 'a' }, state: 'TASK_FAILED' as const, uuid }
+  liar.call({
+    type: 'SUBSCRIBE',
+    subscribe: {
+      unacknowledged_updates: [{ status: { ...liesWhenBack, source: 'SOURCE_EXECUTOR' as const } }],
+    },
+  })
+  await s.world.advance(10_000)
+  t.strictSame(s.master.states('a'), ['TASK_RUNNING', 'TASK_FINISHED'])
+  const metrics = JSON.parse((await s.get('/metrics/snapshot')).body)
+  t.equal(metrics['slave/invalid_status_updates'], 2)
+})
+
+t.test('a task ends once, whatever its executor says when that is acknowledged', async t => {
+  const s = await play()
+  s.master.run(AWARE, custom('a'), custom('b'))
+  const executor = await s.connect()
+  const end = executor.update('a', 'TASK_FINISHED')
+  await s.reaches('a', 'TASK_FINISHED')
+  await s.world.advance(1_000)
+  const second = executor.update('a', 'TASK_FAILED')
+  // Its confirmation got lost, so it says so once more.
+  executor.update('a', 'TASK_FINISHED', { uuid: end })
+  await s.world.advance(60_000)
+  t.strictSame(s.master.states('a'), ['TASK_FINISHED'])
+  t.strictSame(
+    executor.events.flatMap(e => (e.type === 'ACKNOWLEDGED' ? [e.acknowledged.uuid] : [])),
+    [end, second, end],
+    'it need not say so again',
+  )
+  executor.update('b', 'TASK_RUNNING')
+  await s.reaches('b', 'TASK_RUNNING')
+})
+
+t.test('updates of tasks that never were are dropped, and complained of now and then', async t => {
+  const s = await play()
+  s.master.acknowledges = false
+  s.master.run(AWARE, custom('a'))
+  const executor = await s.connect()
+  for (let i = 0; i < 3_001; i++) executor.update(`ghost${i}`, 'TASK_RUNNING')
+  await s.world.advance(3_600_000)
+  t.strictSame(s.master.updates, [])
+  const complaints = s.log.messages('warn').filter(m => m.startsWith('update ignored'))
+  t.equal(complaints.length, 1)
+  executor.update('a', 'TASK_RUNNING')
+  await s.reaches('a', 'TASK_RUNNING')
+})
+
 t.test('an executor that is lost takes its tasks with it', async t => {
   const s = await play()
   s.master.run(AWARE, custom('a'), custom('b'), custom('c'))

@@ -1,6 +1,7 @@
 import t from 'tap'
-import { StatusUpdateStream } from '../../src/agent/status-update-stream.ts'
-import type { TaskState } from '../../src/messages/status.ts'
+import { MAX_WAITING, StatusUpdateStream } from '../../src/agent/status-update-stream.ts'
+import { applyStatus, taskRecord } from '../../src/agent/task-record.ts'
+import { MAX_STATUSES, type TaskState } from '../../src/messages/status.ts'
 import { AWARE, command, MASTER, scene } from './world.ts'
 
 const update = (uuid: string, state: TaskState) => ({
@@ -39,6 +40,32 @@ t.test('a task that reports for years does not fill the memory', async t => {
   t.equal(stream.update(update('u2999', 'TASK_RUNNING')), 'duplicate')
   t.equal(stream.acknowledge('u2500'), 'duplicate')
   t.equal(stream.acknowledge('u0'), 'unexpected', 'forgotten')
+})
+
+t.test('a scheduler that is long away hears the latest of a talkative task, and its end', async t => {
+  const stream = new StatusUpdateStream('F1', 't1')
+  for (let i = 0; i < 3 * MAX_WAITING; i++) stream.update(update(`u${i}`, 'TASK_RUNNING'))
+  stream.update(update('end', 'TASK_FINISHED'))
+  const heard: string[] = []
+  for (let head = stream.head; head; head = stream.head) {
+    heard.push(head.uuid)
+    stream.acknowledge(head.uuid)
+  }
+  t.equal(heard.length, MAX_WAITING)
+  t.equal(heard[0], 'u0', 'the one in flight stays')
+  t.equal(heard[1], `u${2 * MAX_WAITING + 2}`)
+  t.equal(heard.at(-1), 'end')
+})
+
+t.test('the history of a task has an end', async t => {
+  const task = taskRecord(command('t1', 'true'), AWARE)
+  const said = (state: TaskState, timestamp: number) =>
+    applyStatus(task, { task_id: { value: 't1' }, state, timestamp })
+  for (let i = 0; i < 1_000; i++) said(i % 2 === 0 ? 'TASK_STARTING' : 'TASK_RUNNING', i)
+  said('TASK_FINISHED', 1_000)
+  t.equal(task.statuses!.length, MAX_STATUSES)
+  t.match(task.statuses!.slice(0, 2), [{ timestamp: 0 }, { timestamp: 1_002 - MAX_STATUSES }])
+  t.match(task.statuses!.at(-1), { state: 'TASK_FINISHED' })
 })
 
 t.test('an update is sent again, ever less often, until it is acknowledged', async t => {

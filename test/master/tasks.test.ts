@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { TaskStatus } from '../../src/messages/status.ts'
+import { MAX_STATUSES, type TaskStatus } from '../../src/messages/status.ts'
 import {
   Cluster,
   executor,
@@ -70,6 +70,19 @@ t.test('a task runs, and each update is passed on and acknowledged in turn', asy
       ['TASK_FINISHED', undefined],
     ],
   )
+})
+
+t.test('a task that wavers for ever does not fill the memory', async t => {
+  const { c, agent, scheduler } = await cluster()
+  await c.running(scheduler, agent, 't1')
+  for (let i = 0; i < 300; i++) {
+    agent.update('t1', i % 2 === 0 ? 'TASK_STARTING' : 'TASK_RUNNING')
+    if (i % 10 === 0) await c.settle()
+  }
+  await c.settle()
+  const [task] = (await c.json('/state')).frameworks[0].tasks
+  t.equal(task.statuses.length, MAX_STATUSES)
+  t.equal(task.state, 'TASK_RUNNING')
 })
 
 t.test('resources are free when the task has ended, before anybody acknowledged it', async t => {
