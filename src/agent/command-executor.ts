@@ -124,10 +124,7 @@ export class CommandExecutor extends Actor {
     try {
       this.#process = await this.resume(launching)
     } catch (error) {
-      return this.#update('TASK_FAILED', {
-        message: `Failed to launch container: ${messageOf(error)}`,
-        reason: 'REASON_CONTAINER_LAUNCH_FAILED',
-      })
+      return this.#failedLaunch(messageOf(error))
     }
     this.#update('TASK_STARTING')
     this.#update('TASK_RUNNING')
@@ -139,7 +136,20 @@ export class CommandExecutor extends Actor {
     }
     // Asked to end while it was being launched.
     if (this.#killing) this.#signal()
-    this.#reaped(await this.resume(this.#process.exited))
+    const process = this.#process
+    const waitStatus = await this.resume(process.exited)
+    const whyNeverRan = process.whyNeverRan?.()
+    if (whyNeverRan === undefined || this.#killing) return this.#reaped(waitStatus)
+    this.#process = undefined
+    this.#completion?.cancel()
+    this.#failedLaunch(whyNeverRan)
+  }
+
+  #failedLaunch(why: string): void {
+    this.#update('TASK_FAILED', {
+      message: `Failed to launch container: ${why}`,
+      reason: 'REASON_CONTAINER_LAUNCH_FAILED',
+    })
   }
 
   #reaped(waitStatus: number): void {

@@ -128,7 +128,8 @@ export class ExecutorStarts {
     } catch (error) {
       return this.#o.ends.launchFailed(executor, messageOf(error))
     }
-    const { pid, exited } = executor.process
+    const { process } = executor
+    const { pid, exited } = process
     context.log.info(
       { executor: executor.id, framework: executor.framework.id, pid, sandbox: executor.directory },
       'executor started',
@@ -142,7 +143,10 @@ export class ExecutorStarts {
         message: `Executor did not register within ${formatDuration(limitMs)}`,
       })
     }
-    return this.#o.ends.processEnded(executor, await context.resume(exited))
+    const waitStatus = await context.resume(exited)
+    const why = process.whyNeverRan?.()
+    if (why !== undefined) return this.#o.ends.launchFailed(executor, why)
+    return this.#o.ends.processEnded(executor, waitStatus)
   }
 
   /** A command task gets no token: it has nobody to prove anything to. */

@@ -17,7 +17,14 @@ import { messageOf, UserError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { containerRuntimeDir, containersDir, pidPath } from './paths.ts'
 import type { KillSignal, LaunchedProcess, LaunchSpec, Processes } from './processes.ts'
-import { EXEC, EXEC_WITH_NAME, GUARD } from './shell-scripts.ts'
+import { markOf, ProcessTable, readStat, type Stat } from './process-table.ts'
+import {
+  CONTAINER_MARK,
+  EXEC,
+  EXEC_WITH_NAME,
+  GUARD,
+  PRELUDE_FAILED_STATUS,
+} from './shell-scripts.ts'
 import { endedBySignal, exitedWith } from './wait-status.ts'
 
 const SHELL = '/bin/sh'
@@ -26,17 +33,13 @@ const BASH = '/bin/bash'
 /** A guard that ends sooner than this is not started again: something is wrong with the machine. */
 const GUARD_MIN_LIFE_MS = 1_000
 
-/** What `/proc/<pid>/stat` says of a process. */
-interface Stat {
-  readonly pid: number
-  readonly parent: number
-  readonly group: number
-  readonly session: number
-  /** Clock ticks since boot; with the pid it names a process for ever. */
-  readonly start: string
-}
+/** What ended containers left behind is looked for this soon, once for all that ended meanwhile. */
+const SWEEP_MS = 250
+/** Looking may take this part of the agent's time at most, however many processes the machine has. */
+const SWEEP_SHARE = 0.05
 
 interface Container {
+  readonly id: string
   readonly child: ChildProcess
   readonly pid: number
   /** What `killTree` signalled, to be killed for good when the process itself has ended. */
@@ -54,8 +57,13 @@ export class PosixProcesses implements Processes {
   readonly #log: Logger
   readonly #token = randomBytes(12).toString('hex')
   readonly #containers = new Map<number, Container>()
+  /** Containers whose process has not ended, or is being started. */
+  readonly #alive = new Set<string>()
+  readonly #table = new ProcessTable()
   #kills = new Map<number, KillSignal>()
   #guard: ChildProcess | undefined
+  #sweep: NodeJS.Timeout | undefined
+  #lastSweepMs = 0
   #closed = false
 
   private constructor(options: PosixProcessesOptions) {
@@ -86,21 +94,35 @@ export class PosixProcesses implements Processes {
   }
 
   async launch(spec: LaunchSpec): Promise<LaunchedProcess> {
-    const child = await this.#spawn(spec)
+    const id = spec.containerId
+    this.#alive.add(id)
+    let child: ChildProcess
+    try {
+      child = await this.#spawn(spec)
+    } catch (error) {
+      this.#alive.delete(id)
+      throw error
+    }
     const pid = child.pid!
-    const container: Container = { child, pid, signalled: new Map() }
+    const container: Container = { id, child, pid, signalled: new Map() }
     this.#containers.set(pid, container)
+    let whyNeverRan: string | undefined
     const exited = new Promise<number>(resolve => {
       child.once('exit', (code, signal) => {
         this.#containers.delete(pid)
+        this.#alive.delete(id)
         this.#endRest(container)
+        // The prelude takes its record back when it gives up; a program's own record is there until it is forgotten.
+        if (code === PRELUDE_FAILED_STATUS && !existsSync(pidPath(this.#runtimeDir, id))) {
+          whyNeverRan = `it could not be put on record: ${pidPath(this.#runtimeDir, id)} could not be written`
+        }
         void this.#forget(spec.containerId)
         // When the agent ends it kills all; that is no end of the task's own to be reported.
         if (this.#closed) return
         resolve(signal ? endedBySignal(constants.signals[signal]) : exitedWith(code ?? 0))
       })
     })
-    return { pid, exited }
+    return { pid, exited, whyNeverRan: () => whyNeverRan }
   }
 
   killTree(pid: number, signal: KillSignal): void {
@@ -147,7 +169,7 @@ export class PosixProcesses implements Processes {
       const [program, args] = this.#commandLine(spec)
       const child = spawn(program, args, {
         cwd: spec.cwd,
-        env: spec.env,
+        env: { ...spec.env, [CONTAINER_MARK]: markOf(this.#token, spec.containerId) },
         stdio: ['ignore', files[0]!, files[1]!],
         // A session of its own: a Ctrl-C in the agent's terminal is not meant for tasks.
         detached: true,
@@ -184,6 +206,18 @@ export class PosixProcesses implements Processes {
     for (const stat of signalled.values()) {
       if (stat.pid !== pid && readStat(stat.pid)?.start === stat.start) signal(stat.pid, 'SIGKILL')
     }
+    if (this.#closed) return
+    const waitMs = Math.max(SWEEP_MS, this.#lastSweepMs / SWEEP_SHARE)
+    this.#sweep ??= setTimeout(() => this.#killLeftBehind(), waitMs).unref()
+  }
+
+  /** What left the session of a container and outlived it. */
+  #killLeftBehind(): void {
+    this.#sweep = undefined
+    if (this.#closed) return
+    const startedAtMs = performance.now()
+    killForGood(() => this.#table.leftBehind(this.#token, id => this.#alive.has(id)))
+    this.#lastSweepMs = performance.now() - startedAtMs
   }
 
   async #forget(containerId: string): Promise<void> {
@@ -199,30 +233,20 @@ export class PosixProcesses implements Processes {
     const terms = [...kills].filter(([, kind]) => kind === 'SIGTERM').map(([pid]) => pid)
     const deaths = [...kills].filter(([, kind]) => kind === 'SIGKILL').map(([pid]) => pid)
     if (terms.length > 0) {
-      for (const [root, stats] of trees(terms, allStats())) {
-        this.#remember(root, stats)
-        for (const { pid } of stats) signal(pid, 'SIGTERM')
-      }
+      for (const { pid } of this.#membersOf(terms)) signal(pid, 'SIGTERM')
     }
-    if (deaths.length > 0) this.#killForGood(deaths)
+    if (deaths.length > 0) killForGood(() => this.#membersOf(deaths))
   }
 
-  /** Stops what it finds and looks again, until there is nothing new: what is stopped has no more children. */
-  #killForGood(roots: readonly number[]): void {
-    const stopped = new Set<number>()
-    for (let isNew = true; isNew; ) {
-      isNew = false
-      for (const [root, stats] of trees(roots, allStats())) {
-        this.#remember(root, stats)
-        for (const { pid } of stats) {
-          if (stopped.has(pid)) continue
-          stopped.add(pid)
-          isNew = true
-          signal(pid, 'SIGSTOP')
-        }
-      }
+  #membersOf(roots: readonly number[]): Stat[] {
+    const marks = new Map<number, string>()
+    for (const root of roots) {
+      const container = this.#containers.get(root)
+      if (container) marks.set(root, markOf(this.#token, container.id))
     }
-    for (const pid of stopped) signal(pid, 'SIGKILL')
+    const trees = this.#table.trees(marks)
+    for (const [root, stats] of trees) this.#remember(root, stats)
+    return [...trees.values()].flat()
   }
 
   #remember(root: number, stats: readonly Stat[]): void {
@@ -255,6 +279,21 @@ export class PosixProcesses implements Processes {
     guard.once('exit', (code, by) => ended(by ?? `exit status ${code}`))
     guard.once('error', error => ended(error.message))
   }
+}
+
+/** Stops what it finds and looks again, until there is nothing new: what is stopped has no more children. */
+function killForGood(find: () => readonly Stat[]): void {
+  const stopped = new Set<number>()
+  for (let isNew = true; isNew; ) {
+    isNew = false
+    for (const { pid } of find()) {
+      if (stopped.has(pid)) continue
+      stopped.add(pid)
+      isNew = true
+      signal(pid, 'SIGSTOP')
+    }
+  }
+  for (const pid of stopped) signal(pid, 'SIGKILL')
 }
 
 function spawnGuard(runtimeDir: string, token: string): ChildProcess {
@@ -290,58 +329,4 @@ function signal(pid: number, name: NodeJS.Signals): void {
     const { code } = error as NodeJS.ErrnoException
     if (code !== 'ESRCH' && code !== 'EPERM') throw error
   }
-}
-
-function readStat(pid: number): Stat | undefined {
-  let text: string
-  try {
-    text = readFileSync(`/proc/${pid}/stat`, 'latin1')
-  } catch {
-    return undefined
-  }
-  // The second field is the program's name in parentheses and may contain both blanks and parentheses.
-  const [, parent, group, session, ...rest] = text.slice(text.lastIndexOf(')') + 2).split(' ')
-  const start = rest[15]!
-  return { pid, parent: Number(parent), group: Number(group), session: Number(session), start }
-}
-
-function allStats(): Stat[] {
-  const stats: Stat[] = []
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue
-    const stat = readStat(Number(name))
-    if (stat) stats.push(stat)
-  }
-  return stats
-}
-
-/** For each root: itself, its group and session, and all descendants of these. */
-function trees(roots: readonly number[], stats: readonly Stat[]): Map<number, Stat[]> {
-  const children = new Map<number, Stat[]>()
-  for (const stat of stats) {
-    const siblings = children.get(stat.parent)
-    if (siblings) siblings.push(stat)
-    else children.set(stat.parent, [stat])
-  }
-  const byRoot = new Map<number, Stat[]>(roots.map(root => [root, []]))
-  for (const stat of stats) {
-    const root = byRoot.has(stat.pid)
-      ? stat.pid
-      : byRoot.has(stat.session)
-        ? stat.session
-        : stat.group
-    byRoot.get(root)?.push(stat)
-  }
-  for (const members of byRoot.values()) {
-    const seen = new Set(members.map(({ pid }) => pid))
-    // The list grows while it is walked, until the last descendant has no children.
-    for (const { pid } of members) {
-      for (const child of children.get(pid) ?? []) {
-        if (seen.has(child.pid)) continue
-        seen.add(child.pid)
-        members.push(child)
-      }
-    }
-  }
-  return byRoot
 }

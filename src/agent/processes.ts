@@ -24,6 +24,8 @@ export interface LaunchedProcess {
   readonly pid: number
   /** Its wait(2) status, when it has ended and what was left of its process group has been killed. Never rejects. */
   readonly exited: Promise<number>
+  /** Why the program itself never ran, if it did not. Asked when `exited` has resolved. */
+  whyNeverRan?(): string | undefined
 }
 
 export type KillSignal = 'SIGTERM' | 'SIGKILL'
@@ -36,7 +38,7 @@ export interface Processes {
   launch(spec: LaunchSpec): Promise<LaunchedProcess>
   /**
    * Signals the process that `launch` gave, its process group and all its descendants, those in other groups and
-   * sessions as well. Does nothing when it has ended.
+   * sessions as well. Does nothing when it has ended: what it left is killed then anyway, soon after its end.
    */
   killTree(pid: number, signal: KillSignal): void
 }

@@ -7,6 +7,12 @@
 // looks for the lease; a guard that acts removes the lease and then looks for pid files. So whichever comes first, either
 // the guard sees the task or the task sees that its agent is gone: none slips through between.
 
+/**
+ * The variable that every process of a container inherits: `<token>/<container id>`. By it those are found whose
+ * parents have ended and who left the container's session.
+ */
+export const CONTAINER_MARK = 'MESOS_CONTAINER_MARK'
+
 /** Exit status of a task that could not be put on record, or whose agent had just died. */
 export const PRELUDE_FAILED_STATUS = 125
 
@@ -41,8 +47,8 @@ exec -a "$name" "$@"`
 
 /**
  * Arguments: runtime directory, token. Waits until its standard input ends, which happens when the agent does, however
- * it does; then kills all containers of that token with everything in their sessions and below them. Processes are
- * stopped while it looks, for what runs can have children faster than they can be counted.
+ * it does; then kills all containers of that token with everything in their sessions, below them, or with their mark
+ * (which takes a grep; without one, what only the mark leads to is left). Processes are stopped while it looks, for what runs can have children faster than they can be counted.
  */
 export const GUARD = `
 trap '' HUP INT TERM
@@ -63,10 +69,17 @@ for file in "$runtime"/containers/*/pid; do
   kill -STOP -- "-$pid"
   victims="$victims$pid "
 done
-[ "$victims" = ' ' ] && exit
 found=1
 while [ -n "$found" ]; do
   found=
+  for file in $(grep -lsF "${CONTAINER_MARK}=$token/" /proc/[0-9]*/environ); do
+    pid=\${file#/proc/}
+    pid=\${pid%/environ}
+    case $victims in *" $pid "*) continue ;; esac
+    kill -STOP "$pid"
+    victims="$victims$pid "
+    found=1
+  done
   for entry in /proc/[0-9]*; do
     pid=\${entry#/proc/}
     case $victims in *" $pid "*) continue ;; esac

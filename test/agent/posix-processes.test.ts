@@ -1,7 +1,7 @@
 // With real processes, in real directories.
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import t, { type Test } from 'tap'
 import { PosixProcesses } from '../../src/agent/posix-processes.ts'
@@ -70,8 +70,8 @@ t.test(
     t.equal(lines[0], `${top}/box`)
     t.strictSame(
       lines.slice(1, -3).map(line => line.split('=')[0]),
-      ['GREETING', 'PATH', 'PWD'],
-      'and what every shell sets itself',
+      ['GREETING', 'MESOS_CONTAINER_MARK', 'PATH', 'PWD'],
+      'and its mark, and what every shell sets itself',
     )
     t.equal(lines.at(-3), String(process.pid))
     t.equal(text('stderr'), 'oops\n')
@@ -138,6 +138,52 @@ t.test('a process that does not listen is killed with what it has', async t => {
   for (const pid of pids) await until(() => isDead(pid), `${pid} is dead`)
 })
 
+/** Ends up as nobody's child that anybody knows, in a session and a group of its own; writes its pid to `name`. */
+const escaping = (name: string): string =>
+  `setsid sh -c '(setsid sh -c "echo \\$\\$ >${name}; exec sleep 1000" &); exec sleep 1000' &`
+
+t.test('a kill reaches those whose parents have gone, in sessions of their own', async t => {
+  const { processes, spec, pidIn } = place(t)
+  const other = await processes.launch(spec(`${escaping('others')} exec sleep 1000`))
+  const process = await processes.launch(spec(`${escaping('escaped')} exec sleep 1000`))
+  const pids = [process.pid, await pidIn('escaped')]
+  const others = [other.pid, await pidIn('others')]
+  processes.killTree(process.pid, 'SIGTERM')
+  t.equal(describeWaitStatus(await process.exited), 'terminated with signal Terminated')
+  for (const pid of pids) await until(() => isDead(pid), `${pid} is dead`)
+  t.strictSame(others.map(isDead), [false, false], 'another container has nothing to do with it')
+  processes.killTree(other.pid, 'SIGKILL')
+  for (const pid of others) await until(() => isDead(pid), `${pid} is dead`)
+})
+
+t.test('what leaves the session does not outlive the end of its container either', async t => {
+  const { processes, spec, pidIn } = place(t)
+  const living = await processes.launch(spec(`${escaping('living')} exec sleep 1000`))
+  const kept = await pidIn('living')
+  const process = await processes.launch(
+    spec(`${escaping('left')} while ! [ -s left ]; do sleep 0.01; done`),
+  )
+  t.equal(await process.exited, 0)
+  const left = await pidIn('left')
+  await until(() => isDead(left), 'it is dead')
+  t.notOk(isDead(kept), 'what belongs to a container that lives, lives')
+  processes.killTree(living.pid, 'SIGKILL')
+})
+
+t.test('a program that could not be put on record never ran, and that is known', async t => {
+  const { top, processes, spec, text } = place(t)
+  const [lease] = readdirSync(`${top}/run/leases`)
+  rmSync(`${top}/run/leases/${lease}`)
+  const process = await processes.launch(spec('echo ran'))
+  t.equal(await process.exited, 125 << 8)
+  t.match(process.whyNeverRan?.(), /could not be put on record: .*\/run\/containers\/c1\/pid/)
+  t.equal(text('stdout'), '')
+  writeFileSync(`${top}/run/leases/${lease}`, '')
+  const other = await processes.launch(spec('exit 125'))
+  t.equal(await other.exited, 125 << 8)
+  t.equal(other.whyNeverRan?.(), undefined, 'it may exit as it likes')
+})
+
 t.test('what a process leaves in its group ends with it', async t => {
   const { processes, spec, pidIn } = place(t)
   const process = await processes.launch(spec('sleep 1000 & echo $! >left'))
@@ -183,8 +229,10 @@ t.test('nothing outlives an agent that is killed', async t => {
     `trap '' TERM; sleep 1000 & echo $! >child; wait; wait`,
     // What started below a process that is gone is found by the session.
     `(set -m; sleep 1000 & echo $! >job) ; exec sleep 1000`,
+    // What left the session as well is found by its mark.
+    `${escaping('escaped')} exec sleep 1000`,
   )
-  const pids = await Promise.all(['session', 'main', 'child', 'job'].map(pidIn))
+  const pids = await Promise.all(['session', 'main', 'child', 'job', 'escaped'].map(pidIn))
   const [lease] = readdirSync(`${top}/run/leases`).filter(token =>
     readFileSync(`${top}/run/leases/${token}`, 'utf8').startsWith(`${agent.pid} `),
   )

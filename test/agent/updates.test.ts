@@ -42,20 +42,23 @@ t.test('a task that reports for years does not fill the memory', async t => {
   t.equal(stream.acknowledge('u0'), 'unexpected', 'forgotten')
 })
 
-t.test('a scheduler that is long away hears the latest of a talkative task, and its end', async t => {
-  const stream = new StatusUpdateStream('F1', 't1')
-  for (let i = 0; i < 3 * MAX_WAITING; i++) stream.update(update(`u${i}`, 'TASK_RUNNING'))
-  stream.update(update('end', 'TASK_FINISHED'))
-  const heard: string[] = []
-  for (let head = stream.head; head; head = stream.head) {
-    heard.push(head.uuid)
-    stream.acknowledge(head.uuid)
-  }
-  t.equal(heard.length, MAX_WAITING)
-  t.equal(heard[0], 'u0', 'the one in flight stays')
-  t.equal(heard[1], `u${2 * MAX_WAITING + 2}`)
-  t.equal(heard.at(-1), 'end')
-})
+t.test(
+  'a scheduler that is long away hears the latest of a talkative task, and its end',
+  async t => {
+    const stream = new StatusUpdateStream('F1', 't1')
+    for (let i = 0; i < 3 * MAX_WAITING; i++) stream.update(update(`u${i}`, 'TASK_RUNNING'))
+    stream.update(update('end', 'TASK_FINISHED'))
+    const heard: string[] = []
+    for (let head = stream.head; head; head = stream.head) {
+      heard.push(head.uuid)
+      stream.acknowledge(head.uuid)
+    }
+    t.equal(heard.length, MAX_WAITING)
+    t.equal(heard[0], 'u0', 'the one in flight stays')
+    t.equal(heard[1], `u${2 * MAX_WAITING + 2}`)
+    t.equal(heard.at(-1), 'end')
+  },
+)
 
 t.test('the history of a task has an end', async t => {
   const task = taskRecord(command('t1', 'true'), AWARE)

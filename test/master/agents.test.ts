@@ -281,25 +281,28 @@ t.test('a new agent at the same address takes the place of the one before', asyn
   )
 })
 
-t.test('one that lost its power is replaced too, though nobody saw its connection break', async t => {
-  const c = await Cluster.start()
-  const agent = await c.registered()
-  const scheduler = await c.subscribed({ ...PARTITION_AWARE, checkpoint: true })
-  await c.running(scheduler, agent, 't1')
-  // Nothing of its end gets out, and it is back before anybody wonders.
-  c.world.network.partition([MASTER], [HOST])
-  c.world.crash(HOST)
-  c.world.network.heal()
-  t.match((await c.json('/state')).slaves, [{ id: agent.id, active: true }])
-  const next = await c.registered({ address: HOST, hostname: 'host-1' })
-  t.not(next.id, agent.id)
-  t.match(await c.status(scheduler, 't1', 'TASK_GONE'), { reason: 'REASON_AGENT_REMOVED' })
-  t.match(
-    (await c.json('/state')).slaves.map((slave: { id: string }) => slave.id),
-    [next.id],
-  )
-  t.same(c.world.fatalities, [])
-})
+t.test(
+  'one that lost its power is replaced too, though nobody saw its connection break',
+  async t => {
+    const c = await Cluster.start()
+    const agent = await c.registered()
+    const scheduler = await c.subscribed({ ...PARTITION_AWARE, checkpoint: true })
+    await c.running(scheduler, agent, 't1')
+    // Nothing of its end gets out, and it is back before anybody wonders.
+    c.world.network.partition([MASTER], [HOST])
+    c.world.crash(HOST)
+    c.world.network.heal()
+    t.match((await c.json('/state')).slaves, [{ id: agent.id, active: true }])
+    const next = await c.registered({ address: HOST, hostname: 'host-1' })
+    t.not(next.id, agent.id)
+    t.match(await c.status(scheduler, 't1', 'TASK_GONE'), { reason: 'REASON_AGENT_REMOVED' })
+    t.match(
+      (await c.json('/state')).slaves.map((slave: { id: string }) => slave.id),
+      [next.id],
+    )
+    t.same(c.world.fatalities, [])
+  },
+)
 
 t.test('an agent that comes back at the address of another takes its place', async t => {
   const c = await Cluster.start()
