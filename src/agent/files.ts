@@ -122,6 +122,8 @@ export class FilesActor extends Actor implements FileAttachments {
 
   /** The file behind a virtual path. */
   async #find(path: string): Promise<Found | Failure> {
+    // No file has such a name, and the system would not say so in words for people.
+    if (path.includes('\0')) return failure('BAD_REQUEST', 'A path cannot contain a NUL byte.\n')
     const name = tidy(path)
     if (name.split('/').includes('..')) return NO_FILE
     const attached = this.#attachedAbove(name)
@@ -161,7 +163,8 @@ export class FilesActor extends Actor implements FileAttachments {
       if (code === 'EACCES' || code === 'EPERM') return failure('FORBIDDEN', '')
       if (code === 'ENOENT' || code === 'ENOTDIR') return NO_FILE
       this.log.warn({ error }, 'a file could not be read')
-      return failure('BAD_REQUEST', `Failed to read the file: ${(error as Error).message}.\n`)
+      // The system's own words name the place on this machine, which is nobody's business.
+      return failure('BAD_REQUEST', `Failed to read the file: ${code ?? 'unknown error'}.\n`)
     }
   }
 

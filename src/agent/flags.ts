@@ -46,7 +46,7 @@ export const agentFlags = defineFlags({
     group: 'What it offers',
     help: "Resources: name(role):value;… or a JSON array, inline or as a file. What is not named of cpus, mem, disk and ports is the machine's.",
     example: 'cpus:4;mem:4096;ports:[31000-32000]',
-    validate: problemWith(parseAgentResources),
+    validate: whyNoResources,
   }),
   default_role: flag.string({
     group: 'What it offers',
@@ -106,6 +106,29 @@ function masterProblem(text: string): string {
   if (text.startsWith('zk://')) return `'${text}': masters are not found through ZooKeeper yet`
   if (text.includes(',')) return `'${text}': it is more than one master`
   return `'${text}' is not the address of a master, host:port`
+}
+
+const LAST_PORT = 65_535
+
+/** Why a text cannot be what an agent offers; undefined if it can. */
+export function whyNoResources(text: string): string | undefined {
+  const problem = problemWith(parseAgentResources)(text)
+  if (problem !== undefined) return problem
+  const list = parseAgentResources(text)
+  for (const { name, ranges } of list) {
+    if (name !== 'ports') continue
+    for (const { begin, end } of ranges?.range ?? []) {
+      if (begin >= 1 && end <= LAST_PORT) continue
+      return `ports [${begin}-${end}]: there are ports from 1 to ${LAST_PORT} only`
+    }
+  }
+  // What is not named is the machine's; what is named with zero, the agent shall not have.
+  const isNone = (wanted: string): boolean => {
+    const named = list.filter(({ name }) => name === wanted)
+    return named.length > 0 && named.every(({ scalar }) => scalar?.value === 0)
+  }
+  if (isNone('cpus') && isNone('mem')) return 'without cpus and mem nothing can run on the agent'
+  return undefined
 }
 
 function readVariables(json: unknown): Readonly<Record<string, string>> {

@@ -2,19 +2,12 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  writeFileSync,
-} from 'node:fs'
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { messageOf, UserError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
+import { makeDirectories } from './make-directories.ts'
 import { containerRuntimeDir, containersDir, pidPath } from './paths.ts'
 import type { KillSignal, LaunchedProcess, LaunchSpec, Processes } from './processes.ts'
 import { markOf, ProcessTable, readStat, type Stat } from './process-table.ts'
@@ -78,8 +71,8 @@ export class PosixProcesses implements Processes {
   static start(options: PosixProcessesOptions): PosixProcesses {
     const processes = new PosixProcesses(options)
     try {
-      mkdirSync(containersDir(options.runtimeDir), { recursive: true, mode: 0o755 })
-      mkdirSync(processes.#leasesDir, { recursive: true, mode: 0o755 })
+      makeDirectories(containersDir(options.runtimeDir))
+      makeDirectories(processes.#leasesDir)
       processes.#endOrphans()
       writeFileSync(processes.#leasePath, leaseText())
     } catch (error) {
@@ -162,7 +155,7 @@ export class PosixProcesses implements Processes {
         cause: error,
       })
     try {
-      mkdirSync(containerRuntimeDir(this.#runtimeDir, spec.containerId), { recursive: true })
+      makeDirectories(containerRuntimeDir(this.#runtimeDir, spec.containerId))
       const [stdoutPath, stderrPath] = [spec.stdoutPath, spec.stderrPath]
       files.push(openSync(stdoutPath, 'a', 0o644))
       files.push(openSync(stderrPath, 'a', 0o644))

@@ -19,12 +19,15 @@ export function addressFlags({ server, port, portHelp, hostnameHelp }: ServerFla
       help: 'Address to listen on. 0.0.0.0 is all of them.',
       defaultText: "all, and the address that the machine's hostname resolves to for others",
       example: '127.0.0.1',
+      validate: whyNoIp,
     }),
     port: flag.integer({ group: 'Where', default: port, min: 0, max: 65_535, help: portHelp }),
     advertise_ip: flag.string({
       group: 'Where',
       help: `Address by which others reach this ${server}, if it is not --ip.`,
       example: '203.0.113.5',
+      validate: text =>
+        whyNoIp(text) ?? (text === '0.0.0.0' ? 'nobody can be reached at 0.0.0.0' : undefined),
     }),
     advertise_port: flag.integer({
       group: 'Where',
@@ -37,8 +40,26 @@ export function addressFlags({ server, port, portHelp, hostnameHelp }: ServerFla
       help: hostnameHelp,
       defaultText: 'the address that is advertised',
       example: `${server}-1.example.org`,
+      validate: whyNoHostname,
     }),
   }
+}
+
+const BYTE = /^(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)$/
+
+/** Why a text is no IPv4 address; undefined if it is one. */
+export function whyNoIp(text: string): string | undefined {
+  const parts = text.split('.')
+  if (parts.length === 4 && parts.every(part => BYTE.test(part))) return undefined
+  return `'${text}' is not an IPv4 address`
+}
+
+const LONGEST_HOSTNAME = 253
+
+function whyNoHostname(text: string): string | undefined {
+  if (text === '') return 'it is empty'
+  if (text.length <= LONGEST_HOSTNAME && /^\w([\w.-]*\w)?$/.test(text)) return undefined
+  return `'${text}' is not a host name`
 }
 
 /** To be spread into a server's definitions. */

@@ -25,13 +25,16 @@ export const agentCommand: Command<typeof agentFlags> = {
         { PosixProcesses },
         { startAgent, unregisterAgent },
         { defaultRuntimeDir, systemMachine },
+        { lockDirectory },
       ] = await Promise.all([
         import('../agent/file-system.ts'),
         import('../agent/options.ts'),
         import('../agent/posix-processes.ts'),
         import('../agent/start.ts'),
         import('../agent/system-resources.ts'),
+        import('../log/lock-file.ts'),
       ])
+      const lock = await lockDirectory(workDir)
       if (flags.work_dir === undefined) {
         log.warn(
           { work_dir: workDir },
@@ -57,7 +60,10 @@ export const agentCommand: Command<typeof agentFlags> = {
         log.info('asked to leave the cluster (SIGUSR1)')
         unregisterAgent(runtime, 'asked to by SIGUSR1').catch(() => end('failure'))
       })
-      return () => processes.close()
+      return async () => {
+        await processes.close()
+        lock.release()
+      }
     })
   },
 }

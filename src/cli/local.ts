@@ -1,9 +1,10 @@
 // mesos-local: a whole cluster on this machine, until Ctrl-C.
 
 import { trustFlags } from '../actors/trust-flags.ts'
+import { whyNoResources } from '../agent/flags.ts'
 import { defineFlags, flag, type FlagValues } from '../base/flags.ts'
+import { whyNoIp } from '../base/server-flags.ts'
 import { onStopSignal } from '../framework/stop-signals.ts'
-import { parseAgentResources } from '../resources/parse.ts'
 import { type Cluster, type ClusterOptions, startCluster } from './cluster.ts'
 import type { Command } from './main.ts'
 
@@ -17,7 +18,7 @@ export const clusterFlags = defineFlags({
     max: 64,
     aliases: ['num_slaves'],
   }),
-  ip: flag.string({ help: 'Address to listen on.', default: '127.0.0.1' }),
+  ip: flag.string({ help: 'Address to listen on.', default: '127.0.0.1', validate: whyNoIp }),
   port: flag.integer({
     help: 'Port of the master; agents take the next free ones. 0: any.',
     default: 5050,
@@ -33,10 +34,7 @@ export const clusterFlags = defineFlags({
     help: 'What each agent offers.',
     defaultText: 'its share of the machine',
     example: 'cpus:2;mem:1024',
-    validate: text => {
-      parseAgentResources(text)
-      return undefined
-    },
+    validate: whyNoResources,
   }),
 })
 

@@ -1,8 +1,9 @@
 // Whether a directory can be used as a work_dir, and if not, what command mends it.
 
-import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import { dirname, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
+import { makeDirectories } from '../agent/make-directories.ts'
 import { UserError } from '../base/errors.ts'
 
 /** Throws a `UserError` if `path` is missing, is no directory, or may not be written. */
@@ -52,12 +53,30 @@ export function checkDirectory(flag: string, path: string): void {
     }
     throw refuse('not_permitted', `may not be written by the user ${userName()}`, mendRights(path))
   }
+  // What is no disk (/proc, /sys) may look as if it could be written to.
+  const problem = whyNoFile(path)
+  if (problem !== undefined) {
+    throw refuse('not_permitted', `cannot hold files (${problem})`, 'Name a directory on a disk.')
+  }
+}
+
+/** Why a file cannot be made there. A full disk is not held against a directory: there may be room again soon. */
+function whyNoFile(path: string): string | undefined {
+  const probe = join(path, `.mesos-probe-${process.pid}`)
+  try {
+    writeFileSync(probe, '')
+    rmSync(probe)
+    return undefined
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    return code === 'ENOSPC' || code === 'EDQUOT' ? undefined : code
+  }
 }
 
 /** Makes a directory that nobody chose, such as a default; throws a `UserError` if that is not possible. */
 export function makeDirectory(flag: string, path: string): void {
   try {
-    mkdirSync(path, { recursive: true })
+    makeDirectories(path)
   } catch {
     // The check says why in words.
   }

@@ -93,7 +93,7 @@ export const masterFlags = defineFlags({
   allocation_interval: flag.duration({
     group: 'Offers',
     default: seconds(1),
-    min: 0,
+    min: 10,
     help: 'Shortest time before what a framework did not use is offered to it again. There is no allocation cycle: what becomes free is offered at once.',
   }),
   offer_timeout: flag.duration({

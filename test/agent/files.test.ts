@@ -97,6 +97,14 @@ for (const kind of ['memory', 'disk'] as const) {
       'Negative offset provided: -2.\n',
     ])
     t.match(await read({ path: '/run/stdout', offset: 'x' }), [400, /^Failed to parse offset/])
+    for (const verb of ['browse', 'read', 'download']) {
+      t.match(await get(verb, { path: '/run/std\0out' }), {
+        status: 400,
+        body: 'A path cannot contain a NUL byte.\n',
+      })
+    }
+    const tooLong = await read({ path: `/run/${'x'.repeat(300)}`, offset: '0' })
+    t.notOk(String(tooLong[1]).includes(root), 'where it is on the machine is not said')
     t.strictSame(await read({}), [400, "Expecting 'path=value' in query.\n"])
     t.strictSame(await read({ path: '/run', offset: '0' }), [400, 'Cannot read a directory.\n'])
 

@@ -107,6 +107,32 @@ t.test('flags that make no sense are refused', async t => {
   t.match(errors(master, '--default_role=a//b'), /default_role/)
   t.match(errors(master, '--executor_environment_variables=["x"]'), /not a JSON object/)
   t.match(errors(master, '--executor_environment_variables={"A":1}'), /'A' is not a string/)
+  for (const [flag, words] of [
+    ['--resources=ports:[1-70000]', /ports \[1-70000\]: there are ports from 1 to 65535 only/],
+    ['--resources=ports:[0-10]', /ports from 1/],
+    ['--resources=cpus:0;mem:0', /without cpus and mem nothing can run/],
+    ['--hostname=', /'--hostname': it is empty/],
+    ['--hostname=a b', /'a b' is not a host name/],
+    ['--hostname=a:1', /not a host name/],
+    ['--ip=localhost', /'localhost' is not an IPv4 address/],
+    ['--ip=1.2.3', /not an IPv4 address/],
+    ['--advertise_ip=foo', /'--advertise_ip': 'foo' is not an IPv4 address/],
+    ['--advertise_ip=1.2.3.256', /not an IPv4 address/],
+    ['--advertise_ip=0.0.0.0', /nobody can be reached/],
+  ] as const) {
+    t.match(errors(master, flag), words, flag)
+  }
+  for (const flag of [
+    '--resources=cpus:0',
+    '--resources=cpus:0;cpus(web):1;mem:0',
+    '--resources=ports:[1-65535]',
+    '--hostname=box-1.example.org',
+    '--hostname=10.0.0.1',
+    '--ip=0.0.0.0',
+    '--advertise_ip=203.0.113.5',
+  ]) {
+    t.equal(errors(master, flag), '', flag)
+  }
   t.match(errors(master, '--launcher=linux'), /one of posix/)
   t.match(errors(master, '--resource=cpus:1'), /did you mean '--resources'/)
   t.equal(masterAddress('h'), 'h:5050')

@@ -31,6 +31,13 @@ t.test('a directory that cannot be used is refused with what mends it', async t 
     'not_a_directory',
   )
   t.equal(refusal(() => checkDirectory('work_dir', '/proc/self')).code, 'not_permitted')
+  for (const path of ['/proc', '/proc/none/here', '/sys']) {
+    t.equal(
+      refusal(() => makeDirectory('runtime_dir', path)).code,
+      path === '/proc/none/here' ? 'path_missing' : 'not_permitted',
+      path,
+    )
+  }
   makeDirectory('work_dir', join(top, 'made', 'here'))
   checkDirectory('work_dir', join(top, 'made', 'here'))
   t.equal(refusal(() => makeDirectory('work_dir', join(top, 'file', 'in'))).code, 'not_a_directory')

@@ -78,6 +78,10 @@ t.test('values that make no sense are refused', async t => {
     ['--min_allocatable_resources=cpus:x', /'x' is not a number/],
     ['--weights=ads=0', /in 'ads=0': the weight must be a number above 0/],
     ['--port=70000', /port/],
+    ['--allocation_interval=0secs', /allocation_interval.*too small.*at least 10ms/],
+    ['--advertise_ip=foo', /'foo' is not an IPv4 address/],
+    ['--ip=foo', /'foo' is not an IPv4 address/],
+    ['--hostname=', /hostname.*empty/],
     ['--registry=zookeeper', /replicated_log/],
     ['--agent_ping_timout=15secs', /agent_ping_timeout/],
   ] as const) {

@@ -57,9 +57,28 @@ t.test('a master needs a directory that it can write to', async t => {
     t.equal(status, 1)
     t.match(said, words)
   }
-  const agent = await outcome(real, 'mesos-agent', ['--master=127.0.0.1:1', `--work_dir=${file}`])
-  t.equal(agent.status, 1)
-  t.match(agent.said, /file is not a directory/)
+  for (const [flag, words] of [
+    [`--work_dir=${file}`, /file is not a directory/],
+    ['--work_dir=/proc', /\/proc (cannot hold files|may not be written)/],
+    ['--runtime_dir=/proc', /\/proc (cannot hold files|may not be written)/],
+    ['--runtime_dir=/proc/none', /\/proc\/none does not exist/],
+  ] as const) {
+    const agent = await outcome(
+      real,
+      'mesos-agent',
+      [
+        '--master=127.0.0.1:1',
+        '--ip=127.0.0.1',
+        '--port=0',
+        `--work_dir=${real.dir}`,
+        `--runtime_dir=${real.dir}/run`,
+      ]
+        .filter(other => other.split('=')[0] !== flag.split('=')[0])
+        .concat(flag),
+    )
+    t.equal(agent.status, 1, flag)
+    t.match(agent.said, words)
+  }
 })
 
 t.test('a port and a directory belong to one process', async t => {
@@ -82,6 +101,27 @@ t.test('a port and a directory belong to one process', async t => {
   ])
   t.equal(locked.status, 1)
   t.match(locked.said, new RegExp(`in use by the process with pid ${real.master.child.pid}`))
+  const agent = await real.startAgent()
+  const second = await outcome(real, 'mesos-agent', [
+    `--master=${real.address}`,
+    '--ip=127.0.0.1',
+    '--port=0',
+    `--work_dir=${real.dir}/agent-1`,
+    `--runtime_dir=${real.dir}/run`,
+  ])
+  t.equal(second.status, 1)
+  t.match(second.said, new RegExp(`agent-1 is in use by the process with pid ${agent.child.pid}`))
+  t.match(second.said, /another --work_dir/)
+  agent.kill('SIGKILL')
+  await agent.exited
+  const next = real.command('mesos-agent', [
+    `--master=${real.address}`,
+    '--ip=127.0.0.1',
+    '--port=0',
+    `--work_dir=${real.dir}/agent-1`,
+    `--runtime_dir=${real.dir}/run`,
+  ])
+  await next.says(/registered with the master/)
   const local = await outcome(real, 'mesos-local', [`--port=${port}`])
   t.equal(local.status, 1)
   t.match(local.said, /is in use.*\n.*--port/)

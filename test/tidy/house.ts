@@ -39,6 +39,7 @@ export const WORLD: Readonly<Record<string, string>> = {
   'src/log/lock-file.ts': 'files',
   'src/log/read-log.ts': 'files, read only',
   'src/agent/posix-processes.ts': 'processes',
+  'src/agent/make-directories.ts': 'files',
   'src/agent/process-table.ts': 'processes, read only',
   'src/agent/system-resources.ts': 'what the machine has',
   'src/agent/file-system.ts': 'files',

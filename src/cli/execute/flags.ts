@@ -3,6 +3,7 @@
 import * as v from 'valibot'
 import { parseAddress } from '../../actors/pid.ts'
 import { trustFlags } from '../../actors/trust-flags.ts'
+import { whyNoPathSegment } from '../../agent/paths.ts'
 import { UserError } from '../../base/errors.ts'
 import { defineFlags, flag, type FlagValues } from '../../base/flags.ts'
 import type { FrameworkDescription } from '../../framework/scheduler.ts'
@@ -19,7 +20,14 @@ export const executeFlags = defineFlags({
     validate: text => (parseAddress(text) ? undefined : `'${text}' is no address; write host:port`),
   }),
   ...trustFlags,
-  name: flag.string({ help: 'Name of the task, which is its id too.', example: 'hello' }),
+  name: flag.string({
+    help: 'Name of the task, which is its id too.',
+    example: 'hello',
+    validate: text => {
+      const why = whyNoPathSegment(text)
+      return why && `a task's id cannot be '${text}': it ${why}`
+    },
+  }),
   command: flag.string({ help: 'The command to run.', example: 'echo hello' }),
   shell: flag.boolean({
     help: 'Run the command by /bin/sh -c. Otherwise its first word is a program, the others are its arguments.',
