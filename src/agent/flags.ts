@@ -86,7 +86,7 @@ export const agentFlags = defineFlags({
   launcher: flag.choice(['posix'], {
     group: 'Executors',
     default: 'posix',
-    help: 'How tasks are started and killed. posix: each in a session of its own, killed with all its descendants.',
+    help: 'How tasks are started and killed. posix: each in a session of its own, killed with all its descendants; only a process that leaves the session and clears its environment escapes.',
   }),
   ...trustFlags,
   ...httpFlags,

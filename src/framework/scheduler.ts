@@ -23,6 +23,7 @@ import {
 import type { TaskStatus } from '../messages/status.ts'
 import type { KillPolicy, TaskInfo } from '../messages/task.ts'
 import { encodeData } from './data.ts'
+import { idsOf, type Offers } from './offers.ts'
 import { Subscriber } from './subscriber.ts'
 import { type Launched, tasksOf, UnansweredLaunches } from './unanswered-launches.ts'
 
@@ -40,9 +41,6 @@ export interface SchedulerOptions {
 /** An agent is gone (`agent_id` alone), or an executor ended (`status`: its wait(2) status). */
 export type FailureEvent = Extract<Event, { type: 'FAILURE' }>['failure']
 
-/** One offer, or several of one agent. */
-export type Offers = Offer | readonly (Offer | OfferID)[]
-
 type Subscribed = Extract<Event, { type: 'SUBSCRIBED' }>['subscribed']
 type WithoutId<T> = T extends unknown ? Omit<T, 'framework_id'> : never
 
@@ -52,6 +50,10 @@ const OWN_CAPABILITIES = ['MULTI_ROLE', 'RESERVATION_REFINEMENT'] as const
 /** After a new subscription: agents that come back meanwhile bring most answers by themselves. */
 const FIRST_QUESTION_MS = seconds(1)
 const LONGEST_QUESTION_MS = seconds(60)
+/** How long a framework that ends waits for a master that is away. */
+const LEAVING_MS = seconds(5)
+const NOT_TOLD =
+  "the master could not be told that this framework ends: its tasks run on for the framework's failover_timeout, counted from the master's return"
 
 /**
  * Subclass it, override the callbacks of interest, and hand an instance to `runScheduler` (run.ts). Callbacks are turns
@@ -67,6 +69,8 @@ export abstract class Scheduler extends Subscriber {
   readonly #launches = new UnansweredLaunches()
   #question: Timer | undefined
   #ended: 'teardown' | 'stop' | 'error' | undefined
+  /** It is torn down as soon as there is a master to be told. */
+  #leaving = false
 
   /** Throws a `UserError` if `master` is no address. */
   constructor(options: SchedulerOptions) {
@@ -237,9 +241,22 @@ export abstract class Scheduler extends Subscriber {
     this.#call({ type: 'UPDATE_FRAMEWORK', update_framework: this.#subscription() })
   }
 
-  /** Ends the framework: the master kills its tasks. The scheduler ends with it. */
+  /**
+   * Ends the framework: the master kills its tasks. The scheduler ends with it; while the master is away, when it is back
+   * or after five seconds, and then its tasks live on for the framework's `failover_timeout`. Callbacks end at once.
+   */
   teardown(): void {
-    if (this.#ended) return
+    if (this.#ended || this.#leaving) return
+    if (this.isSubscribed || !this.frameworkId) return this.#tearDown()
+    this.#leaving = true
+    this.log.warn(this.frameworkId, 'the master is away: waiting for it, to end the tasks')
+    this.delay(LEAVING_MS, () => {
+      this.log.error(this.frameworkId!, NOT_TOLD)
+      this.#end('error')
+    })
+  }
+
+  #tearDown(): void {
     this.#call({ type: 'TEARDOWN' })
     this.#end('teardown')
   }
@@ -275,13 +292,13 @@ export abstract class Scheduler extends Subscriber {
   }
 
   protected override connectionLost(wasSubscribed: boolean): void | Promise<void> {
-    if (wasSubscribed) return this.disconnected()
+    if (wasSubscribed && !this.#leaving) return this.disconnected()
   }
 
   // Events
 
   #event(event: Event, from: Pid): void | Promise<void> {
-    if (this.#ended) return
+    if (this.#ended || (this.#leaving && event.type !== 'SUBSCRIBED')) return
     if (event.type === 'SUBSCRIBED') return this.#subscribedBy(event.subscribed, from)
     // A refusal may be the first thing that is heard of a master.
     if (!this.believes(from) && (event.type !== 'ERROR' || this.isSubscribed)) return
@@ -312,6 +329,7 @@ export abstract class Scheduler extends Subscriber {
     const { framework_id, heartbeat_interval_seconds, master_info } = subscribed
     if (!this.confirmSubscription(from, heartbeat_interval_seconds)) return
     this.#framework = { ...this.#framework, id: framework_id }
+    if (this.#leaving) return this.#tearDown()
     this.log.info({ framework: framework_id, master: from }, 'subscribed')
     this.#askAbout(this.#launches.all(), FIRST_QUESTION_MS)
     return this.subscribed(framework_id, master_info)
@@ -379,9 +397,4 @@ export abstract class Scheduler extends Subscriber {
     this.#ended = how
     this.terminate()
   }
-}
-
-function idsOf(offers: Offers): OfferID[] {
-  const list = 'id' in offers ? [offers] : offers
-  return list.map(offer => ('id' in offer ? offer.id : offer))
 }

@@ -368,6 +368,31 @@ t.test('teardown reaches the master before the end, stop tells it nothing', asyn
   }
 })
 
+t.test('a teardown while the master is away waits for it, but not for long', async t => {
+  const { scheduler, world, ended } = await connected()
+  world.crash(MASTER)
+  await world.advance(50)
+  scheduler.interrupted()
+  await world.advance(500)
+  t.equal(scheduler.ended, undefined)
+  const back = new ScriptedMaster()
+  world.start(MASTER).spawn(back, 'master')
+  await world.until(() => scheduler.ended !== undefined, 'it has ended', 5_000)
+  await world.advance(50)
+  t.ok(await ended)
+  t.equal(scheduler.ended, 'teardown')
+  t.equal(back.of('TEARDOWN').length, 1)
+  await world.stop()
+
+  const other = await connected()
+  other.world.crash(MASTER)
+  await other.world.advance(50)
+  other.scheduler.teardown()
+  await other.world.advance(5_100)
+  t.equal(other.scheduler.ended, 'error', 'its tasks run on, and that is no success')
+  await other.world.stop()
+})
+
 t.test(
   'an interruption tears down; a callback that throws ends the scheduler without an outcome',
   async t => {

@@ -377,3 +377,14 @@ t.test('files of a sandbox, through the master', async t => {
   c.world.network.partition(['10.0.0.1:5050'], ['10.0.1.1:5051'])
   await refused(`/files/read?${id}&path=/x/stdout`, 502, /did not answer/)
 })
+
+t.test('/redirect leads to the dashboard, and nothing is below it', async t => {
+  const c = await Cluster.start()
+  t.match(await c.get('/redirect'), {
+    status: 307,
+    headers: { location: '//master.example:5050' },
+  })
+  t.equal((await c.get('/master/redirect')).status, 307)
+  t.equal((await c.get('/redirect/')).status, 404)
+  t.equal((await c.get('/redirect/x')).status, 404)
+})

@@ -40,6 +40,12 @@ export function addRoutes(m: MasterContext, routing: Routing): void {
   }
   routing.route('/health', '200 while the master serves.', () => ({ status: 200 }))
   routing.route('/version', 'The version of the program.', () => json({ version: VERSION }))
+  get('/redirect', 'Leads to the dashboard of the leading master.', ({ path }) =>
+    // As in Mesos the host is the name that people know, and the scheme is the browser's. What is below is nothing.
+    /\/redirect$/.test(path)
+      ? { status: 307, headers: { location: `//${m.info.hostname}:${m.info.port}` } }
+      : { status: 404 },
+  )
   get('/flags', 'The flags in force.', () => json({ flags: m.config.printable }))
   get('/state', 'Everything: agents, frameworks, tasks, offers.', stateHandler(m, routing))
   get('/slaves', 'The agents. ?slave_id= for one of them.', ({ query }) => {
