@@ -199,9 +199,9 @@ export class PosixProcesses implements Processes {
     for (const stat of signalled.values()) {
       if (stat.pid !== pid && readStat(stat.pid)?.start === stat.start) signal(stat.pid, 'SIGKILL')
     }
-    if (this.#closed) return
+    if (this.#closed || this.#sweep) return
     const waitMs = Math.max(SWEEP_MS, this.#lastSweepMs / SWEEP_SHARE)
-    this.#sweep ??= setTimeout(() => this.#killLeftBehind(), waitMs).unref()
+    this.#sweep = setTimeout(() => this.#killLeftBehind(), waitMs).unref()
   }
 
   /** What left the session of a container and outlived it. */

@@ -42,7 +42,7 @@ export function addRoutes(m: MasterContext, routing: Routing): void {
   routing.route('/version', 'The version of the program.', () => json({ version: VERSION }))
   get('/redirect', 'Leads to the dashboard of the leading master.', ({ path }) =>
     // As in Mesos the host is the name that people know, and the scheme is the browser's. What is below is nothing.
-    /\/redirect$/.test(path)
+    path.endsWith('/redirect')
       ? { status: 307, headers: { location: `//${m.info.hostname}:${m.info.port}` } }
       : { status: 404 },
   )
