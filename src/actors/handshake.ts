@@ -154,8 +154,9 @@ export class Handshake {
     return { address, incarnation, generation, version: WIRE_VERSION, features: [] }
   }
 
-  #claim({ scheme, principal, nonce }: Authenticator, generation: number): Hello {
-    return { ...this.#hello(generation), auth: { scheme, principal, nonce: nonce() } }
+  #claim(authenticator: Authenticator, generation: number): Hello {
+    const { scheme, principal } = authenticator
+    return { ...this.#hello(generation), auth: { scheme, principal, nonce: authenticator.nonce() } }
   }
 }
 

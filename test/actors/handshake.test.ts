@@ -268,7 +268,9 @@ t.test('a world of which one process has no secret, or another', async t => {
           t.strictSame(speaker.heard, [`exited ${target.pid}`])
           const said = log.records.filter(({ level }) => level === 'warn')
           t.strictSame(
-            said.map(({ fields }) => [fields['host'], fields['reason']]).sort(),
+            said
+              .map(({ fields }) => [fields['host'], fields['reason']] as string[])
+              .toSorted(([a = ''], [b = '']) => a.localeCompare(b)),
             [
               [A, expected],
               [B, expected],

@@ -279,7 +279,7 @@ t.test('a client that never ends its head is cut off; others are served meanwhil
 })
 
 t.test('all bodies together have a limit; what was answered does not count', async t => {
-  const release = deferred<void>()
+  const release = deferred()
   const handle: HttpServer['handle'] = async ({ path }) => {
     if (path === '/wait') await release.promise
     return text(200, 'ok')
