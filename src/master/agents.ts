@@ -22,18 +22,36 @@ export async function registerAgent(
   // Those who are not answered ask again.
   if (state.registering.has(from) || (known && state.registering.has(known.id))) return
   state.registering.add(from)
+  const asking = watchAsking(m, from)
   try {
-    if (known) await dropAgent(m, known, REPLACED)
+    if (known) {
+      await dropAgent(m, known, REPLACED)
+      // With the one that was dropped its link went, which was to the same address.
+      m.link(from)
+    }
     const id = newId(m)
     const info: AgentInfo = { ...message.agent, id: { value: id } }
     await m.registry({ type: 'admit_agent', info })
     const agent = addAgent(m, info, from, message)
-    tellRegistered(m, agent)
+    if (asking.lost) disconnectAgent(m, agent)
+    else tellRegistered(m, agent)
     m.metrics.count('slave_registrations')
     m.log.info({ agent_id: id, pid: from, hostname: info.hostname }, 'agent registered')
   } finally {
     state.registering.delete(from)
+    state.asking.delete(from)
   }
+}
+
+/**
+ * Looks after an agent while the registry is written for it. If its connection breaks, it may be another process that is
+ * found under that address afterwards, and it must not take the answer, and the id in it, for its own.
+ */
+export function watchAsking(m: MasterContext, from: Pid): { readonly lost: boolean } {
+  const asking = { lost: false }
+  m.state.asking.set(from, asking)
+  m.link(from)
+  return asking
 }
 
 /** Why an agent is dropped whose address another one has taken. */

@@ -70,8 +70,8 @@ export class Master extends Actor {
   #m!: MasterContext
   #phase: 'recovering' | 'leading' = 'recovering'
   #electedAtMs = 0
-  /** Messages that came while the registry was being read; served in order afterwards. */
-  #waiting: (() => unknown)[] = []
+  /** Messages that came while the registry was being read; served in order afterwards, if their senders are still there. */
+  #waiting: { readonly from: Pid; readonly run: () => unknown }[] = []
   readonly #schedulers = new Map<Pid, Ref<(typeof SchedulerEvents)['entries']>>()
   readonly #agents = new Map<Pid, Ref<ToAgent>>()
   readonly #registryView = new Registry()
@@ -80,33 +80,55 @@ export class Master extends Actor {
   #expiry: { readonly atMs: number; cancel(): void } | undefined
 
   readonly serves = [
-    serve(MasterScheduler, { call: (call, from) => this.#leading(() => this.#call(call, from)) }),
+    serve(MasterScheduler, {
+      call: (call, from) => this.#leading(from, () => this.#call(call, from)),
+    }),
     serve(MasterAgent, {
       register_agent: (message, from) =>
-        this.#leading(() => registerAgent(this.#m, message, from), 'messages_register_slave'),
+        this.#leading(from, () => registerAgent(this.#m, message, from), 'messages_register_slave'),
       reregister_agent: (message, from) =>
-        this.#leading(() => reregisterAgent(this.#m, message, from), 'messages_reregister_slave'),
+        this.#leading(
+          from,
+          () => reregisterAgent(this.#m, message, from),
+          'messages_reregister_slave',
+        ),
       unregister_agent: ({ agent_id }, from) =>
-        this.#leading(async () => {
-          const agent = this.#agentOf(agent_id.value, from)
-          if (agent) await dropAgent(this.#m, agent, 'it unregistered')
-        }, 'messages_unregister_slave'),
+        this.#leading(
+          from,
+          async () => {
+            const agent = this.#agentOf(agent_id.value, from)
+            if (agent) await dropAgent(this.#m, agent, 'it unregistered')
+          },
+          'messages_unregister_slave',
+        ),
       status_update: ({ update }, from) =>
-        this.#leading(() => {
-          const agent = this.#speaker(update.agent_id.value, from)
-          if (agent) statusUpdate(this.#m, agent, update)
-          else this.#m.metrics.count('invalid_status_updates')
-        }, 'messages_status_update'),
+        this.#leading(
+          from,
+          () => {
+            const agent = this.#speaker(update.agent_id.value, from)
+            if (agent) statusUpdate(this.#m, agent, update)
+            else this.#m.metrics.count('invalid_status_updates')
+          },
+          'messages_status_update',
+        ),
       exited_executor: ({ agent_id, framework_id, executor_id, status }, from) =>
-        this.#leading(() => {
-          const agent = this.#speaker(agent_id.value, from)
-          if (agent) exitedExecutor(this.#m, agent, framework_id.value, executor_id.value, status)
-        }, 'messages_exited_executor'),
+        this.#leading(
+          from,
+          () => {
+            const agent = this.#speaker(agent_id.value, from)
+            if (agent) exitedExecutor(this.#m, agent, framework_id.value, executor_id.value, status)
+          },
+          'messages_exited_executor',
+        ),
       executor_message: (message, from) =>
-        this.#leading(() => {
-          if (this.#speaker(message.agent_id.value, from)) executorMessage(this.#m, message)
-          else this.#m.metrics.count('invalid_executor_to_framework_messages')
-        }, 'messages_executor_to_framework'),
+        this.#leading(
+          from,
+          () => {
+            if (this.#speaker(message.agent_id.value, from)) executorMessage(this.#m, message)
+            else this.#m.metrics.count('invalid_executor_to_framework_messages')
+          },
+          'messages_executor_to_framework',
+        ),
       pong: ({ agent_id }, from) => {
         if (this.#phase !== 'leading') return
         const agent = this.#agentOf(agent_id.value, from)
@@ -154,7 +176,7 @@ export class Master extends Actor {
       'leading',
     )
     this.#m.changed()
-    for (const run of this.#waiting.splice(0)) this.dispatch(run)
+    for (const { run } of this.#waiting.splice(0)) this.dispatch(run)
   }
 
   protected override exited(pid: Pid): void {
@@ -164,13 +186,17 @@ export class Master extends Actor {
     if (framework) disconnectFramework(this.#m, framework)
     const agent = this.#state.agentsByPid.get(pid)
     if (agent) disconnectAgent(this.#m, agent)
+    const asking = this.#state.asking.get(pid)
+    if (asking) asking.lost = true
+    this.#waiting = this.#waiting.filter(({ from }) => from !== pid)
   }
 
-  #leading(run: () => unknown, counter?: CounterName): void | Promise<void> {
+  #leading(from: Pid, run: () => unknown, counter?: CounterName): void | Promise<void> {
     if (counter) this.#m.metrics.count(counter)
     if (this.#phase === 'leading') return run() as void | Promise<void>
-    if (this.#waiting.length < MAX_WAITING) this.#waiting.push(run)
-    else this.#m.metrics.count('dropped_messages')
+    if (this.#waiting.length >= MAX_WAITING) return this.#m.metrics.count('dropped_messages')
+    this.#waiting.push({ from, run })
+    this.link(from)
   }
 
   #agentOf(id: string, from: Pid): AgentRecord | undefined {

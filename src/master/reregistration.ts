@@ -13,6 +13,7 @@ import {
   dropAgent,
   REPLACED,
   registerAgent,
+  watchAsking,
 } from './agents.ts'
 import type { MasterContext } from './context.ts'
 import { rescindOffer } from './offers.ts'
@@ -40,12 +41,16 @@ export async function reregisterAgent(
   // Those who are not answered ask again.
   if (state.registering.has(id) || (replaced && state.registering.has(replaced.id))) return
   state.registering.add(id)
+  const asking = watchAsking(m, from)
   try {
     // Nobody else adds or removes an agent that is registering, but its connection may break.
     const known = state.agents.get(id)
     if (known && known.pid !== from) disconnectAgent(m, known)
     const wasConnected = known?.connected ?? false
-    if (replaced) await dropAgent(m, replaced, REPLACED)
+    if (replaced) {
+      await dropAgent(m, replaced, REPLACED)
+      m.link(from)
+    }
     await register(m, id, message.agent)
     if (wasConnected && !known?.connected) return
     const failedOver = state.recoveredAgents.delete(id)
@@ -55,6 +60,7 @@ export async function reregisterAgent(
     agent.reregisteredAtMs = m.now()
     // While it was connected nothing of it was lost here: the books are right, and newer than this message.
     if (!wasConnected) adopt(m, agent, message, !failedOver)
+    if (asking.lost) return disconnectAgent(m, agent)
     const reconciliations = missingTasks(m, agent, message)
     m.tellAgent(agent, 'reregistered', {
       agent_id: { value: id },
@@ -66,6 +72,7 @@ export async function reregisterAgent(
     m.log.info({ agent_id: id, pid: from, tasks: message.tasks.length }, 'agent registered again')
   } finally {
     state.registering.delete(id)
+    state.asking.delete(from)
   }
 }
 

@@ -94,6 +94,8 @@ export class MasterState {
   readonly offers = new Map<string, OfferRecord>()
   /** Agents whose registration waits for the registry: by pid (new ones) and by id (returning ones). */
   readonly registering = new Set<string>()
+  /** Agents whose registration waits for the registry, by pid, and whether their connection broke meanwhile. */
+  readonly asking = new Map<Pid, { lost: boolean }>()
   nextFramework = 0
   nextAgent = 0
   nextOffer = 0

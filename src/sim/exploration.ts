@@ -333,9 +333,10 @@ class Exploration {
         if (!framework) return
         world.crash(address)
         framework.address = undefined
-        if (successorAfterMs === undefined) framework.abandoned = true
+        // Of the many each has so many tasks to launch.
+        if (successorAfterMs === undefined && !this.#o.scale) framework.abandoned = true
         else {
-          world.clock.delay(successorAfterMs, () => {
+          world.clock.delay(successorAfterMs ?? 0, () => {
             if (framework.address === undefined) follow(framework, next)
           })
         }

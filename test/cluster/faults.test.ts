@@ -173,3 +173,24 @@ t.test('a launch that never reached its agent ends once, also after a failover',
     t.equal((await c.state()).frameworks[0]?.tasks.length, 1, 'and leaves the books')
   }),
 )
+
+for (const when of ['it is registered', 'the master reads its registry'] as const) {
+  t.test(`an agent that dies while ${when} leaves its id to no other`, t =>
+    withCluster(t, 0, async c => {
+      if (when === 'it is registered') await c.world.advance(5_000)
+      c.disk.syncMs = 200
+      const host = c.startAgent('cpus:8;mem:4096')
+      await c.world.advance(50)
+      c.crashAgent(host)
+      host.resources = 'cpus:2;mem:1024'
+      await c.world.advance(50)
+      c.restartAgent(host)
+      await c.world.advance(30_000)
+      const { slaves } = await c.state()
+      t.equal(slaves.length, 1)
+      t.match(slaves[0], { active: true, resources: { cpus: 2 } })
+      const { scheduler } = c.run(new Batch(Array(2).fill('sleep 1')))
+      await c.until(() => scheduler.count('TASK_FINISHED') === 2, 'tasks run there')
+    }),
+  )
+}
