@@ -270,6 +270,7 @@ export class Agent extends Actor {
     if (!this.#registration.connected) this.log.info({ id, master: from }, 'back with the master')
     this.#registration.succeeded(connection)
     this.#manager.resumeSending()
+    this.#ends.reportExits()
     for (const reconciliation of reconciliations) await this.#tasks.reconcile(reconciliation)
   }
 

@@ -44,6 +44,12 @@ export interface ExecutorEndsOptions {
 export class ExecutorEnds {
   readonly #o: ExecutorEndsOptions
 
+  readonly #unreported: {
+    readonly frameworkId: string
+    readonly executorId: string
+    readonly waitStatus: number
+  }[] = []
+
   constructor(options: ExecutorEndsOptions) {
     this.#o = options
   }
@@ -85,14 +91,25 @@ export class ExecutorEnds {
 
   /** Tells the master that an executor is no more, which it counts the resources of. Command executors it never saw. */
   reportExit(frameworkId: string, executorId: string, waitStatus = NEVER_RAN): void {
+    this.#unreported.push({ frameworkId, executorId, waitStatus })
+    this.reportExits()
+  }
+
+  /**
+   * Tells the master of the ends that it has not heard of. To be called when it has the agent back: the list of executors
+   * that it then goes by is older than its answer, and what ended in between would be on its books for ever.
+   */
+  reportExits(): void {
     const { registration, state } = this.#o
     if (!registration.connected) return
-    registration.master.tell('exited_executor', {
-      agent_id: state.info.id!,
-      framework_id: { value: frameworkId },
-      executor_id: { value: executorId },
-      status: waitStatus,
-    })
+    for (const { frameworkId, executorId, waitStatus } of this.#unreported.splice(0)) {
+      registration.master.tell('exited_executor', {
+        agent_id: state.info.id!,
+        framework_id: { value: frameworkId },
+        executor_id: { value: executorId },
+        status: waitStatus,
+      })
+    }
   }
 
   /** Ends an executor that does not turn up in time. */

@@ -392,6 +392,21 @@ t.test('one that comes back without its only task is sent away', async t => {
   t.strictSame(back.seen, ['SHUTDOWN'])
 })
 
+t.test(
+  'an executor that ends while the agent is not registered is reported when it is',
+  async t => {
+    const s = await play()
+    s.master.run(AWARE, custom('a'))
+    await s.connect()
+    s.world.network.cutOff(AGENT)
+    s.process.end(exitedWith(3))
+    await s.world.advance(1)
+    t.strictSame(s.master.exits, [])
+    await s.world.advance(30_000)
+    t.match(s.master.exits, [{ status: 3 << 8 }])
+  },
+)
+
 t.test('a framework that is gone leaves nothing', async t => {
   const s = await play(true)
   s.master.acknowledges = false
