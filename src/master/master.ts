@@ -81,54 +81,36 @@ export class Master extends Actor {
 
   readonly serves = [
     serve(MasterScheduler, {
-      call: (call, from) => this.#leading(from, () => this.#call(call, from)),
+      call: (call, from) => this.#leading(from, undefined, () => this.#call(call, from)),
     }),
     serve(MasterAgent, {
       register_agent: (message, from) =>
-        this.#leading(from, () => registerAgent(this.#m, message, from), 'messages_register_slave'),
+        this.#leading(from, 'messages_register_slave', () => registerAgent(this.#m, message, from)),
       reregister_agent: (message, from) =>
-        this.#leading(
-          from,
-          () => reregisterAgent(this.#m, message, from),
-          'messages_reregister_slave',
+        this.#leading(from, 'messages_reregister_slave', () =>
+          reregisterAgent(this.#m, message, from),
         ),
       unregister_agent: ({ agent_id }, from) =>
-        this.#leading(
-          from,
-          async () => {
-            const agent = this.#agentOf(agent_id.value, from)
-            if (agent) await dropAgent(this.#m, agent, 'it unregistered')
-          },
-          'messages_unregister_slave',
-        ),
+        this.#leading(from, 'messages_unregister_slave', async () => {
+          const agent = this.#agentOf(agent_id.value, from)
+          if (agent) await dropAgent(this.#m, agent, 'it unregistered')
+        }),
       status_update: ({ update }, from) =>
-        this.#leading(
-          from,
-          () => {
-            const agent = this.#speaker(update.agent_id.value, from)
-            if (agent) statusUpdate(this.#m, agent, update)
-            else this.#m.metrics.count('invalid_status_updates')
-          },
-          'messages_status_update',
-        ),
+        this.#leading(from, 'messages_status_update', () => {
+          const agent = this.#speaker(update.agent_id.value, from)
+          if (agent) statusUpdate(this.#m, agent, update)
+          else this.#m.metrics.count('invalid_status_updates')
+        }),
       exited_executor: ({ agent_id, framework_id, executor_id, status }, from) =>
-        this.#leading(
-          from,
-          () => {
-            const agent = this.#speaker(agent_id.value, from)
-            if (agent) exitedExecutor(this.#m, agent, framework_id.value, executor_id.value, status)
-          },
-          'messages_exited_executor',
-        ),
+        this.#leading(from, 'messages_exited_executor', () => {
+          const agent = this.#speaker(agent_id.value, from)
+          if (agent) exitedExecutor(this.#m, agent, framework_id.value, executor_id.value, status)
+        }),
       executor_message: (message, from) =>
-        this.#leading(
-          from,
-          () => {
-            if (this.#speaker(message.agent_id.value, from)) executorMessage(this.#m, message)
-            else this.#m.metrics.count('invalid_executor_to_framework_messages')
-          },
-          'messages_executor_to_framework',
-        ),
+        this.#leading(from, 'messages_executor_to_framework', () => {
+          if (this.#speaker(message.agent_id.value, from)) executorMessage(this.#m, message)
+          else this.#m.metrics.count('invalid_executor_to_framework_messages')
+        }),
       pong: ({ agent_id }, from) => {
         if (this.#phase !== 'leading') return
         const agent = this.#agentOf(agent_id.value, from)
@@ -191,7 +173,7 @@ export class Master extends Actor {
     this.#waiting = this.#waiting.filter(({ from }) => from !== pid)
   }
 
-  #leading(from: Pid, run: () => unknown, counter?: CounterName): void | Promise<void> {
+  #leading(from: Pid, counter: CounterName | undefined, run: () => unknown): void | Promise<void> {
     if (counter) this.#m.metrics.count(counter)
     if (this.#phase === 'leading') return run() as void | Promise<void>
     if (this.#waiting.length >= MAX_WAITING) return this.#m.metrics.count('dropped_messages')
