@@ -42,7 +42,7 @@ t.test('mesos actors shows the actors of a master, of an agent, and one of them'
     )
   }
   const one = await outcome(real, ['actors', 'master'], { MESOS_MASTER: real.address })
-  t.match(one.printed, /^master: \d+ waiting\n[^]*MESSAGE +1 +\S+register\S* +slave\(1\)@127/)
+  t.match(one.printed, /^master: \d+ waiting\n[^]*MESSAGE +\d+ +\S+register\S* +slave\(1\)@127/)
 
   const rows = JSON.parse(
     (await outcome(real, ['actors', '--master', real.address, '--json'])).printed,
