@@ -13,18 +13,22 @@ type Contents = Pick<
 /**
  * Tasks that ended but whose end is not acknowledged are among the tasks: the master has to forward it. So are those
  * that were refused. Command executors are not among the executors, for they are the agent's own affair.
+ *
+ * Nothing is said of a framework whose executors are being ended: the master that ordered it counts their resources as free
+ * and may have given them to others, so that a next one would find more in use than there is.
  */
 export function reregistration(state: AgentState): Contents {
-  const executors = [...state.executors()]
+  const frameworks = [...state.frameworks.values()].filter(({ state: at }) => at === 'RUNNING')
+  const executors = frameworks.flatMap(framework => [...framework.executors.values()])
   return {
     tasks: [
       ...executors.flatMap(tasksOf),
-      ...[...state.frameworks.values()].flatMap(({ refused }) => [...refused.values()]),
+      ...frameworks.flatMap(({ refused }) => [...refused.values()]),
     ],
     executor_infos: executors
       .filter(({ kind, state: at }) => kind === 'custom' && at !== 'TERMINATED')
       .map(({ info }) => info),
-    frameworks: [...state.frameworks.values()].map(({ info }) => info),
+    frameworks: frameworks.map(({ info }) => info),
     completed_frameworks: [...state.completedFrameworks.values()].map(
       ({ info, completedExecutors }) => ({
         framework_info: info,

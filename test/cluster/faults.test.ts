@@ -6,14 +6,20 @@ import type { RunTask, StatusUpdateMessage } from '../../src/messages/agent-regi
 import type { Event } from '../../src/messages/scheduler-api.ts'
 import { Cluster, MASTER } from '../../src/sim/cluster.ts'
 import { BooksCheck } from '../../src/sim/books.ts'
+import type { VirtualProgram } from '../../src/sim/virtual-processes.ts'
 import { Batch } from './batch.ts'
 
 const capabilities = [{ type: 'PARTITION_AWARE' }]
 
 /** Runs with the books looked at after every event; at the end nothing may be left. */
-async function withCluster(t: Test, agents: number, run: (c: Cluster) => Promise<void>) {
+async function withCluster(
+  t: Test,
+  agents: number,
+  run: (c: Cluster) => Promise<void>,
+  program?: () => VirtualProgram,
+) {
   const books = new BooksCheck()
-  const c = new Cluster(1, { inspect: books.attach })
+  const c = new Cluster(1, { inspect: books.attach, ...(program && { program }) })
   c.world.check('books', books.look)
   await c.startMaster()
   for (let i = 0; i < agents; i++) c.startAgent()
@@ -173,6 +179,33 @@ t.test('a launch that never reached its agent ends once, also after a failover',
     t.equal((await c.state()).frameworks[0]?.tasks.length, 1, 'and leaves the books')
   }),
 )
+
+t.test('what a framework that ended still holds on an agent is not counted twice', t => {
+  const stubborn = () => ({ ignoresSigterm: true })
+  return withCluster(
+    t,
+    1,
+    async c => {
+      const more = { failover_timeout: 600, checkpoint: true }
+      const first = c.run(new Batch(Array(4).fill('first'), more)).scheduler
+      await c.until(() => first.count('TASK_RUNNING') === 4, 'the agent is full')
+      const second = c.run(new Batch(Array(4).fill('second'), more)).scheduler
+      first.teardown()
+      await c.until(() => second.count('TASK_RUNNING') === 4, 'what it had is given out')
+      const { processes } = c.agents[0]!
+      t.equal(processes.alive, 8, 'its tasks take no notice of being asked to end')
+      c.crashMaster()
+      await c.startMaster()
+      await c.world.advance(1_500)
+      const [agent] = (await c.state()).slaves
+      t.match(agent, { active: true, used_resources: { cpus: 4 } })
+      t.equal(processes.alive, 8)
+      await c.until(() => processes.alive === 4, 'they are killed')
+      t.equal(second.count('TASK_RUNNING'), 4)
+    },
+    stubborn,
+  )
+})
 
 for (const when of ['it is registered', 'the master reads its registry'] as const) {
   t.test(`an agent that dies while ${when} leaves its id to no other`, t =>
