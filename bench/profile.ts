@@ -38,11 +38,11 @@ const PARTS: readonly (readonly [string, string])[] = [
 ]
 
 /** V8's own names for time outside of functions. */
-const META: Readonly<Record<string, string>> = {
-  '(idle)': 'idle',
-  '(garbage collector)': 'garbage collector',
-  '(program)': 'native code and system calls',
-}
+const META: ReadonlyMap<string, string> = new Map([
+  ['(idle)', 'idle'],
+  ['(garbage collector)', 'garbage collector'],
+  ['(program)', 'native code and system calls'],
+])
 
 /** What nobody of ours called: sockets being read, timers being run. */
 const FROM_THE_LOOP = 'ws and net'
@@ -63,7 +63,7 @@ export function breakdown(profile: Profiler.Profile, top = 20): Breakdown {
     const { functionName, url } = nodes.get(id)!.callFrame
     const above = parent.get(id)
     const part =
-      META[functionName] ??
+      META.get(functionName) ??
       PARTS.find(([path]) => url.includes(path))?.[1] ??
       (above === undefined ? FROM_THE_LOOP : find(above))
     partOf.set(id, part)
@@ -83,7 +83,7 @@ export function breakdown(profile: Profiler.Profile, top = 20): Breakdown {
     sampled += us
     byPart.set(part, (byPart.get(part) ?? 0) + us)
     const { callFrame: frame } = nodes.get(id)!
-    if (META[frame.functionName] !== undefined || frame.functionName === '(root)') continue
+    if (META.has(frame.functionName) || frame.functionName === '(root)') continue
     const key = `${frame.functionName} ${frame.url}:${frame.lineNumber}:${frame.columnNumber}`
     const seen = byFunction.get(key)
     if (seen) seen.us += us

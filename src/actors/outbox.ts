@@ -1,7 +1,7 @@
 // What waits to be sent to one peer: frames, each encoded when it was said, in messages that keep to the limit.
 
 import type { Frame } from './frames.ts'
-import { LIST_HEADER_BYTES, Packing } from './packing.ts'
+import { isWriting, LIST_HEADER_BYTES, Packing } from './packing.ts'
 
 /** How much may wait; see `Limits`. */
 export interface OutboxLimits {
@@ -31,6 +31,7 @@ export class SharedFrame {
 /** From this size on a shared frame travels as it is, in a message of its own, instead of being copied into each one. */
 const SHARED_BYTES = 16 * 1024
 const LEAST_BYTES = 128
+const NOTHING = new Uint8Array(0)
 /** A longer message is rare; what follows it need not be expected to be as long. */
 const MOST_EXPECTED_BYTES = 96 * 1024
 
@@ -45,9 +46,12 @@ export class Outbox {
   #count = 0
   /** Messages to one peer are much alike in size. */
   #expectedBytes = LEAST_BYTES
+  /** Said by a getter of what was being encoded, perhaps into the open message: they follow that. */
+  #late: Uint8Array[] | undefined
 
   /** Adds a frame. Throws if it cannot be encoded; nothing has been added then, nor if it is told what is wrong. */
   add(frame: Frame, limits: OutboxLimits): Overflow | undefined {
+    if (isWriting()) return this.#addLate(packing => packing.value(frame), limits)
     const open = this.#opened()
     const before = open.length
     open.value(frame)
@@ -61,6 +65,13 @@ export class Outbox {
     tail: number | undefined,
     limits: OutboxLimits,
   ): Overflow | undefined {
+    if (isWriting()) {
+      return this.#addLate(packing => {
+        packing.raw(head)
+        packing.value(body)
+        if (tail !== undefined) packing.value(tail)
+      }, limits)
+    }
     const open = this.#opened()
     const before = open.length
     open.raw(head)
@@ -77,6 +88,7 @@ export class Outbox {
   /** Adds a frame that others get, too. */
   addShared(shared: SharedFrame, limits: OutboxLimits): Overflow | undefined {
     const { frame } = shared
+    if (isWriting()) return this.#addLate(packing => packing.raw(frame), limits)
     if (frame.length < SHARED_BYTES) {
       const open = this.#opened()
       const before = open.length
@@ -91,7 +103,7 @@ export class Outbox {
     return undefined
   }
 
-  /** All that waits, as messages in order. */
+  /** All that waits, as messages in order. Not while something is being encoded, which may be for here. */
   take(): Uint8Array[] {
     this.#close()
     const messages = this.#closed
@@ -109,10 +121,32 @@ export class Outbox {
   }
 
   #opened(): Packing {
+    if (this.#late) this.#insertLate()
     return (this.#open ??= new Packing(LIST_HEADER_BYTES, this.#expectedBytes))
   }
 
+  #addLate(write: (packing: Packing) => void, limits: OutboxLimits): Overflow | undefined {
+    const packing = new Packing()
+    write(packing)
+    const frame = packing.take()
+    const overflow = this.#check(frame.length, limits)
+    if (overflow) return overflow
+    this.#late ??= []
+    this.#late.push(frame)
+    this.length += frame.length
+    return undefined
+  }
+
+  /** Each in a message of its own, which is within the limit: it is rare. */
+  #insertLate(): void {
+    const late = this.#late!
+    this.#late = undefined
+    this.#close()
+    for (const frame of late) this.#closed.push(new SharedFrame(NOTHING, frame).message)
+  }
+
   #close(): void {
+    if (this.#late) return this.#insertLate()
     const open = this.#open
     if (!open) return
     this.#open = undefined

@@ -10,9 +10,30 @@ const packr = new Packr({ useRecords: false, variableMapSize: true, int64AsType:
 const SHORT_TEXT = 40
 const FIRST_BYTES = 256
 
-// What is being written. One value at a time, from beginning to end without a pause; see `Packing`.
+// What is being written, one value at a time. A getter or a `toJSON` of that value is the only thing that can come between: what
+// that one has written itself is `apart`.
 let out: Buffer = Buffer.alloc(0)
 let at = 0
+let writing = false
+
+/** Whether a value is being written: whoever asks was called by it. */
+export function isWriting(): boolean {
+  return writing
+}
+
+/** Lets something else be written before the value at hand goes on. */
+function apart(write: () => void): void {
+  const outerOut = out
+  const outerAt = at
+  writing = false
+  try {
+    write()
+  } finally {
+    out = outerOut
+    at = outerAt
+    writing = true
+  }
+}
 
 export class Packing {
   #bytes: Buffer
@@ -37,15 +58,22 @@ export class Packing {
 
   /** Appends a value. Throws if it cannot be encoded, and is then as before. */
   value(value: unknown): void {
+    if (writing) return apart(() => this.value(value))
     out = this.#bytes
     at = this.#start + this.#length
-    write(value)
+    writing = true
+    try {
+      write(value)
+    } finally {
+      writing = false
+    }
     this.#bytes = out
     this.#length = at - this.#start
   }
 
   /** Appends what is encoded already. */
   raw(encoded: Uint8Array): void {
+    if (writing) return apart(() => this.raw(encoded))
     out = this.#bytes
     at = this.#start + this.#length
     const size = encoded.length
@@ -65,9 +93,13 @@ export class Packing {
   takeList(count: number): Uint8Array {
     const bytes = this.#bytes
     const start = this.#start - listHeaderBytes(count)
-    out = bytes
-    at = start
-    listHeader(count)
+    const writeHeader = (): void => {
+      out = bytes
+      at = start
+      listHeader(count)
+    }
+    if (writing) apart(writeHeader)
+    else writeHeader()
     return bytes.subarray(start, this.#start + this.#length)
   }
 }

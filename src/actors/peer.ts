@@ -6,6 +6,7 @@ import type { Frame, Hello } from './frames.ts'
 import { Handshake } from './handshake.ts'
 import type { Limits, Meeting } from './limits.ts'
 import { Outbox, type SharedFrame } from './outbox.ts'
+import { isWriting } from './packing.ts'
 import { type Address, type Pid, pid } from './pid.ts'
 import { TokenBucket } from './token-bucket.ts'
 import type { Channel } from './transport.ts'
@@ -187,7 +188,8 @@ export class Peer {
   flushEarly(limits: Limits): number {
     const sizeBytes = this.#outbox.length
     if (sizeBytes < EARLY_BYTES || this.state !== 'open' || this.#overflow !== undefined) return 0
-    if (this.channel!.bufferedBytes + sizeBytes > limits.maxQueuedBytes) return 0
+    // What is being encoded may be for here.
+    if (isWriting() || this.channel!.bufferedBytes + sizeBytes > limits.maxQueuedBytes) return 0
     this.#send()
     return sizeBytes
   }

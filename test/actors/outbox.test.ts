@@ -88,3 +88,75 @@ t.test('what cannot be encoded is as if it had not been said', async t => {
   outbox.addParts(head, { text: 'after' }, undefined, LIMITS)
   t.strictSame(read(outbox.take()), [note('before'), note('after')])
 })
+
+t.test(
+  'what a getter or a toJSON says while it is read comes out whole, and so does what it is in',
+  async t => {
+    const limits = { maxMessageBytes: 100_000, maxQueuedBytes: 200_000 }
+    const head = beginning(5, [FRAME.tell, 'to', 'from', 'p/m'])
+    const ways = ['whole', 'parts', 'shared']
+    for (const outer of ['whole', 'parts']) {
+      for (const inner of ways) {
+        const outbox = new Outbox()
+        const other = new Outbox()
+        const long = 'x'.repeat(1_000)
+        const say = (it: Outbox, text: string) => {
+          if (inner === 'whole') it.add(note(text), limits)
+          else if (inner === 'parts') it.addParts(head, { text }, undefined, limits)
+          else it.addShared(new SharedFrame(head, encode({ text })), limits)
+        }
+        const body = {
+          before: 'before',
+          get text() {
+            say(outbox, `getter ${long}`)
+            say(other, 'elsewhere')
+            return 'own'
+          },
+          last: [new Spoken(() => say(outbox, 'toJSON'), long), 7],
+        }
+        outbox.add(note('first'), limits)
+        if (outer === 'whole') outbox.add([FRAME.tell, 'to', 'from', 'p/m', body], limits)
+        else outbox.addParts(head, body, undefined, limits)
+        outbox.add(note('next'), limits)
+        const whole = { before: 'before', text: 'own', last: [{ also: long }, 7] }
+        const said = [note('first'), [FRAME.tell, 'to', 'from', 'p/m', whole]]
+        said.push(note(`getter ${long}`), note('toJSON'), note('next'))
+        t.equal(
+          outbox.length,
+          said.reduce((sum, it) => sum + encode(it).length, 0),
+        )
+        t.strictSame(read(outbox.take()), said, `${inner} in ${outer}`)
+        t.equal(outbox.length, 0)
+        t.strictSame(read(other.take()), [note('elsewhere')])
+      }
+    }
+  },
+)
+
+t.test('what a getter says has been said even if it throws then', async t => {
+  const outbox = new Outbox()
+  const head = beginning(5, [FRAME.tell, 'to', 'from', 'p/m'])
+  const body = {
+    get text() {
+      outbox.add(note('said'), LIMITS)
+      throw new Error('no')
+    },
+  }
+  t.throws(() => outbox.addParts(head, body, undefined, LIMITS), { message: 'no' })
+  t.strictSame(read(outbox.take()), [note('said')])
+})
+
+class Spoken {
+  readonly #say: () => void
+  readonly #also: string
+
+  constructor(say: () => void, also: string) {
+    this.#say = say
+    this.#also = also
+  }
+
+  toJSON() {
+    this.#say()
+    return { also: this.#also }
+  }
+}

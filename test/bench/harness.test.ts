@@ -190,7 +190,7 @@ t.test('a profile is summed up by part', async t => {
       node(2, '(idle)', ''),
       node(3, '(garbage collector)', ''),
       node(4, 'allocate', 'file:///x/build/src/master/allocator/allocator.js', [5, 6]),
-      node(5, 'get', ''),
+      node(5, 'toString', ''),
       node(6, 'add', 'file:///x/build/src/resources/resources.js'),
       node(7, 'onread', 'node:internal/stream_base_commons'),
       node(8, 'post', 'node:inspector', [9]),
