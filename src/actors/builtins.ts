@@ -203,7 +203,7 @@ export class Builtins {
 function describe(event: ActorEvent): { readonly type: string; readonly [key: string]: string } {
   switch (event.type) {
     case 'message':
-      return { type: 'MESSAGE', name: event.name, from: event.from }
+      return { type: 'MESSAGE', name: event.served.wire, from: event.from }
     case 'http':
       return { type: 'HTTP', name: event.request.path, method: event.request.method }
     case 'exited':

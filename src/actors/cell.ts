@@ -6,10 +6,10 @@ import { type Actor, type Hooks, WRAP } from './actor.ts'
 import type { Timer } from './clock.ts'
 import { type FlightEntry, FlightRecorder, flightText, type FlightType } from './flight.ts'
 import { type HttpResponse, type Route, text } from './http.ts'
-import { type ActorEvent, Mailbox, type Reply } from './mailbox.ts'
+import { type ActorEvent, Mailbox, type Reply, type Served } from './mailbox.ts'
 import type { Peer } from './peer.ts'
 import type { Pid } from './pid.ts'
-import type { Entry, Envelope, Handler, Protocol } from './protocol.ts'
+import type { Envelope, Protocol } from './protocol.ts'
 
 /** What a cell needs of its runtime. */
 export interface CellHost {
@@ -22,15 +22,6 @@ export interface CellHost {
   ended(cell: Cell, why: 'ended' | 'failed'): void
   /** The process is useless without the actor that failed. */
   fatal(cell: Cell, error: unknown, lastEvents: readonly string[]): void
-}
-
-export interface Served {
-  /** Its name on the wire. */
-  readonly wire: string
-  readonly entry: Entry
-  readonly handler: Handler
-  /** For actors of this process only. */
-  readonly local: boolean
 }
 
 type Respond = (response: HttpResponse) => void
@@ -60,11 +51,12 @@ export class Cell {
   readonly #parentLog: Logger
   #log: Logger | undefined
   /** What was looked up last: messages of a kind come in a row. */
-  #lastWire: string | undefined
   #lastServed: Served | undefined
+  /** All that was looked up, once there were two kinds. */
+  #served: Map<string, Served> | undefined
   #flight: FlightRecorder | undefined
-  /** The handler of the latest event, if it was a message, and how many like it came after that one. */
-  #noted: Handler | undefined
+  /** What served the latest event, if it was a message, and how many like it came after that one. */
+  #noted: Served | undefined
   #repeats = 0
   #timers: Set<Timer> | undefined
   #routes: Map<string, Route> | undefined
@@ -97,20 +89,30 @@ export class Cell {
 
   /** What serves a message, by its name on the wire; undefined if the actor does not know it. */
   handler(wire: string): Served | undefined {
-    if (this.#lastServed !== undefined && this.#lastWire === wire) return this.#lastServed
+    const last = this.#lastServed
+    if (last === undefined) return (this.#lastServed = this.#find(wire))
+    if (last.wire === wire) return last
+    this.#served ??= new Map([[last.wire, last]])
+    const known = this.#served.get(wire) ?? this.#find(wire)
+    if (known === undefined) return undefined
+    this.#served.set(known.wire, known)
+    this.#lastServed = known
+    return known
+  }
+
+  #find(wire: string): Served | undefined {
     for (const { protocol, handlers } of this.actor.serves) {
       const name = namesOf(protocol).get(wire)
       if (name === undefined) continue
       // The protocol's own text: what came over the wire is a part of something larger, which it would keep in memory.
-      this.#lastWire = protocol.wire[name]!
+      const own = protocol.wire[name]!
       const handler = handlers[name]!
-      this.#lastServed = {
-        wire: this.#lastWire,
+      return {
+        wire: own,
         entry: protocol.entries[name]!,
-        handler: this.hooks?.[WRAP]?.(this.#lastWire, handler) ?? handler,
+        handler: this.hooks?.[WRAP]?.(own, handler) ?? handler,
         local: protocol.local,
       }
-      return this.#lastServed
     }
     return undefined
   }
@@ -189,9 +191,9 @@ export class Cell {
     }
   }
 
-  #noteMessage({ reply, name, from, handler }: ActorEvent & { type: 'message' }): void {
-    this.#note(reply ? 'ask' : 'message', name, from)
-    this.#noted = handler
+  #noteMessage({ reply, served, from }: ActorEvent & { type: 'message' }): void {
+    this.#note(reply ? 'ask' : 'message', served.wire, from)
+    this.#noted = served
   }
 
   #note(type: FlightType, name: string, from: string): void {
@@ -219,9 +221,10 @@ export class Cell {
   }
 
   #message(event: ActorEvent & { type: 'message' }): boolean {
-    const { reply, handler } = event
-    event.charge?.served()
-    if (this.#noted !== handler) this.#noteMessage(event)
+    const { reply, served, charge } = event
+    const { handler } = served
+    if (charge !== undefined) charge.served()
+    if (this.#noted !== served) this.#noteMessage(event)
     else this.#repeats++
     if (!reply) return this.#watch(handler(event.body as never, event.from, event))
     this.#unanswered ??= new Set()

@@ -38,6 +38,7 @@ interface Asked {
 
 export class Delivery implements RefHost {
   readonly #o: DeliveryOptions
+  readonly #isolate: boolean
   readonly #asked = new Map<number, Asked>()
   #nextAsk = 1
   /** The actor to which the last message from elsewhere went. */
@@ -49,6 +50,7 @@ export class Delivery implements RefHost {
 
   constructor(options: DeliveryOptions) {
     this.#o = options
+    this.#isolate = options.isolate
   }
 
   /** Questions to other processes that have not been answered. */
@@ -179,18 +181,22 @@ export class Delivery implements RefHost {
       target.name = name
     }
     if (!target.served) return this.#refused(id, name, reply, from)
-    const { entry, handler } = target.served
-    if (!this.#o.isolate) return cell.enqueue({ type: 'message', name, handler, body, from, reply })
+    const { served } = target
+    const charge = undefined
+    if (!this.#isolate) {
+      return cell.enqueue({ type: 'message', served, body, from, reply, charge })
+    }
+    const { entry } = served
     cell.enqueue({
       type: 'message',
-      name,
-      handler,
+      served,
       body: copy(entry.request, body),
       from,
       reply: reply && {
         answer: value => reply.answer(entry.kind === 'call' ? copy(entry.response, value) : value),
         fail: (code, text) => reply.fail(code, text),
       },
+      charge,
     })
   }
 
@@ -218,13 +224,11 @@ export class Delivery implements RefHost {
       return
     }
     const from = fromId === '' ? NOBODY : peer.sender(fromId)
-    const { handler, wire } = served
     const charge = peer.charge!
     charge.add()
     cell.enqueue({
       type: 'message',
-      name: wire,
-      handler,
+      served,
       body: checked.output,
       from,
       reply,

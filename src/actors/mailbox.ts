@@ -3,7 +3,7 @@
 import type { Charge } from './backlog.ts'
 import type { HttpRequest, HttpResponse } from './http.ts'
 import type { Pid } from './pid.ts'
-import type { AskFailure, Handler } from './protocol.ts'
+import type { AskFailure, Entry, Handler } from './protocol.ts'
 
 /** Where the answer to a question goes. Answering twice does nothing the second time. */
 export interface Reply {
@@ -18,17 +18,26 @@ export interface Reply {
  */
 export type ExitReason = 'ended' | 'failed' | 'absent' | 'unreachable'
 
+/** What serves a message of one kind at one actor. */
+export interface Served {
+  /** Its name on the wire. */
+  readonly wire: string
+  readonly entry: Entry
+  readonly handler: Handler
+  /** For actors of this process only. */
+  readonly local: boolean
+}
+
 export type ActorEvent =
   /** A message, from an actor here or elsewhere; with `reply` it is a question. */
   | {
       readonly type: 'message'
-      readonly name: string
-      readonly handler: Handler
+      readonly served: Served
       readonly body: unknown
       readonly from: Pid
       readonly reply: Reply | undefined
-      /** For what came from another process, to whom it is charged while it waits. */
-      readonly charge?: Charge
+      /** For what came from another process, to whom it is charged while it waits. Never left out: all have one shape. */
+      readonly charge: Charge | undefined
     }
   /** A timer that fired, or a call from code of the same process. */
   | { readonly type: 'dispatch'; readonly name?: string; readonly run: () => unknown }

@@ -1,9 +1,9 @@
 // What an actor says, to one next door or to one across the network: the same calls, a class for each way.
 
 import * as v from 'valibot'
-import type { Cell, Served } from './cell.ts'
+import type { Cell } from './cell.ts'
 import { FRAME } from './frames.ts'
-import type { Reply } from './mailbox.ts'
+import type { Reply, Served } from './mailbox.ts'
 import { beginning } from './packing.ts'
 import type { Peer } from './peer.ts'
 import type { Peers } from './peers.ts'
