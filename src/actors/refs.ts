@@ -107,6 +107,8 @@ export class RemoteRef<E extends Entries> {
   #head: Uint8Array | undefined
   #headKind: Kind | undefined
   #headName: keyof E | undefined
+  /** All beginnings, once there were two: by kind, then by name. */
+  #heads: Map<Kind, Map<keyof E, Uint8Array>> | undefined
 
   constructor(host: RefHost, definition: Protocol<E>, to: Pid, from: Cell | undefined) {
     this.pid = to
@@ -167,17 +169,32 @@ export class RemoteRef<E extends Entries> {
   }
 
   #say(peer: Peer, kind: Kind, name: keyof E, body: unknown, number: number | undefined): void {
-    if (this.#headName !== name || this.#headKind !== kind) {
-      const { wire } = this.#definition
-      const from = this.#from?.id ?? ''
-      this.#head = beginning(kind === FRAME.tell ? 5 : 6, [kind, this.#id, from, wire[name]])
-      this.#headName = name
-      this.#headKind = kind
-    }
+    if (this.#headName !== name || this.#headKind !== kind) this.#begin(kind, name)
     const { peers } = this.#host
     peer.gatherParts(this.#head!, body, number, peers.limits)
     peers.sending.gathered(peer)
     this.#host.wake()
+  }
+
+  #begin(kind: Kind, name: keyof E): void {
+    const isFirst = this.#head === undefined
+    let head = this.#heads?.get(kind)?.get(name)
+    if (!head) {
+      const from = this.#from?.id ?? ''
+      const members = [kind, this.#id, from, this.#definition.wire[name]]
+      head = beginning(kind === FRAME.tell ? 5 : 6, members)
+      // Many references say one thing only, and never come here again.
+      if (!isFirst) {
+        this.#heads ??= new Map([
+          [FRAME.tell, new Map()],
+          [FRAME.ask, new Map()],
+        ])
+        this.#heads.get(kind)!.set(name, head)
+      }
+    }
+    this.#head = head
+    this.#headKind = kind
+    this.#headName = name
   }
 }
 
