@@ -187,22 +187,3 @@ t.test(
     t.match(master.stderr, /the record could not be written recorded=master error="ENOENT/)
   },
 )
-
-t.test('a supervised counter fails, is started again, and its clients notice little', async t => {
-  const real = cluster(t)
-  const server = real.command('examples/counter/main', ['serve', '0'])
-  const [, address] = await server.says(/counting at (\S+)/)
-  const adder = real.command('examples/counter/main', [address!, '1', '2', '13', '3'])
-  await adder.exited
-  t.equal(
-    adder.stdout,
-    `1 makes 1\n2 makes 3\n13 was not added: counter@${address} ended before it answered\n3 makes 3\n`,
-  )
-  t.match(
-    server.stderr,
-    /counter: the actor failed in one of its handlers and ends error="13 brings bad luck"[^]*last_events:\n[^]* ask counting\/add from adder\S* \(the first\), 3 times since/,
-  )
-  server.kill('SIGTERM')
-  await server.exited
-  t.same(server.exit, { code: 0, signal: null })
-})

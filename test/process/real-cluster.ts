@@ -34,11 +34,17 @@ export class Command {
   exit: { readonly code: number | null; readonly signal: NodeJS.Signals | null } | undefined
   readonly exited: Promise<void>
 
-  constructor(name: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  /** `stdin` is open to be written to if it is a pipe. */
+  constructor(
+    name: string,
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    stdin: 'ignore' | 'pipe' = 'ignore',
+  ) {
     this.name = name
     this.child = spawn(process.execPath, [join(DIST, `${name}.js`), ...args], {
       env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/', ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [stdin, 'pipe', 'pipe'],
       // A session of its own, so that Ctrl-C can be sent to it as a terminal would.
       detached: true,
     })
@@ -114,8 +120,9 @@ export class RealCluster {
     name: string,
     args: readonly string[],
     env: Readonly<Record<string, string>> = {},
+    stdin: 'ignore' | 'pipe' = 'ignore',
   ): Command {
-    const command = new Command(name, args, { TMPDIR: this.dir, ...env })
+    const command = new Command(name, args, { TMPDIR: this.dir, ...env }, stdin)
     this.#commands.push(command)
     return command
   }
