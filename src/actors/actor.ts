@@ -1,4 +1,5 @@
 // What an actor is: state that only its own turns touch, and the handlers that serve its messages.
+// docs/actors.md shows how to write one.
 
 import type { Logger } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
