@@ -64,17 +64,8 @@ const commands = {
     run: () => import('./dev/lock.js').then(it => it.completeLock()),
   },
   coverage: {
-    help: 'run all tests and say which lines of src they do not reach',
-    run: async () => {
-      await setup()
-      const { prebuild } = await import('./dev/build.js')
-      await prebuild()
-      return run('node_modules/.bin/tap', [
-        'run',
-        '--coverage-report=text',
-        '--allow-incomplete-coverage',
-      ])
-    },
+    help: 'run the tests and say which lines of src they do not reach: [NAME…] [--check]',
+    run: args => import('./dev/coverage.js').then(it => it.coverage(args)),
   },
 }
 

@@ -43,7 +43,7 @@ function messageOf(error) {
 }
 
 /** @param {string[]} wanted */
-function select(wanted) {
+export function select(wanted) {
   const files = filesBelow('test').filter(file => /\.test\.tsx?$/.test(file))
   if (wanted.length === 0) return files
   const selected = files.filter(file => wanted.some(part => file.includes(part)))
@@ -56,7 +56,7 @@ function select(wanted) {
  * @param {string[]} files
  * @param {boolean} snapshot
  */
-async function runFiles(files, snapshot) {
+export async function runFiles(files, snapshot) {
   // Tests with real processes take longest: started first, they do not leave one core idle at the end.
   const isSlow = (/** @type {string} */ file) => Number(file.startsWith('test/process/'))
   const queue = [...files].sort((a, b) => isSlow(b) - isSlow(a))
@@ -91,7 +91,7 @@ function print({ file, ms, passed, failed, skipped, reports }) {
  * @param {FileResult[]} results
  * @param {string[]} broken checks that failed; each counts as one failure
  */
-function summarize(results, broken) {
+export function summarize(results, broken) {
   let [passed, failed, skipped] = [0, broken.length, 0]
   let text = '\n'
   for (const result of results) {
