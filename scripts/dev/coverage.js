@@ -82,8 +82,8 @@ function keepModules() {
   for (const name of readdirSync(join(root, COUNTS))) {
     const path = join(root, COUNTS, name)
     const counts = JSON.parse(readFileSync(path, 'utf8'))
-    counts.result = counts.result.filter(
-      (/** @type {{ url: string }} */ { url }) => url.startsWith(modules),
+    counts.result = counts.result.filter((/** @type {{ url: string }} */ { url }) =>
+      url.startsWith(modules),
     )
     if (counts.result.length > 0) writeFileSync(path, JSON.stringify(counts))
     else rmSync(path)
