@@ -5,6 +5,7 @@ import t from 'tap'
 import * as v from 'valibot'
 import { Actor } from '../../src/actors/actor.ts'
 import { json } from '../../src/actors/http.ts'
+import { DEFAULT_LIMITS } from '../../src/actors/limits.ts'
 import type { ExitReason } from '../../src/actors/mailbox.ts'
 import { type Pid, pid } from '../../src/actors/pid.ts'
 import { call, cast, protocol, serve } from '../../src/actors/protocol.ts'
@@ -183,4 +184,6 @@ t.test('the page shows this code, and no other', async t => {
     t.ok(shown, `is run somewhere: ${code.slice(0, 60)}`)
   }
   for (const path of files) t.ok(page.includes(sources.get(path)!), `${path} is on the page, whole`)
+  for (const name of Object.keys(DEFAULT_LIMITS))
+    t.ok(page.includes(`\`${name}\``), `${name} is explained`)
 })
