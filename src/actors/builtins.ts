@@ -210,6 +210,8 @@ function describe(event: ActorEvent): { readonly type: string; readonly [key: st
       return { type: 'EXITED', name: event.pid }
     case 'dispatch':
       return { type: 'DISPATCH', name: event.name ?? 'call' }
+    case 'initialize':
+      return { type: 'DISPATCH', name: 'initialize' }
     case 'resume':
       return { type: 'DISPATCH', name: 'resume' }
     case 'terminate':

@@ -150,7 +150,9 @@ export class CellContext implements Context {
   terminate(of: Pid, options?: TerminateOptions): void {
     const cell = this.#cell
     // Its id may be another's by now, and an actor that has ended does nothing.
-    if (!cell.ended) this.#host.terminate(of, options)
+    if (cell.ended) return
+    if (of === cell.pid) cell.terminate(options)
+    else this.#host.terminate(of, options)
   }
 
   waitFor(of: Pid, { timeoutMs }: WaitOptions): Promise<boolean> {

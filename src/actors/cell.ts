@@ -2,11 +2,11 @@
 
 import { assert } from '../base/assert.ts'
 import { type Logger, LogLines } from '../base/log.ts'
-import { type Actor, type Hooks, WRAP } from './actor.ts'
+import { type Actor, type Hooks, type TerminateOptions, WRAP } from './actor.ts'
 import type { Timer } from './clock.ts'
 import { type FlightEntry, FlightRecorder, flightText, type FlightType } from './flight.ts'
 import { type HttpResponse, type Route, text } from './http.ts'
-import { type ActorEvent, Mailbox, type Reply, type Served } from './mailbox.ts'
+import { type ActorEvent, Mailbox, type Reply, type Served, TERMINATE } from './mailbox.ts'
 import type { Peer } from './peer.ts'
 import type { Pid } from './pid.ts'
 import type { Envelope, Protocol } from './protocol.ts'
@@ -131,11 +131,11 @@ export class Cell {
     if (!this.queued) this.#host.runnable(this)
   }
 
-  /** Puts the end in front of everything that waits, which is thereby dropped. */
-  terminateNow(): void {
+  /** Puts its end in front of everything that waits, which is thereby dropped, or (`drain`) behind it. */
+  terminate({ drain }: TerminateOptions = AT_ONCE): void {
     if (this.ended) return
-    for (const event of this.mailbox.drain()) refuse(event)
-    this.enqueue({ type: 'terminate' })
+    if (!drain) for (const event of this.mailbox.drain()) refuse(event)
+    this.enqueue(TERMINATE)
   }
 
   /** Remembers a timer until it fires or the actor ends. An actor that has ended gets none. */
@@ -165,9 +165,12 @@ export class Cell {
         case 'message':
           return this.#message(event)
         case 'dispatch':
-          if (event.name !== 'initialize') this.#note('dispatch', event.name ?? 'call', '')
+          this.#note('dispatch', event.name ?? 'call', '')
           this.#watch(event.run())
           // A timer may have resolved what a handler awaits: that continuation is part of this turn, too.
+          return true
+        case 'initialize':
+          this.#watch(this.hooks!.initialize())
           return true
         case 'resume':
           this.#note('resume', 'resume', '')
@@ -311,18 +314,18 @@ export class Cell {
     }
     this.ended = true
     for (const event of this.mailbox.drain()) refuse(event)
-    for (const reply of this.#unanswered ?? [])
+    for (const reply of this.#unanswered ?? NONE)
       reply.fail('FAILED', `${this.pid} ended before it answered`)
     this.#unanswered?.clear()
-    for (const respond of this.#unresponded ?? [])
+    for (const respond of this.#unresponded ?? NONE)
       respond(text(503, `${this.id} ended before it answered.\n`))
     this.#unresponded?.clear()
-    for (const timer of this.#timers ?? []) timer.cancel()
+    for (const timer of this.#timers ?? NONE) timer.cancel()
     this.#timers?.clear()
-    for (const clean of this.cleanups ?? []) clean()
+    for (const clean of this.cleanups ?? NONE) clean()
     this.cleanups = undefined
     this.#host.ended(this, why)
-    for (const done of this.waiters ?? []) done()
+    for (const done of this.waiters ?? NONE) done()
   }
 }
 
@@ -338,7 +341,9 @@ function namesOf(protocol: Protocol): ReadonlyMap<string, string> {
   return names
 }
 
+const AT_ONCE: TerminateOptions = {}
 const NO_ROUTES: ReadonlyMap<string, Route> = new Map()
+const NONE: readonly never[] = []
 const NO_TIMER: Timer = { cancel: () => {} }
 
 /** Tells whoever waits for an event's outcome that it will not be served. */

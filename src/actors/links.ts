@@ -115,10 +115,10 @@ export class Links {
   /** An actor of this process has ended. */
   ended(cell: Cell, why: 'ended' | 'failed'): void {
     if (cell.links) for (const to of [...cell.links]) this.unlink(cell, to)
-    for (const watcher of cell.watchers ?? []) {
+    for (const watcher of cell.watchers ?? NONE) {
       watcher.enqueue({ type: 'exited', pid: cell.pid, why })
     }
-    for (const peer of cell.remoteWatchers ?? []) {
+    for (const peer of cell.remoteWatchers ?? NONE) {
       peer.watches.delete(cell.id)
       this.#o.peers.sending.send(peer, [FRAME.exited, cell.id, why])
       this.#o.wake()
@@ -144,3 +144,5 @@ export class Links {
     for (const cell of cells) cell.enqueue({ type: 'exited', pid: to, why })
   }
 }
+
+const NONE: readonly never[] = []

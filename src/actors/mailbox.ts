@@ -39,6 +39,8 @@ export type ActorEvent =
       /** For what came from another process, to whom it is charged while it waits. Never left out: all have one shape. */
       readonly charge: Charge | undefined
     }
+  /** An actor's first. */
+  | { readonly type: 'initialize' }
   /** A timer that fired, or a call from code of the same process. */
   | { readonly type: 'dispatch'; readonly name?: string; readonly run: () => unknown }
   /** Something awaited has come: its continuation runs in this turn. */
@@ -52,6 +54,10 @@ export type ActorEvent =
   /** A linked actor ended, or its connection broke. */
   | { readonly type: 'exited'; readonly pid: Pid; readonly why: ExitReason }
   | { readonly type: 'terminate' }
+
+/** Events that say nothing but what they are: one of each for everybody. */
+export const INITIALIZE: ActorEvent = { type: 'initialize' }
+export const TERMINATE: ActorEvent = { type: 'terminate' }
 
 /** Places taken from the queue before they are given back. */
 const MOVE_AT = 1_024
@@ -108,7 +114,8 @@ export class Mailbox {
   }
 
   /** Empties it; what was waiting is returned, in order. */
-  drain(): ActorEvent[] {
+  drain(): readonly ActorEvent[] {
+    if (this.#first === undefined) return NONE
     const all = [...this.peek()]
     this.#first = undefined
     this.#rest = undefined

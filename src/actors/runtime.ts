@@ -20,6 +20,7 @@ import {
   withJsonp,
 } from './http.ts'
 import { Links } from './links.ts'
+import { INITIALIZE } from './mailbox.ts'
 import { Metrics } from './metrics.ts'
 import { DEFAULT_LIMITS } from './limits.ts'
 import { Peers } from './peers.ts'
@@ -164,7 +165,7 @@ export class Runtime {
       ? recorder.hooks(actor[ATTACH](recorder.attach(context, actor.constructor.name)))
       : actor[ATTACH](context)
     this.#cells.set(name, cell)
-    cell.enqueue({ type: 'dispatch', name: 'initialize', run: () => cell.hooks!.initialize() })
+    cell.enqueue(INITIALIZE)
     return self
   }
 
@@ -175,8 +176,7 @@ export class Runtime {
   terminate(of: Pid, options: TerminateOptions = {}): void {
     const cell = this.#cells.get(idOf(of))
     if (!cell || addressOf(of) !== this.address) return
-    if (options.drain) cell.enqueue({ type: 'terminate' })
-    else cell.terminateNow()
+    cell.terminate(options)
   }
 
   /**
@@ -284,7 +284,7 @@ export class Runtime {
     // More than once, since an actor may start another one in its last turn.
     while (this.#cells.size > 0) {
       const cells = [...this.#cells.values()]
-      for (const cell of cells) cell.terminateNow()
+      for (const cell of cells) cell.terminate()
       await Promise.all(cells.map(cell => this.wait(cell.pid)))
     }
     this.#builtins.close()
