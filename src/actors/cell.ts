@@ -170,8 +170,7 @@ export class Cell {
           // A timer may have resolved what a handler awaits: that continuation is part of this turn, too.
           return true
         case 'initialize':
-          this.#watch(this.hooks!.initialize())
-          return true
+          return this.#watch(this.hooks!.initialize())
         case 'resume':
           this.#note('resume', 'resume', '')
           event.run()
