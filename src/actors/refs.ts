@@ -47,6 +47,7 @@ export interface RefHost {
 
 type Kind = typeof FRAME.tell | typeof FRAME.ask
 type Options = { readonly timeoutMs?: number } | undefined
+type Heads<E> = Map<keyof E, Uint8Array>
 
 /** To an actor of this process. */
 export class LocalRef<E extends Entries> implements Target {
@@ -107,8 +108,8 @@ export class RemoteRef<E extends Entries> {
   #head: Uint8Array | undefined
   #headKind: Kind | undefined
   #headName: keyof E | undefined
-  /** All beginnings, once there were two: by kind, then by name. */
-  #heads: Map<Kind, Map<keyof E, Uint8Array>> | undefined
+  /** All beginnings, once there were two. */
+  #heads: { readonly tells: Heads<E>; readonly asks: Heads<E> } | undefined
 
   constructor(host: RefHost, definition: Protocol<E>, to: Pid, from: Cell | undefined) {
     this.pid = to
@@ -178,18 +179,16 @@ export class RemoteRef<E extends Entries> {
 
   #begin(kind: Kind, name: keyof E): void {
     const isFirst = this.#head === undefined
-    let head = this.#heads?.get(kind)?.get(name)
+    const known = kind === FRAME.tell ? this.#heads?.tells : this.#heads?.asks
+    let head = known?.get(name)
     if (!head) {
       const from = this.#from?.id ?? ''
       const members = [kind, this.#id, from, this.#definition.wire[name]]
       head = beginning(kind === FRAME.tell ? 5 : 6, members)
       // Many references say one thing only, and never come here again.
       if (!isFirst) {
-        this.#heads ??= new Map([
-          [FRAME.tell, new Map()],
-          [FRAME.ask, new Map()],
-        ])
-        this.#heads.get(kind)!.set(name, head)
+        const all = (this.#heads ??= { tells: new Map(), asks: new Map() })
+        ;(kind === FRAME.tell ? all.tells : all.asks).set(name, head)
       }
     }
     this.#head = head
