@@ -182,9 +182,9 @@ export class RemoteRef<E extends Entries> {
     const known = kind === FRAME.tell ? this.#heads?.tells : this.#heads?.asks
     let head = known?.get(name)
     if (!head) {
+      const { wire } = this.#definition
       const from = this.#from?.id ?? ''
-      const members = [kind, this.#id, from, this.#definition.wire[name]]
-      head = beginning(kind === FRAME.tell ? 5 : 6, members)
+      head = beginning(kind === FRAME.tell ? 5 : 6, [kind, this.#id, from, wire[name]])
       // Many references say one thing only, and never come here again.
       if (!isFirst) {
         const all = (this.#heads ??= { tells: new Map(), asks: new Map() })
