@@ -22,6 +22,8 @@ const SAMPLER = 'node:inspector'
 /** Parts by where a function's source is: the first that is found in the path counts. */
 const PARTS: readonly (readonly [string, string])[] = [
   ['/src/actors/codec.', 'codec'],
+  ['/src/actors/packing.', 'codec'],
+  ['/src/actors/texts.', 'codec'],
   ['/node_modules/msgpackr', 'codec'],
   ['/node_modules/valibot/', 'schema validation'],
   ['/src/messages/', 'schema validation'],
