@@ -1,6 +1,6 @@
 // Which lines and branches of src the tests do not reach. V8 counts while the tests run as they always do, each file
-// under plain node; tap's own reporter maps the counts to the sources. tap's runner would count only one process a
-// file and lose the maps.
+// under plain node; tap's own reporter maps the counts to the sources, which tap's runner would not. The processes that
+// a test starts are not counted.
 
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
@@ -12,8 +12,15 @@ import { runFiles, select, summarize } from './test.js'
 
 /** Here every line is reached, or says in a `c8 ignore` comment why it cannot be. */
 const COMPLETE = ['src/actors', 'src/sim']
-/** What `--check` runs without names: the tests of the rooms in COMPLETE, and what uses them most. No processes. */
-const CHECKED_BY = ['test/actors/', 'test/sim/', 'test/cluster/']
+/** What `--check` runs without names: the tests of the rooms in COMPLETE, and those that stand on the simulator. */
+const CHECKED_BY = [
+  'test/actors/',
+  'test/sim/',
+  'test/cluster/',
+  'test/log/',
+  'test/agent/',
+  'test/master/',
+]
 
 const COUNTS = '.tap/coverage'
 const REPORT = '.tap/report/coverage-final.json'
@@ -49,9 +56,7 @@ export async function coverage(args) {
   rmSync(join(root, COUNTS), { recursive: true, force: true })
   rmSync(join(root, REPORT), { force: true })
   mkdirSync(join(root, COUNTS), { recursive: true })
-  process.env['NODE_V8_COVERAGE'] = join(root, COUNTS) // heard by the tests' processes, not by this one
-  const results = await runFiles(select(wanted), false)
-  delete process.env['NODE_V8_COVERAGE']
+  const results = await runFiles(select(wanted), { coverage: join(root, COUNTS) })
 
   keepModules()
   const { status, output } = await capture('node_modules/.bin/tap', [
@@ -76,7 +81,7 @@ function inComplete({ file }) {
   return COMPLETE.some(folder => file.startsWith(`${folder}/`))
 }
 
-/** Commands in dist/ count as well; but their bundles would show every branch a second time. */
+/** Leaves out what packages and the tests themselves reached: mapping it takes longer than all else. */
 function keepModules() {
   const modules = pathToFileURL(join(root, 'build/src/')).href
   for (const name of readdirSync(join(root, COUNTS))) {

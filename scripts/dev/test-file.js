@@ -36,16 +36,20 @@ for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
   })
 }
 
+/** Node has noted the folder before this runs; what the test starts is not to hear of it. */
+const FORGET = 'data:text/javascript,delete process.env.NODE_V8_COVERAGE'
+
 /**
  * @param {string} file
- * @param {{ snapshot: boolean }} options
+ * @param {{ snapshot?: boolean, coverage?: string }} options `coverage`: the folder where V8 is to leave what was reached
  * @returns {Promise<FileResult>}
  */
-export async function runFile(file, { snapshot }) {
+export async function runFile(file, { snapshot = false, coverage }) {
   const started = performance.now()
   const built = join('build', file.replace(/\.tsx?$/, '.js'))
   // A whole simulated cluster makes short-lived objects faster than the default size of their space is meant for.
   const flags = ['--enable-source-maps', '--max-semi-space-size=64']
+  if (coverage) flags.push('--import', FORGET)
   const child = spawn(process.execPath, [...flags, built], {
     cwd: root,
     detached: true, // a process group of its own: whatever the test leaves running can be found and ended
@@ -55,6 +59,7 @@ export async function runFile(file, { snapshot }) {
       TAP: '1',
       TAP_TIMEOUT: String(FILE_TIMEOUT_S),
       ...(snapshot ? { TAP_SNAPSHOT: '1' } : {}),
+      ...(coverage ? { NODE_V8_COVERAGE: coverage } : {}),
     },
   })
   const group = /** @type {number} */ (child.pid)

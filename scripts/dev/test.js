@@ -29,7 +29,7 @@ export async function test(args) {
     await prebuild()
     if (wanted.length === 0) ensureChromium()
     if (wanted.length === 0) broken.push(...(await runChecks()).failed)
-    results = await runFiles(select(wanted), snapshot)
+    results = await runFiles(select(wanted), { snapshot })
   } catch (error) {
     broken.push(messageOf(error))
   }
@@ -54,9 +54,9 @@ export function select(wanted) {
 
 /**
  * @param {string[]} files
- * @param {boolean} snapshot
+ * @param {{ snapshot?: boolean, coverage?: string }} options as `runFile` has them
  */
-export async function runFiles(files, snapshot) {
+export async function runFiles(files, options) {
   // Tests with real processes take longest: started first, they do not leave one core idle at the end.
   const isSlow = (/** @type {string} */ file) => Number(file.startsWith('test/process/'))
   const queue = [...files].sort((a, b) => isSlow(b) - isSlow(a))
@@ -64,7 +64,7 @@ export async function runFiles(files, snapshot) {
   const results = []
   const worker = async () => {
     for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
-      const result = await runFile(file, { snapshot })
+      const result = await runFile(file, options)
       results.push(result)
       print(result)
     }

@@ -109,6 +109,7 @@ function listenError(error: NodeJS.ErrnoException, ip: string, port: number): Er
       return new UserError('invalid_value', `This machine has no address ${ip} to listen on.`, {
         hint: 'Give one of its own addresses with --ip (list them with: ip address), or 0.0.0.0 for all.',
       })
+    /* c8 ignore next 4 -- root may listen everywhere, and tests are run by root as well as by others. */
     case 'EACCES':
       return new UserError('not_permitted', `Listening on port ${port} is not permitted.`, {
         hint: 'Choose a port above 1023 with --port, or run as root.',

@@ -114,6 +114,7 @@ class Exploration {
       isolate: options.scale === undefined,
       inspect: this.#books.attach,
       onProblem: text => this.#problem(text),
+      /* c8 ignore next 2 -- only a master that breaks its word gets here: it tells no agent to end that was there. */
       onAgentShutdown: ({ address }, reason) =>
         this.#problem(`agent ${address} was told to end: ${reason}`),
     })

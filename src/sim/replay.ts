@@ -261,6 +261,7 @@ class Playback extends Tape {
   #nowhere(self: Pid, log: Logger): Context {
     const never: Timer = { cancel: () => {} }
     const nothing = (): void => {}
+    /* c8 ignore next 3 -- what is read comes from the tape; only a bug in here would ask this context. */
     const unread = (): never => {
       throw new AssertionError('the tape has what is read')
     }

@@ -73,11 +73,6 @@ export class VirtualProcesses implements Processes {
     return [...this.#alive.values()].map(({ process }) => process)
   }
 
-  /** The living process of a container. */
-  of(containerId: string): VirtualProcess | undefined {
-    return this.living.find(process => process.spec.containerId === containerId)
-  }
-
   launch(spec: LaunchSpec): Promise<LaunchedProcess> {
     const { launchMs = 0, clock, parent = clock } = this.#options
     return new Promise((resolve, reject) => {

@@ -7,6 +7,7 @@ import { readFirewallRules } from '../../src/actors/http-flags.ts'
 import { createLogger } from '../../src/base/logger.ts'
 import { VERSION } from '../../src/base/version.ts'
 import { Runtime } from '../../src/actors/runtime.ts'
+import { pid } from '../../src/actors/pid.ts'
 import type { RuntimeOptions } from '../../src/actors/runtime-options.ts'
 import { SeededRandom } from '../../src/base/random.ts'
 import { silentLogger } from '../../src/base/log.ts'
@@ -237,6 +238,36 @@ t.test('/__processes__ shows what waits, by type and name', async t => {
         ],
         recent: [],
       },
+    ])
+  })
+})
+
+t.test('/__processes__ shows ends, links and continuations that wait', async t => {
+  await withStage(t, async ({ world, runtime, probe }) => {
+    let events: unknown
+    probe(
+      A,
+      {
+        initialize: self => {
+          self.link(pid('nobody', A))
+          void self.resume(Promise.resolve())
+          self.terminate(self.self, { drain: true })
+          // By then what it resumes is there, and it has not had its next turn.
+          queueMicrotask(() =>
+            queueMicrotask(async () => {
+              const { body } = await runtime(A).http(request('/__processes__'))
+              ;({ events } = JSON.parse(String(body)).find(({ id }: { id: string }) => id === 'x'))
+            }),
+          )
+        },
+      },
+      'x',
+    )
+    await world.settle()
+    t.strictSame(events, [
+      { type: 'EXITED', name: `nobody@${A}` },
+      { type: 'TERMINATE', name: 'terminate' },
+      { type: 'DISPATCH', name: 'resume' },
     ])
   })
 })

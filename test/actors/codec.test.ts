@@ -235,6 +235,24 @@ t.test('keys that follow on each other otherwise than before are read as they ar
   )
 })
 
+t.test('maps of every size of header are read as they are, here and by another library', t => {
+  for (const [count, header] of [
+    [15, '8f'],
+    [16, 'de0010'],
+    [0xffff, 'deffff'],
+    [0x1_0000, 'df00010000'],
+  ] as const) {
+    const map = Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, i]))
+    const encoded = encode(map)
+    t.equal(hex(encoded).slice(0, header.length), header)
+    t.ok(isSame(decode(encoded), map) && isSame(packr.unpack(Buffer.from(encoded)), map), header)
+  }
+  t.end()
+})
+
+/** A deep comparison by tap of so many keys would take seconds. */
+const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
+
 t.test('what cannot be encoded leaves nothing behind', async t => {
   const packing = new Packing()
   packing.value('before')

@@ -311,21 +311,3 @@ t.test('a client that does not read its answer is cut off', async t => {
   t.pass('it has not read a byte, and its connection is gone')
   deaf.destroy()
 })
-
-t.test('the profile of the running process', async t => {
-  process.env['LIBPROCESS_ENABLE_PROFILER'] = '1'
-  const listen = { ip: '127.0.0.1', port: 0 }
-  const runtime = await systemRuntime({ log: silentLogger, listen })
-  delete process.env['LIBPROCESS_ENABLE_PROFILER']
-  t.teardown(() => runtime.shutdown())
-  const port = Number(runtime.address.split(':')[1])
-  t.equal((await ask(port, { path: '/profiler/start' })).status, 200)
-  const { status, body } = await ask(port, { path: '/profiler/stop' })
-  t.equal(status, 200)
-  const profile = JSON.parse(body.toString()) as { nodes: unknown[]; samples: unknown[] }
-  t.ok(profile.nodes.length > 0 && Array.isArray(profile.samples))
-  t.match(
-    String((await ask(port, { path: '/metrics/snapshot' })).body),
-    '"system/mem_total_bytes":',
-  )
-})

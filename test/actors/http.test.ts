@@ -5,6 +5,7 @@ import {
   findRoute,
   type HttpRequest,
   type HttpResponse,
+  methodNotAllowed,
   type Route,
   splitPath,
   text,
@@ -148,4 +149,13 @@ t.test('a handler that throws', async t => {
       t.strictSame(runtime(A).actors, [])
     })
   }
+})
+
+t.test('a method that is not served is refused with those that are', t => {
+  t.match(methodNotAllowed(['GET', 'POST']), {
+    status: 405,
+    headers: { allow: 'GET, POST' },
+    body: "Expecting one of { 'GET', 'POST' }, but received another method",
+  })
+  t.end()
 })

@@ -288,6 +288,45 @@ t.test('what cannot be forwarded fails where it was asked', async t => {
   })
 })
 
+t.test('an answer or a question that cannot be sent fails where it was asked', async t => {
+  const noText = (value: unknown) => value as string
+  await withStage(t, async ({ world, probe, runtime }) => {
+    const answers = probe(A, {
+      echo: (_, text) => noText(text === 'symbol' ? Symbol('no') : 5),
+    })
+    const ask = (text: unknown) =>
+      outcome(
+        runtime(B)
+          .ref(Chat, answers.pid)
+          .ask('echo', { text: noText(text) }),
+      )
+    t.throws(() => ask(Symbol('no')), /Unknown type/, 'such a question never leaves')
+    const asked = [ask('number'), ask('symbol')]
+    await world.advance(100)
+    t.equal(await asked[0], 'FAILED', 'an answer of another shape is the answerer’s fault')
+    t.equal(await asked[1], 'FAILED', 'an answer that cannot be encoded ends who gave it')
+    const late = ask('late')
+    await world.advance(100)
+    t.equal(await late, 'NO_SUCH_ACTOR')
+  })
+})
+
+t.test('code that is no actor tells many at once', async t => {
+  await withStage(t, async ({ world, probe, runtime }) => {
+    const all = [probe(A), probe(B), probe(B)]
+    const many = runtime(A).refs(
+      Chat,
+      all.map(one => one.pid),
+    )
+    many.tell('note', { text: 'to all' })
+    await world.advance(100)
+    t.strictSame(
+      all.map(one => one.probe.heard),
+      [['to all'], ['to all'], ['to all']],
+    )
+  })
+})
+
 t.test('what is answered, or its actor has ended, cannot be forwarded any more', async t => {
   await withStage(t, async ({ world, probe, runtime }) => {
     const behind = probe(A)

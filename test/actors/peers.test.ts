@@ -618,6 +618,25 @@ t.test('who floods is not read from while its messages pile up; others are', asy
   t.equal(await metric('pauses'), 1)
 })
 
+t.test('nobody is read from while very much of this process’ own making waits', async t => {
+  const { world, runtime, connect } = bare()
+  const probe = new Probe({ note: () => Promise.resolve() })
+  const self = runtime.ref(Chat, runtime.spawn(probe, 'x'))
+  const peer = connect()
+  peer.greet()
+  await world.settle()
+  for (let i = 0; i < 60_000; i++) self.tell('note', { text: '' })
+  let paused: boolean[] = []
+  world.clock.delay(0, () => {
+    const late = connect()
+    paused = [peer.got.paused, late.got.paused]
+  })
+  await world.settle()
+  t.equal(paused[0], true)
+  t.equal(peer.got.paused, false, 'and on it goes')
+  t.equal(probe.heard.length, 60_000)
+})
+
 t.test('nor while they pile up behind turns that are all asynchronous', async t => {
   const { world, runtime, connect } = bare()
   const probe = new Probe({ note: () => Promise.resolve() })

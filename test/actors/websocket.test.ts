@@ -11,7 +11,12 @@ import { FRAME, WIRE_VERSION } from '../../src/actors/frames.ts'
 import { text } from '../../src/actors/http.ts'
 import { pid } from '../../src/actors/pid.ts'
 import type { Runtime } from '../../src/actors/runtime.ts'
-import { systemRuntime } from '../../src/actors/system-runtime.ts'
+import { HttpServer } from '../../src/actors/http-server.ts'
+import { deriveToken } from '../../src/actors/shared-secret.ts'
+import { systemRuntime, type Trust } from '../../src/actors/system-runtime.ts'
+import type { Channel } from '../../src/actors/transport.ts'
+import { WebSocketTransport } from '../../src/actors/websocket-transport.ts'
+import { deferred } from '../../src/base/deferred.ts'
 import { type CollectingLogger, collectingLogger } from '../../src/base/log.ts'
 import { Chat, outcome, Probe } from './probe.ts'
 
@@ -124,6 +129,11 @@ t.test('a port in use', async t => {
   await t.rejects(systemRuntime({ log: server.log, listen: { ip: '192.0.2.1', port: 0 } }), {
     message: /no address 192.0.2.1/,
   })
+  await t.rejects(systemRuntime({ log: server.log, listen: { ip: '127.0.0.1', port: 65_536 } }), {
+    name: 'UserError',
+    message: /^Cannot listen on 127.0.0.1:65536: .*65536/,
+    hint: 'Check --ip and --port.',
+  })
 })
 
 const hello = (incarnation: string) => [
@@ -142,6 +152,63 @@ async function stranger(port: number, incarnation?: string): Promise<WebSocket> 
   }
   return ws
 }
+
+t.test('who knows the secret, or has a token of it, is let in; others are not', async t => {
+  const secret = 'a secret that is long enough to be one'
+  const log = collectingLogger()
+  const start = async (options: Partial<Parameters<typeof systemRuntime>[0]>) => {
+    const runtime = await systemRuntime({ log, ...options })
+    t.teardown(() => runtime.shutdown())
+    return runtime
+  }
+  const server = await start({ listen, trust: { secret } })
+  const probe = server.spawn(new Probe(), 'probe')
+  const asks = async (trust?: Trust) => {
+    const runtime = await start(trust ? { trust } : {})
+    return outcome(runtime.ref(Chat, probe).ask('echo', { text: 'in' }))
+  }
+  t.equal(await asks({ secret }), 'in')
+  t.equal(await asks({ token: deriveToken(secret, 'one') }), 'in')
+  t.equal(await asks({ secret: `${secret}!` }), 'DISCONNECTED')
+  t.equal(await asks(), 'DISCONNECTED')
+})
+
+t.test('a paused channel is not read from, and loses nothing', async t => {
+  const http = new HttpServer()
+  const [serving, dialling] = [{ http }, {}].map(
+    options => new WebSocketTransport({ maxMessageBytes: LIMIT_BYTES, ...options }),
+  )
+  t.teardown(() => Promise.all([serving!.close(), dialling!.close()]))
+  const address = `127.0.0.1:${await http.listen('127.0.0.1', 0)}`
+  const accepted: Channel[] = []
+  const got: string[] = []
+  let came = deferred()
+  serving!.onChannel(channel => {
+    const index = accepted.push(channel)
+    return {
+      message: bytes => {
+        got.push(`${index}: ${Buffer.from(bytes).toString()}`)
+        came.resolve()
+      },
+      closed: () => {},
+    }
+  })
+  const dial = () =>
+    new Promise<Channel>((resolve, reject) => {
+      dialling!.dial(address, { opened: resolve, message: () => {}, closed: reject })
+    })
+  const first = await dial()
+  const second = await dial()
+  accepted[0]!.pause(true)
+  first.send(Buffer.from('waits'))
+  second.send(Buffer.from('goes'))
+  await came.promise
+  came = deferred()
+  t.strictSame(got, ['2: goes'])
+  accepted[0]!.pause(false)
+  await came.promise
+  t.strictSame(got, ['2: goes', '1: waits'])
+})
 
 t.test('what strangers send', async t => {
   const { server, port, serves } = await pair(t)

@@ -5,8 +5,9 @@ import type { MasterContext } from '../../src/master/context.ts'
 import { Resources } from '../../src/resources/resources.ts'
 import type { TaskStatus } from '../../src/messages/status.ts'
 import { BooksCheck } from '../../src/sim/books.ts'
-import { Cluster } from '../../src/sim/cluster.ts'
+import { type AgentHost, Cluster } from '../../src/sim/cluster.ts'
 import { Ledger } from '../../src/sim/ledger.ts'
+import { TaskRuns } from '../../src/sim/task-runs.ts'
 import { Batch } from '../cluster/batch.ts'
 
 async function audited() {
@@ -53,6 +54,43 @@ t.test('more held than there is', async t => {
   agent().total = Resources.of([{ name: 'cpus', type: 'SCALAR', scalar: { value: 1 } }])
   found.push(...books.lookAtAll())
   t.match(found, [/^agent .*-S0: of \{"cpus":1000\} it holds \{"cpus":\d000/])
+})
+
+t.test('an agent of which the allocator was told something else', async t => {
+  const { found, cluster, m, agent } = await audited()
+  const one = Resources.of([{ name: 'cpus', type: 'SCALAR', scalar: { value: 8 } }])
+  m().allocator.updateAgent(agent().id, one)
+  cluster.world.clock.soon(() => {})
+  await cluster.world.settle()
+  t.match(found, [/^books: agent .*-S0: of \{"cpus":4000.* is free$/])
+})
+
+t.test('what was asked for and refused need not be in what the next master reads', async t => {
+  const { found, cluster, m, agent } = await audited()
+  void m()
+    .registry({ type: 'admit_agent', info: agent().info })
+    .catch(() => {})
+  cluster.crashMaster()
+  await cluster.startMaster()
+  await cluster.world.advance(5_000)
+  t.strictSame(found, [])
+})
+
+t.test('a task that starts for a second time, wherever that is', t => {
+  const found: string[] = []
+  const runs = new TaskRuns(text => found.push(text))
+  const host = (address: string) => ({ address }) as AgentHost
+  runs.begin('f', 'f.0', host('a:1'))
+  runs.begin('g', 'f.0', host('a:1'))
+  t.strictSame(found, [], 'another framework’s task is another task')
+  runs.begin('f', 'f.0', host('b:1'))
+  runs.finish('f', 'f.0')
+  runs.begin('f', 'f.0', host('c:1'))
+  t.strictSame(found, [
+    'f.0 of f starts on b:1, after a:1, where it runs',
+    'f.0 of f starts on c:1, after b:1, where it ran',
+  ])
+  t.end()
 })
 
 t.test('an agent that was acknowledged, and that the next master has never heard of', async t => {

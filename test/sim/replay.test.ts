@@ -144,6 +144,8 @@ class Worker extends Actor {
           this.say(String((error as { code?: string }).code))
         }
         return
+      case 'many':
+        return this.refs(Work, [FRIEND, pid('witness', B)]).tell('do', { text })
       case 'die':
         return this.say(text)
       case 'fail':
@@ -210,6 +212,7 @@ const ALL = [
   'http',
   'stream',
   'external',
+  'many',
   'die',
   'quirk',
 ]

@@ -115,6 +115,18 @@ t.test('a process that stands still misses nothing and does all of it later, in 
   t.equal(process.pending, 0)
 })
 
+t.test('what falls due while a process catches up waits behind what has waited longer', async t => {
+  const clock = new VirtualClock()
+  const process = clock.fork()
+  const log: string[] = []
+  process.pause()
+  process.delay(5, () => void log.push('waited'))
+  clock.delay(10, () => process.unpause())
+  process.delay(10, () => void log.push('due as it goes on'))
+  await clock.advance(10)
+  t.strictSame(log, ['waited', 'due as it goes on'])
+})
+
 /** Everybody asks everybody, with timers, crashes and a partition; returns all that anybody noticed. */
 async function transcript(seed: number): Promise<string[]> {
   const log = collectingLogger()
