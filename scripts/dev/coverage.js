@@ -2,11 +2,11 @@
 // under plain node; tap's own reporter maps the counts to the sources, which tap's runner would not. The processes that
 // a test starts are not counted.
 
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { prebuild } from './build.js'
-import { capture, Failure, root } from './run.js'
+import { capture, Failure, filesBelow, root } from './run.js'
 import { setup } from './setup.js'
 import { runFiles, select, summarize } from './test.js'
 
@@ -66,7 +66,9 @@ export async function coverage(args) {
     '--allow-empty-coverage',
   ])
   if (status !== 0) throw new Failure(`tap could not report what was reached:\n${output}`)
-  const rows = readRows().filter(row => !check || inComplete(row))
+  const reached = readRows()
+  const all = named.length > 0 ? reached : [...reached, ...unloaded(reached)].sort(byFile)
+  const rows = all.filter(row => !check || inComplete(row))
   print(rows)
 
   const short = check ? rows.filter(row => row.missedLines.length > 0) : []
@@ -101,7 +103,35 @@ function readRows() {
   const files = JSON.parse(readFileSync(join(root, REPORT), 'utf8'))
   return Object.entries(files)
     .map(([path, counts]) => row(relative(root, path).replace(/^build\//, ''), counts))
-    .sort((a, b) => (a.file < b.file ? -1 : 1))
+    .sort(byFile)
+}
+
+/**
+ * @param {Row} a
+ * @param {Row} b
+ */
+function byFile(a, b) {
+  return a.file < b.file ? -1 : 1
+}
+
+/**
+ * V8 says nothing of modules that no test loads. One that has only types is none when it is built.
+ * @param {readonly Row[]} reached
+ * @returns {Row[]}
+ */
+function unloaded(reached) {
+  const known = new Set(reached.map(({ file }) => file.replace(/\.tsx?$/, '.js')))
+  return filesBelow('build/src')
+    .filter(path => path.endsWith('.js') && !known.has(path.slice('build/'.length)))
+    .flatMap(path => {
+      const code = readFileSync(join(root, path), 'utf8').replace(/^\/\/# .*$/gm, '')
+      if (code.trim() === '') return []
+      const stem = path.slice('build/'.length, -'.js'.length)
+      const file = existsSync(join(root, `${stem}.ts`)) ? `${stem}.ts` : `${stem}.tsx`
+      const lines = readFileSync(join(root, file), 'utf8').trimEnd().split('\n').length
+      const missedLines = Array.from({ length: lines }, (_, i) => i + 1)
+      return [{ file, lines, missedLines, branches: 0, missedBranches: [] }]
+    })
 }
 
 /**

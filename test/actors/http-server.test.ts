@@ -159,6 +159,13 @@ t.test('a client that goes away ends the iterator', async t => {
   }
 })
 
+t.test('who comes before there is anybody to serve is told so', async t => {
+  const server = new HttpServer()
+  t.teardown(() => server.close())
+  const { status, body } = await ask(await server.listen('127.0.0.1', 0))
+  t.strictSame([status, String(body)], [503, 'starting\n'])
+})
+
 t.test('a client that does not read is cut off', async t => {
   let ended = (): void => {}
   const end = new Promise<void>(resolve => (ended = resolve))
@@ -230,9 +237,12 @@ t.test('an actor writes to its clients', async t => {
   t.notOk(streams[1]!.write('nobody reads'))
 
   const third = await open(port, { path })
+  await once(third, 'data')
+  t.strictSame([streams[2]!.isOpen, streams[2]!.bufferedBytes], [true, 0])
   const thirdCut = t.rejects(once(third, 'end'), { code: 'ECONNRESET' })
   const slow = new Promise<void>(resolve => (heard = resolve))
   t.notOk(streams[2]!.write('x'.repeat(101)), 'more than may wait')
+  t.notOk(streams[2]!.isOpen)
   await slow
   t.strictSame(closed, ['gone', 'slow'])
   third.resume()
