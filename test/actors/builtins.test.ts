@@ -245,6 +245,11 @@ t.test('/__processes__ shows what waits, by type and name', async t => {
 t.test('/__processes__ shows ends, links and continuations that wait', async t => {
   await withStage(t, async ({ world, runtime, probe }) => {
     let events: unknown
+    const look = async () => {
+      const { body } = await runtime(A).http(request('/__processes__'))
+      const rows = JSON.parse(String(body)) as { id: string; events: unknown }[]
+      events = rows.find(({ id }) => id === 'x')?.events
+    }
     probe(
       A,
       {
@@ -253,12 +258,7 @@ t.test('/__processes__ shows ends, links and continuations that wait', async t =
           void self.resume(Promise.resolve())
           self.terminate(self.self, { drain: true })
           // By then what it resumes is there, and it has not had its next turn.
-          queueMicrotask(() =>
-            queueMicrotask(async () => {
-              const { body } = await runtime(A).http(request('/__processes__'))
-              ;({ events } = JSON.parse(String(body)).find(({ id }: { id: string }) => id === 'x'))
-            }),
-          )
+          queueMicrotask(() => queueMicrotask(() => void look()))
         },
       },
       'x',

@@ -150,12 +150,10 @@ t.test('a process that is killed from outside is a fault among others', async t 
 })
 
 t.test('an exploration says what does not hold, and what it cannot go on with', async t => {
-  const { state } = Cluster.prototype
-  t.teardown(() => {
-    Cluster.prototype.state = state
-  })
-  Cluster.prototype.state = async function (this: Cluster) {
-    const real = await state.call(this)
+  const state = Object.getOwnPropertyDescriptor(Cluster.prototype, 'state')!
+  t.teardown(() => Object.defineProperty(Cluster.prototype, 'state', state))
+  Cluster.prototype.state = async function () {
+    const real = (await this.stateIfLeading())!
     const [, ...slaves] = real.slaves.map(slave => ({
       ...slave,
       offered_resources: { ...slave.offered_resources, cpus: 0 },
