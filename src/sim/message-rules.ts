@@ -40,6 +40,8 @@ export interface Sender {
   readonly local: Address
   readonly remote: Address
   readonly link: Link
+  /** Whether another connection is between the same two processes: not between others at their addresses. */
+  isBetweenThoseOf(other: Sender): boolean
 }
 
 interface Kept {
@@ -125,9 +127,12 @@ export class MessageRules {
     else this.#again.set(link, [kept])
   }
 
-  /** What earlier connections of a link carried and this one is to carry again; each once. */
+  /**
+   * What earlier connections of a link carried and this one is to carry again; each once. A process repeats what it said
+   * itself, and to whom it said it; what was said to another one at the same address cannot come again.
+   */
   repeated(by: Sender): readonly Uint8Array[] {
-    const list = this.#again.get(by.link)
+    const list = this.#again.get(by.link)?.filter(kept => by.isBetweenThoseOf(kept.by))
     if (!list) return []
     const again = list.filter(kept => kept.by !== by)
     if (again.length === 0) return []

@@ -58,6 +58,10 @@ export class Side implements Channel {
     this.gate = gate
   }
 
+  isBetweenThoseOf(side: Side): boolean {
+    return side.gate === this.gate && side.other?.gate === this.other?.gate
+  }
+
   get bufferedBytes(): number {
     return 0
   }

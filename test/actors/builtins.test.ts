@@ -253,13 +253,14 @@ t.test('/__processes__ shows ends, links and continuations that wait', async t =
     probe(
       A,
       {
-        initialize: self => {
-          self.link(pid('nobody', A))
-          void self.resume(Promise.resolve())
-          self.terminate(self.self, { drain: true })
-          // By then what it resumes is there, and it has not had its next turn.
-          queueMicrotask(() => queueMicrotask(() => void look()))
-        },
+        initialize: self =>
+          self.dispatch(() => {
+            self.link(pid('nobody', A))
+            void self.resume(Promise.resolve())
+            self.terminate(self.self, { drain: true })
+            // By then what it resumes is there, and it has not had its next turn.
+            queueMicrotask(() => queueMicrotask(() => void look()))
+          }),
       },
       'x',
     )

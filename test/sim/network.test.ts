@@ -254,6 +254,28 @@ t.test('what one connection carried comes once more with the next', async t => {
   })
 })
 
+t.test(
+  'what was said to a process that has died does not come to the next one at its address',
+  async t => {
+    await withStage(t, async ({ world, probe, restart }) => {
+      const { pid } = probe(B)
+      const { probe: near } = probe(A)
+      const say = async (text: string) => {
+        near.chat(pid).tell('note', { text })
+        await world.advance(10)
+      }
+      world.network.duplicate(({ message }) => message === Chat.wire.note)
+      await say('one')
+      restart(B)
+      await world.advance(10)
+      const next = probe(B)
+      await say('two')
+      await say('three')
+      t.strictSame(next.probe.heard, ['two', 'three'])
+    })
+  },
+)
+
 t.test('a name that points elsewhere is followed when it is looked up again', async t => {
   const NAME = 'service.example:5050'
   await withStage(t, async ({ world, probe }) => {
