@@ -31,10 +31,12 @@ scenario('kill -9 of the master: agents, tasks and framework go on', 2, async (t
   const scheduler = new Batch(
     [...repeat('sleep 6', 3), ...repeat('true', 12)],
     { failover_timeout: 60 },
-    { master: cluster.address },
+    // What was on its way to the master when it died is lost, and has to be launched again.
+    { again: true, master: cluster.address },
   )
   await cluster.run(scheduler)
-  await until(() => scheduler.count('TASK_RUNNING') >= 3, 'the long tasks run')
+  const long = ['t0', 't1', 't2']
+  await until(() => long.every(id => scheduler.last(id) === 'TASK_RUNNING'), 'the long tasks run')
   const before = await cluster.state()
   cluster.master.kill('SIGKILL')
   await cluster.master.exited
@@ -57,6 +59,7 @@ scenario('kill -9 of the master: agents, tasks and framework go on', 2, async (t
     'all tasks finish, new ones as well',
     60_000,
   )
+  for (const id of long) t.equal(scheduler.last(id), 'TASK_FINISHED', `${id} was not disturbed`)
   for (const id of scheduler.statuses.keys()) t.equal(scheduler.ends(id), 1, `${id} ended once`)
 })
 
