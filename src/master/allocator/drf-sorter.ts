@@ -10,8 +10,8 @@ interface Client {
   readonly name: string
   readonly weight: number
   active: boolean
-  /** Dominant shares of all that it was ever given, by its weight; breaks ties, so that equals get equally much. */
-  given: number
+  /** How many allocations it was given; breaks ties, so that equals take turns. */
+  count: number
   readonly allocated: Map<string, number>
   share: number
   stale: boolean
@@ -22,8 +22,7 @@ const MANY = 1 / 8
 
 /**
  * Orders clients by dominant share: the largest, over all scalar resources, of allocated ÷ total, divided by the
- * client's weight. Of equals, who was given least so far comes first, and then the name decides. Mesos counts how often they
- * were given something: who gets a whole agent each time would be as well off as who gets a tenth of a CPU.
+ * client's weight. Equal shares go by the number of allocations, then by name, as in Mesos.
  */
 export class DrfSorter {
   readonly #clients = new Map<string, Client>()
@@ -39,7 +38,7 @@ export class DrfSorter {
       name,
       weight,
       active: true,
-      given: 0,
+      count: 0,
       allocated: new Map<string, number>(),
       share: 0,
       stale: false,
@@ -87,7 +86,7 @@ export class DrfSorter {
   allocated(name: string, scalars: Scalars): void {
     const client = this.#clients.get(name)
     if (!client) return
-    client.given += this.#dominant(scalars) / client.weight
+    client.count++
     this.#change(client, scalars, 1)
   }
 
@@ -137,18 +136,14 @@ export class DrfSorter {
 
   #shareOf(client: Client): number {
     if (!client.stale) return client.share
-    client.share = this.#dominant(client.allocated) / client.weight
-    client.stale = false
-    return client.share
-  }
-
-  #dominant(scalars: Scalars): number {
     let share = 0
-    for (const [resource, quantity] of scalars) {
+    for (const [resource, quantity] of client.allocated) {
       const total = this.#total.get(resource)
       if (total) share = Math.max(share, quantity / total)
     }
-    return share
+    client.share = share / client.weight
+    client.stale = false
+    return client.share
   }
 
   #sort(): void {
@@ -178,5 +173,5 @@ export class DrfSorter {
 
 /** Names differ, so that no two clients are equal. */
 function compare(a: Client, b: Client): number {
-  return a.share - b.share || a.given - b.given || (a.name < b.name ? -1 : 1)
+  return a.share - b.share || a.count - b.count || (a.name < b.name ? -1 : 1)
 }
