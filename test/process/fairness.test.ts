@@ -88,6 +88,7 @@ t.test('no framework gets less than half of its fair share', async t => {
     const shares = frameworks.map(framework => framework.cpus(end)).sort((a, b) => a - b)
     const total = shares.reduce((sum, share) => sum + share, 0)
     const fair = total / FRAMEWORKS
+    t.equal((await cluster.state()).frameworks.length, FRAMEWORKS, 'all are still there')
     t.ok(total > CPUS / 2, `of ${CPUS} CPUs ${total.toFixed(1)} were in use on average`)
     t.ok(shares[0]! >= fair / 2, `the least got ${(shares[0]! / fair).toFixed(2)} of a fair share`)
     t.comment(
