@@ -44,7 +44,7 @@ export function isCurrent() {
 export async function build() {
   const started = performance.now()
   const stamp = fingerprint()
-  const outputs = [...(await buildBinaries()), ...(await buildPage())]
+  const outputs = await bundling(async () => [...(await buildBinaries()), ...(await buildPage())])
   const keep = new Set(outputs)
   for (const file of filesBelow('dist')) if (!keep.has(file)) rmSync(join(root, file))
   mkdirSync(join(root, 'dist'), { recursive: true })
@@ -54,15 +54,28 @@ export async function build() {
 }
 
 async function buildBinaries() {
-  const entryPoints = binaries()
-  if (Object.keys(entryPoints).length === 0) return []
+  const each = Object.entries(binaries()).map(([name, source]) => buildBinary(name, source))
+  return (await Promise.all(each)).flat()
+}
+
+/**
+ * One command. They are bundled one by one: taken together, what some of them share would be scattered over dozens of
+ * small files, each of which costs time at the start.
+ * @param {string} name
+ * @param {string} source
+ */
+async function buildBinary(name, source) {
   const outputs = await bundle({
-    entryPoints,
+    entryPoints: { [name]: source },
     outdir: 'dist',
     platform: 'node',
     format: 'esm',
     target: 'node20',
     bundle: true,
+    // What a command imports later stays in files of its own, which `--help` or a refusal never reads. They lie beside
+    // the commands, because modules look for other parts of dist/ relative to their own place.
+    splitting: true,
+    chunkNames: '[name]-[hash]',
     sourcemap: true,
     jsx: 'automatic',
     jsxImportSource: 'preact',
@@ -76,7 +89,7 @@ async function buildBinaries() {
         'const require = __createRequire(import.meta.url)',
     },
   })
-  for (const file of outputs) if (file.endsWith('.js')) chmodSync(join(root, file), 0o755)
+  chmodSync(join(root, `dist/${name}.js`), 0o755)
   return outputs
 }
 
@@ -112,36 +125,50 @@ export async function prebuild() {
       file => /\.tsx?$/.test(file) && !file.endsWith('.d.ts') && !file.startsWith('test/types/'),
     )
   const outputs = new Set(
-    await bundle({
-      entryPoints,
-      outdir: 'build',
-      outbase: '.',
-      platform: 'node',
-      format: 'esm',
-      target: 'node20',
-      bundle: true,
-      packages: 'external',
-      sourcemap: true,
-      jsx: 'automatic',
-      jsxImportSource: 'preact',
-      plugins: [
-        {
-          // esbuild keeps the specifiers of what it does not bundle, and the outputs are named .js
-          name: 'ts-to-js',
-          setup: on =>
-            on.onResolve({ filter: /^\.{1,2}\/.*\.tsx?$/ }, args =>
-              args.kind === 'entry-point'
-                ? undefined
-                : { path: args.path.replace(/\.tsx?$/, '.js'), external: true },
-            ),
-        },
-      ],
-    }),
+    await bundling(() =>
+      bundle({
+        entryPoints,
+        outdir: 'build',
+        outbase: '.',
+        platform: 'node',
+        format: 'esm',
+        target: 'node20',
+        bundle: true,
+        packages: 'external',
+        sourcemap: true,
+        jsx: 'automatic',
+        jsxImportSource: 'preact',
+        plugins: [
+          {
+            // esbuild keeps the specifiers of what it does not bundle, and the outputs are named .js
+            name: 'ts-to-js',
+            setup: on =>
+              on.onResolve({ filter: /^\.{1,2}\/.*\.tsx?$/ }, args =>
+                args.kind === 'entry-point'
+                  ? undefined
+                  : { path: args.path.replace(/\.tsx?$/, '.js'), external: true },
+              ),
+          },
+        ],
+      }),
+    ),
   )
   // A test whose source is gone must not go on passing.
   for (const folder of ['src', 'test', 'bench', 'examples']) {
     for (const file of filesBelow(`build/${folder}`))
       if (!outputs.has(file)) rmSync(join(root, file))
+  }
+}
+
+/**
+ * Runs `bundle` as often as `work` does, with one service that ends with it: it would keep this process' children alive.
+ * @param {() => Promise<string[]>} work
+ */
+async function bundling(work) {
+  try {
+    return await work()
+  } finally {
+    await (await import('esbuild')).stop()
   }
 }
 
@@ -164,8 +191,6 @@ async function bundle(options) {
     if (error instanceof Error && 'errors' in error)
       throw new Failure('esbuild found errors, see above')
     throw error
-  } finally {
-    await esbuild.stop() // its service would keep this process' children alive
   }
 }
 

@@ -10,12 +10,11 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import { UserError } from '../base/errors.ts'
 import type { Authenticator, Claims, Exchange, Role } from './authenticator.ts'
 import { parseAddress } from './pid.ts'
+import { secretProblem } from './secret-rule.ts'
 
 const SCHEME = 'hmac-sha-256'
 /** The principal of all who know the secret. */
 export const MEMBER = 'cluster'
-/** An eavesdropper can try out secrets on what was heard: only length protects one. */
-export const MIN_SECRET_LENGTH = 32
 const NONCE_BYTES = 32
 const KEY_BYTES = 32
 
@@ -25,12 +24,6 @@ export type Entropy = (count: number) => Uint8Array
 /** Who an executor's token makes it. */
 export const executorPrincipal = (frameworkId: string, executorId: string): string =>
   `executor/${frameworkId}/${executorId}`
-
-/** What is wrong with a secret, or undefined. Does not repeat it. */
-export function secretProblem(secret: string): string | undefined {
-  if (secret.length >= MIN_SECRET_LENGTH) return undefined
-  return `it has ${secret.length} characters, and ${MIN_SECRET_LENGTH} are the least`
-}
 
 /** A token for one principal: what it has instead of the secret. */
 export function deriveToken(secret: string, principal: string): string {

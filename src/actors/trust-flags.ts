@@ -1,7 +1,7 @@
 // The flag by which a process gets the secret that it shares with its cluster.
 
 import { flag } from '../base/flag.ts'
-import { MIN_SECRET_LENGTH, secretProblem } from './shared-secret.ts'
+import { MIN_SECRET_LENGTH, secretProblem } from './secret-rule.ts'
 
 /** To be spread into the definitions of everything that talks to other processes. */
 export const trustFlags = {

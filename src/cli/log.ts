@@ -1,13 +1,11 @@
 // mesos-log: looks into the replicated log of a master, stopped or running, and changes nothing.
 
 import { join } from 'node:path'
-import { DamagedLogError, viewLog } from '../log/log.ts'
 import { defineFlags, flag, type FlagValues } from '../base/flags.ts'
 import { nearest } from '../base/nearest.ts'
 import { VERSION } from '../base/version.ts'
-import { READ_HEADER, readJson, readLine } from './log-text.ts'
+import type { LogView } from '../log/log.ts'
 import { type Command, main } from './main.ts'
-import { replay, stepText } from './replay.ts'
 
 const where = {
   work_dir: flag.path({ help: "A master's work_dir; the log is in it, in replicated_log." }),
@@ -45,6 +43,7 @@ const read: Command<typeof readFlags> = {
   check,
   run: flags =>
     withLog(flags, async (entries, print) => {
+      const { READ_HEADER, readJson, readLine } = await import('./log-text.ts')
       if (!flags.json) print(READ_HEADER)
       for await (const entry of entries({ from: flags.from, to: flags.to })) {
         print(flags.json ? JSON.stringify(readJson(entry)) : readLine(entry))
@@ -63,6 +62,7 @@ const replayCommand: Command<typeof replayFlags> = {
   check,
   run: flags =>
     withLog(flags, async (entries, print) => {
+      const { replay, stepText } = await import('./replay.ts')
       let count = 0
       for await (const step of replay(entries({ to: flags.to }))) {
         count++
@@ -84,11 +84,12 @@ interface Range {
 async function withLog(
   flags: Where,
   show: (
-    entries: (range: Range) => ReturnType<Awaited<ReturnType<typeof viewLog>>['entries']>,
+    entries: (range: Range) => ReturnType<LogView['entries']>,
     print: (line: string) => void,
   ) => Promise<void>,
 ): Promise<number> {
   const directory = flags.path ?? join(flags.work_dir!, 'replicated_log')
+  const { DamagedLogError, viewLog } = await import('../log/log.ts')
   const view = await viewLog(directory)
   for (const { message } of view.warnings) process.stderr.write(`mesos-log: ${message}\n`)
   await show(

@@ -1,6 +1,5 @@
 // mesos: one command for all others. `mesos actors` is its own; `mesos master` is `mesos-master`.
 
-import { spawn } from 'node:child_process'
 import { accessSync, constants, readdirSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -94,7 +93,8 @@ function isExecutable(path: string): boolean {
 }
 
 /** Runs another program in our place: with our input and output, our signals, and its exit status as ours. */
-function runProgram(path: string, args: readonly string[]): Promise<number> {
+async function runProgram(path: string, args: readonly string[]): Promise<number> {
+  const { spawn } = await import('node:child_process')
   const child = spawn(path, args, { stdio: 'inherit' })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     // Ctrl-C reaches all of a terminal's programs; what was sent to us alone is passed on.

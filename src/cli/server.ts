@@ -1,6 +1,5 @@
 // What masters and agents share as processes: address, log, signals, and a quick, orderly end.
 
-import { lookup } from 'node:dns/promises'
 import { hostname } from 'node:os'
 import type { FirewallRules } from '../actors/firewall.ts'
 import type { Runtime } from '../actors/runtime.ts'
@@ -114,6 +113,7 @@ async function ownAddress(): Promise<string> {
   const limit = new Promise<string>(resolve => {
     setTimeout(() => resolve(LOCAL), LOOKUP_LIMIT_MS).unref()
   })
+  const { lookup } = await import('node:dns/promises')
   const found = lookup(hostname(), { family: 4 }).then(
     ({ address }) => address,
     () => LOCAL,

@@ -10,9 +10,9 @@ import {
   deriveToken,
   executorPrincipal,
   memberAuthenticator,
-  secretProblem,
   tokenAuthenticator,
 } from '../../src/actors/shared-secret.ts'
+import { secretProblem } from '../../src/actors/secret-rule.ts'
 import { SeededRandom } from '../../src/base/random.ts'
 import { A, B, C, outcome, withStage } from './probe.ts'
 

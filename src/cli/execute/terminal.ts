@@ -1,0 +1,96 @@
+// The terminal of mesos-execute: it prints what happens to the task, and follows its output by way of the master.
+
+import { get } from 'node:http'
+import type { ExecuteFlags } from './flags.ts'
+import { Follower, outputPath, type ReadFile } from './follow.ts'
+import type { Watcher } from './scheduler.ts'
+
+const POLL_MS = 200
+/** Output that cannot be read in this time after the task's end is given up. */
+const LAST_READ_LIMIT_MS = 3_000
+const REQUEST_LIMIT_MS = 5_000
+
+/** Prints lines and the task's output, each output stream to ours of the same name. */
+export class Terminal implements Watcher {
+  readonly #flags: ExecuteFlags
+  readonly #executorId: string
+  #followers: readonly Follower[] = []
+  #timer: NodeJS.Timeout | undefined
+  /** The task's last output did not end its line. */
+  #midLine = false
+
+  constructor(flags: ExecuteFlags, executorId: string) {
+    this.#flags = flags
+    this.#executorId = executorId
+  }
+
+  line(text: string): void {
+    process.stdout.write(`${this.#midLine ? '\n' : ''}${text}\n`)
+    this.#midLine = false
+  }
+
+  notice(text: string): void {
+    process.stderr.write(`${text}\n`)
+  }
+
+  launched(frameworkId: string, agentId: string): void {
+    if (!this.#flags.follow) return
+    const read = readThrough(this.#flags.master, agentId)
+    const follow = (file: 'stdout' | 'stderr', print: (text: string) => void): Follower =>
+      new Follower(outputPath(frameworkId, this.#executorId, file), read, print)
+    this.#followers = [
+      follow('stdout', text => {
+        process.stdout.write(text)
+        this.#midLine = !text.endsWith('\n')
+      }),
+      follow('stderr', text => process.stderr.write(text)),
+    ]
+    this.#poll()
+  }
+
+  #poll(): void {
+    this.#timer = setTimeout(() => {
+      // A failed read is tried again: the agent may not have the file yet, the master may be away.
+      const reads = Promise.allSettled(this.#followers.map(follower => follower.catchUp()))
+      void reads.then(() => this.#timer && this.#poll())
+    }, POLL_MS)
+  }
+
+  async ended(): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const last = Promise.all(this.#followers.map(follower => follower.catchUp({ last: true })))
+    let limit: NodeJS.Timeout | undefined
+    const late = new Promise<void>((_, reject) => {
+      limit = setTimeout(() => reject(new Error('no answer in time')), LAST_READ_LIMIT_MS)
+    })
+    try {
+      await Promise.race([last, late])
+    } catch (error) {
+      this.notice(`The end of the output could not be read: ${(error as Error).message}`)
+    } finally {
+      clearTimeout(limit)
+    }
+  }
+}
+
+/** Reads files of an agent by `GET /files/read` of the master. */
+function readThrough(master: string, agentId: string): ReadFile {
+  return (path, offset, lengthBytes) => {
+    const query = new URLSearchParams({ agent_id: agentId, path, offset: String(offset) })
+    if (offset >= 0) query.set('length', String(lengthBytes))
+    return new Promise((resolve, reject) => {
+      const request = get(`http://${master}/files/read?${query.toString()}`, response => {
+        let body = ''
+        response.setEncoding('utf8').on('data', (text: string) => (body += text))
+        response.on('error', reject).on('end', () => {
+          if (response.statusCode === 404) resolve(undefined)
+          else if (response.statusCode === 200) resolve(JSON.parse(body))
+          else reject(new Error(body.trim() || `the master answered ${response.statusCode}`))
+        })
+      })
+      request.setTimeout(REQUEST_LIMIT_MS, () => request.destroy(new Error('no answer in time')))
+      request.on('error', reject)
+    })
+  }
+}
