@@ -1,5 +1,6 @@
 // Bytes to messages and back: plain msgpack, read in one pass that believes no claim.
 
+import { FRAME } from './frame-kinds.ts'
 import { Packing } from './packing.ts'
 import { keyAfter, latin, type Text } from './texts.ts'
 
@@ -43,17 +44,36 @@ export function decode(message: Uint8Array): unknown {
   return finish(read(undefined))
 }
 
-/** The same for a list of frames, of which many begin alike: a tell's beginning that is known is not read again. */
+/** The same for a list of frames. A tell that left out its beginning, because it is that of the tell before, is made whole. */
 export function decodeFrames(message: Uint8Array): unknown {
   begin(message)
   const byte = end === 0 ? 0 : bytes[0]!
-  if ((byte < 0x90 || byte >= 0xa0) && byte !== 0xdc) return finish(read(undefined))
+  if ((byte < 0x90 || byte >= 0xa0) && byte !== 0xdc && byte !== 0xdd)
+    return finish(read(undefined))
   at++
-  const count = byte === 0xdc ? claim(2) : byte & 0x0f
+  const count = byte < 0xa0 ? byte & 0x0f : claim(byte === 0xdc ? 2 : 4)
   enter(count)
   const frames: unknown[] = []
-  for (let i = 0; i < count; i++) frames.push(readFrame())
+  let tell: readonly unknown[] | undefined
+  for (let i = 0; i < count; i++) {
+    let frame: unknown
+    if (tell && end - at > 2 && bytes[at] === 0x92 && bytes[at + 1] === FRAME.again) {
+      at++
+      enter(2)
+      at++
+      frame = [FRAME.tell, tell[1], tell[2], tell[3], read(undefined)]
+      depth--
+    } else {
+      frame = read(undefined)
+      if (isTell(frame)) tell = frame
+    }
+    frames.push(frame)
+  }
   return finish(frames)
+}
+
+function isTell(frame: unknown): frame is readonly unknown[] {
+  return Array.isArray(frame) && frame[0] === FRAME.tell && frame.length === 5
 }
 
 function begin(message: Uint8Array): void {
@@ -69,56 +89,6 @@ function begin(message: Uint8Array): void {
 function finish(value: unknown): unknown {
   if (at !== end) throw new MalformedError(`${end - at} bytes after the end of the message`)
   return value
-}
-
-// The beginning of the tell that came last, up to its body: list header, kind, receiver, sender, name.
-let known: Buffer = Buffer.alloc(0)
-let knownTo = ''
-let knownFrom = ''
-let knownName = ''
-/** Longer ones are not worth the comparison. */
-const MOST_KNOWN_BYTES = 200
-
-function readFrame(): unknown {
-  if (isKnown()) {
-    enter(1)
-    at += known.length
-    const body = read(undefined)
-    depth--
-    return [1, knownTo, knownFrom, knownName, body]
-  }
-  if (end - at < 2 || bytes[at] !== 0x95 || bytes[at + 1] !== 1) return read(undefined)
-  const from = at
-  at++
-  enter(5)
-  at++
-  const to = read(undefined)
-  const sender = read(undefined)
-  const name = read(undefined)
-  if (typeof to === 'string' && typeof sender === 'string' && typeof name === 'string') {
-    if (to === knownTo && sender === knownFrom && name === knownName) {
-      // The second in a row: there may be more.
-      if (at - from <= MOST_KNOWN_BYTES) known = Buffer.from(bytes.subarray(from, at))
-    } else {
-      known = NOTHING
-      knownTo = to
-      knownFrom = sender
-      knownName = name
-    }
-  }
-  const body = read(undefined)
-  depth--
-  return [1, to, sender, name, body]
-}
-
-const NOTHING = Buffer.alloc(0)
-
-function isKnown(): boolean {
-  const { length } = known
-  // Ids and names differ at their end, if they do.
-  if (length === 0 || end - at <= length) return false
-  for (let i = length - 1; i >= 0; i--) if (known[i] !== bytes[at + i]) return false
-  return true
 }
 
 /** `under`: the key whose value this is, or is in. */

@@ -2,8 +2,11 @@
 
 import * as v from 'valibot'
 import { MalformedError } from './codec.ts'
+import { FRAME } from './frame-kinds.ts'
 import type { ExitReason } from './mailbox.ts'
 import type { AskFailure } from './protocol.ts'
+
+export { FRAME }
 
 export const WIRE_VERSION = 1
 
@@ -48,30 +51,6 @@ const HelloSchema = v.object({
     }),
   ),
 })
-
-export const FRAME = {
-  hello: 0,
-  /** [tell, to id, from id, name, body] */
-  tell: 1,
-  /** [ask, to id, from id, name, body, number] */
-  ask: 2,
-  /** [reply, number, body] */
-  reply: 3,
-  /** [fail, number, code, text] */
-  fail: 4,
-  /** [link, id]: tell us when that actor of yours ends */
-  link: 5,
-  /** [unlink, id] */
-  unlink: 6,
-  /** [exited, id, why]: the actor has ended, or there was none */
-  exited: 7,
-  /** [ping], answered by [pong]: finds out that a silent connection is dead */
-  ping: 8,
-  pong: 9,
-  /** [challenge, hello] and [proof, text]: between two greetings where a proof is needed; see handshake.ts */
-  challenge: 10,
-  proof: 11,
-} as const
 
 export type Frame =
   | readonly [typeof FRAME.hello, Hello]

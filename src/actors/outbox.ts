@@ -1,7 +1,7 @@
 // What waits to be sent to one peer: frames, each encoded when it was said, in messages that keep to the limit.
 
-import type { Frame } from './frames.ts'
-import { isWriting, LIST_HEADER_BYTES, Packing } from './packing.ts'
+import { FRAME, type Frame } from './frames.ts'
+import { beginning, isWriting, LIST_HEADER_BYTES, Packing } from './packing.ts'
 
 /** How much may wait; see `Limits`. */
 export interface OutboxLimits {
@@ -28,6 +28,9 @@ export class SharedFrame {
   }
 }
 
+/** The beginning of a tell whose own beginning is that of the frame before. */
+const AGAIN = beginning(2, [FRAME.again])
+
 /** From this size on a shared frame travels as it is, in a message of its own, instead of being copied into each one. */
 const SHARED_BYTES = 16 * 1024
 const LEAST_BYTES = 128
@@ -44,6 +47,8 @@ export class Outbox {
   #closed: Uint8Array[] = []
   #open: Packing | undefined
   #count = 0
+  /** The beginning of the last frame in the open message, if another tell may leave out its own for it. */
+  #head: Uint8Array | undefined
   /** Messages to one peer are much alike in size. */
   #expectedBytes = LEAST_BYTES
   /** Said by a getter of what was being encoded, perhaps into the open message: they follow that. */
@@ -58,7 +63,10 @@ export class Outbox {
     return this.#added(open, before, limits)
   }
 
-  /** The same for a frame in parts: what is encoded already, then a value, then a number if there is one. */
+  /**
+   * The same for a frame in parts: what is encoded already, then a value, then a number if there is one. Tells that
+   * follow on each other with the same beginning, in the same bytes of memory, have it sent once.
+   */
   addParts(
     head: Uint8Array,
     body: unknown,
@@ -74,7 +82,8 @@ export class Outbox {
     }
     const open = this.#opened()
     const before = open.length
-    open.raw(head)
+    const again = head === this.#head
+    open.raw(again ? AGAIN : head)
     try {
       open.value(body)
     } catch (error) {
@@ -82,7 +91,7 @@ export class Outbox {
       throw error
     }
     if (tail !== undefined) open.value(tail)
-    return this.#added(open, before, limits)
+    return this.#added(open, before, limits, tail === undefined ? head : undefined, again)
   }
 
   /** Adds a frame that others get, too. */
@@ -150,6 +159,7 @@ export class Outbox {
     const open = this.#open
     if (!open) return
     this.#open = undefined
+    this.#head = undefined
     if (this.#count === 0) return
     this.#closed.push(open.takeList(this.#count))
     this.#count = 0
@@ -163,23 +173,37 @@ export class Outbox {
     return undefined
   }
 
-  #added(open: Packing, before: number, limits: OutboxLimits): Overflow | undefined {
+  /** `head`: of a tell, for the next one. `again`: this one left it out. */
+  #added(
+    open: Packing,
+    before: number,
+    limits: OutboxLimits,
+    head?: Uint8Array,
+    again = false,
+  ): Overflow | undefined {
     const size = open.length - before
-    const overflow = this.#check(size, limits)
+    const whole = again ? size - AGAIN.length + head!.length : size
+    const overflow = this.#check(whole, limits)
     if (overflow) {
       open.truncate(before)
       return overflow
     }
-    this.length += size
     if (open.length + LIST_HEADER_BYTES <= limits.maxMessageBytes) {
+      this.length += size
       this.#count++
+      this.#head = head
       if (open.length >= LONG_BYTES) this.#close()
     } else {
-      const frame = open.take().slice(before)
+      // It goes into the next message, of which it is the first.
+      const frame = open.take().slice(again ? before + AGAIN.length : before)
       open.truncate(before)
       this.#close()
-      this.#opened().raw(frame)
+      const next = this.#opened()
+      if (again) next.raw(head!)
+      next.raw(frame)
+      this.length += whole
       this.#count = 1
+      this.#head = head
     }
     return undefined
   }

@@ -7,7 +7,7 @@ import { isTerminal } from '../messages/status.ts'
 import { Resources } from '../resources/resources.ts'
 import type { MasterContext } from './context.ts'
 import { recoverFramework } from './frameworks.ts'
-import type { AgentRecord, FrameworkRecord } from './state.ts'
+import type { AgentRecord, FrameworkRecord, TaskRecord } from './state.ts'
 import { masterStatus, recordOf, roleOf, statusOf } from './status.ts'
 import { sameJson } from './task-validation.ts'
 import { addTask, removeExecutor, removeTask } from './tasks.ts'
@@ -119,11 +119,24 @@ function forgetExecutors(m: MasterContext, agent: AgentRecord, alive: ReadonlySe
   }
 }
 
-/** What the master believes the agent to run although it did not say so. It answers with an update of each. */
+/** Tasks that are known to have ended on an agent. */
+export function endedTasks(
+  m: MasterContext,
+  agent: AgentRecord | undefined,
+): ReadonlySet<TaskRecord> {
+  if (!agent) return new Set()
+  return new Set([...m.state.tasksOf(agent)].filter(({ task }) => isTerminal(task.state)))
+}
+
+/**
+ * What the master believes the agent to run although it did not say so. It answers with an update of each. `ended`: what
+ * was known to have ended when the agent's message came; what was heard since then is newer than its list.
+ */
 export function missingTasks(
   m: MasterContext,
   agent: AgentRecord,
   message: ReregisterAgent,
+  ended: ReadonlySet<TaskRecord>,
 ): Reconciliation[] {
   const reported = new Set(message.tasks.map(t => `${t.framework_id.value} ${t.task_id.value}`))
   const missing: Reconciliation[] = []
@@ -135,7 +148,7 @@ export function missingTasks(
     // that is no more.
     const framework = m.state.frameworks.get(frameworkId)
     for (const record of unknown) {
-      if (framework && isTerminal(record.task.state)) removeTask(m, framework, record, 'completed')
+      if (framework && ended.has(record)) removeTask(m, framework, record, 'completed')
     }
     const statuses = unknown
       .filter(({ task }) => !isTerminal(task.state))

@@ -5,7 +5,7 @@ import { addressOf, parseAddress, type Pid } from '../actors/pid.ts'
 import type { ReregisterAgent } from '../messages/agent-registration.ts'
 import type { AgentInfo } from '../messages/agent.ts'
 import { Resources } from '../resources/resources.ts'
-import { adopt, missingTasks } from './adoption.ts'
+import { adopt, endedTasks, missingTasks } from './adoption.ts'
 import {
   addAgent,
   connection,
@@ -45,6 +45,7 @@ export async function reregisterAgent(
   try {
     // Nobody else adds or removes an agent that is registering, but its connection may break.
     const known = state.agents.get(id)
+    const ended = endedTasks(m, known)
     if (known && known.pid !== from) disconnectAgent(m, known)
     const wasConnected = known?.connected ?? false
     if (replaced) {
@@ -61,7 +62,7 @@ export async function reregisterAgent(
     // While it was connected nothing of it was lost here: the books are right, and newer than this message.
     if (!wasConnected) adopt(m, agent, message, !failedOver)
     if (asking.lost) return disconnectAgent(m, agent)
-    const reconciliations = missingTasks(m, agent, message)
+    const reconciliations = missingTasks(m, agent, message, ended)
     m.tellAgent(agent, 'reregistered', {
       agent_id: { value: id },
       connection: connection(m),

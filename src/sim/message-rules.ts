@@ -1,7 +1,7 @@
 // Rules by which single messages are lost, kept, or sent twice: tests and faults name them by protocol, sender, receiver
 // and content.
 
-import { decode, encode } from '../actors/codec.ts'
+import { decodeFrames, encode } from '../actors/codec.ts'
 import { checkMessage, FRAME } from '../actors/frames.ts'
 import type { Address } from '../actors/pid.ts'
 import type { Link } from './network-tape.ts'
@@ -99,7 +99,7 @@ export class MessageRules {
 
   /** A message is about to leave: whether it is lost. The whole of it is, as a datagram would be, if one frame is to be. */
   loses(by: Sender, bytes: Uint8Array): boolean {
-    for (const frame of checkMessage(decode(bytes)).valid) {
+    for (const frame of checkMessage(decodeFrames(bytes)).valid) {
       const named = frame[0] === FRAME.tell || frame[0] === FRAME.ask
       const passing: Passing = {
         from: by.local,

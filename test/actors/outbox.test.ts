@@ -2,19 +2,31 @@
 
 import fc from 'fast-check'
 import t from 'tap'
-import { decode, encode } from '../../src/actors/codec.ts'
+import { decodeFrames, encode } from '../../src/actors/codec.ts'
 import { FRAME, type Frame } from '../../src/actors/frames.ts'
 import { Outbox, SharedFrame } from '../../src/actors/outbox.ts'
 import { beginning } from '../../src/actors/packing.ts'
 
 const LIMITS = { maxMessageBytes: 1_000, maxQueuedBytes: 5_000 }
 
+const ALIKE = beginning(5, [FRAME.tell, 'to', 'from', 'p/m'])
+const ASKED = beginning(6, [FRAME.ask, 'to', 'from', 'p/m'])
+
+const asked = (frame: Frame): Frame => [
+  FRAME.ask,
+  'to',
+  'from',
+  'p/m',
+  (frame as readonly unknown[])[4],
+  7,
+]
 const note = (text: string): Frame => [FRAME.tell, 'to', 'from', 'p/m', { text }]
-const read = (messages: readonly Uint8Array[]) => messages.flatMap(it => decode(it) as Frame[])
+const read = (messages: readonly Uint8Array[]) =>
+  messages.flatMap(it => decodeFrames(it) as Frame[])
 
 t.test('whatever is added comes out once, in order, in messages within the limit', async t => {
   const step = fc.record({
-    way: fc.constantFrom('whole', 'parts', 'shared', 'taken', 'from another'),
+    way: fc.constantFrom('whole', 'parts', 'alike', 'asked', 'shared', 'taken', 'from another'),
     length: fc.integer({ min: 0, max: 1_100 }),
   })
   fc.assert(
@@ -31,7 +43,8 @@ t.test('whatever is added comes out once, in order, in messages within the limit
           waiting = 0
           continue
         }
-        const frame = note(`${i} ${'x'.repeat(length)}`)
+        const said = note(`${i} ${'x'.repeat(length)}`)
+        const frame: Frame = way === 'asked' ? asked(said) : said
         const size = encode(frame).length
         const overflow = add(outbox, way, frame)
         if (size + 5 > LIMITS.maxMessageBytes) t.equal(overflow, 'message too large')
@@ -39,7 +52,10 @@ t.test('whatever is added comes out once, in order, in messages within the limit
         else {
           t.equal(overflow, undefined)
           expected.push(frame)
-          waiting += size
+          const added = outbox.length - waiting
+          // Only one that is alike can have left out its beginning.
+          if (added !== size) t.strictSame([way, added], ['alike', size - ALIKE.length + 2])
+          waiting += added
         }
         t.equal(outbox.length, waiting)
       }
@@ -53,6 +69,8 @@ t.test('whatever is added comes out once, in order, in messages within the limit
 function add(outbox: Outbox, way: string, frame: Frame) {
   const [kind, to, from, name, body] = frame as readonly unknown[]
   const head = beginning(5, [kind, to, from, name])
+  if (way === 'alike') return outbox.addParts(ALIKE, body, undefined, LIMITS)
+  if (way === 'asked') return outbox.addParts(ASKED, body, 7, LIMITS)
   if (way === 'parts') return outbox.addParts(head, body, undefined, LIMITS)
   if (way === 'shared') return outbox.addShared(new SharedFrame(head, encode(body)), LIMITS)
   if (way === 'whole') return outbox.add(frame, LIMITS)
@@ -62,6 +80,47 @@ function add(outbox: Outbox, way: string, frame: Frame) {
   outbox.append(other)
   return overflow
 }
+
+t.test('tells in a row with one beginning have it sent once for each message', async t => {
+  const outbox = new Outbox()
+  const texts = Array.from({ length: 100 }, (_, i) => `${i} ${'x'.repeat(20)}`)
+  for (const text of texts) outbox.addParts(ALIKE, { text }, undefined, LIMITS)
+  const messages = outbox.take()
+  t.ok(messages.length > 1 && messages.every(it => it.length <= LIMITS.maxMessageBytes))
+  const bodies = texts.reduce((sum, text) => sum + encode({ text }).length, 0)
+  const sent = messages.reduce((sum, it) => sum + it.length, 0)
+  t.ok(sent < bodies + 2 * texts.length + messages.length * (ALIKE.length + 3))
+  t.strictSame(read(messages), texts.map(note))
+})
+
+t.test('a beginning is left out only where the frame before has it', async t => {
+  const outbox = new Outbox()
+  const other = beginning(5, [FRAME.tell, 'to', 'other', 'p/m'])
+  const say = (head: Uint8Array, text: string) =>
+    t.equal(outbox.addParts(head, { text }, undefined, LIMITS), undefined)
+  say(ALIKE, 'one')
+  t.equal(outbox.addParts(ASKED, { text: 'two' }, 7, LIMITS), undefined)
+  say(ALIKE, 'three')
+  say(other, 'four')
+  t.equal(outbox.add(note('five'), LIMITS), undefined)
+  say(ALIKE, 'six')
+  t.throws(() => outbox.addParts(other, { text: Symbol('no') }, undefined, LIMITS))
+  say(ALIKE, 'seven')
+  say(other, 'eight')
+  const messages = outbox.take()
+  say(other, 'nine')
+  t.strictSame(read([...messages, ...outbox.take()]), [
+    note('one'),
+    asked(note('two')),
+    note('three'),
+    [FRAME.tell, 'to', 'other', 'p/m', { text: 'four' }],
+    note('five'),
+    note('six'),
+    note('seven'),
+    [FRAME.tell, 'to', 'other', 'p/m', { text: 'eight' }],
+    [FRAME.tell, 'to', 'other', 'p/m', { text: 'nine' }],
+  ])
+})
 
 t.test('a long frame that many get is copied for none', async t => {
   const limits = { maxMessageBytes: 1_000_000, maxQueuedBytes: 5_000_000 }

@@ -459,6 +459,27 @@ t.test(
   },
 )
 
+t.test(
+  'an end that is heard while a list without the task is being served is not taken for an old one',
+  async t => {
+    const c = await Cluster.start()
+    const agent = await c.registered()
+    const scheduler = await c.subscribed(PARTITION_AWARE)
+    await c.running(scheduler, agent, 't1')
+    scheduler.acknowledges = false
+    // As if it had been written before the task arrived, which ended since.
+    const t1 = agent.tasks.get('t1')!
+    agent.tasks.clear()
+    agent.reregister()
+    agent.update('t1', 'TASK_DROPPED', {}, t1.framework_id.value)
+    await c.status(scheduler, 't1', 'TASK_DROPPED')
+    await c.world.until(() => agent.of('reregistered').length > 0, 'the agent is back')
+    t.strictSame(agent.of('reregistered')[0]!.reconciliations, [])
+    // Its end waits to be acknowledged, and is the only one that its scheduler is told of.
+    t.match((await c.json('/state')).frameworks, [{ tasks: [{ id: 't1' }], completed_tasks: [] }])
+  },
+)
+
 t.test('an agent that is not registered is not listened to, but asked to register', async t => {
   const c = await Cluster.start()
   const agent = await c.registered()
