@@ -17,6 +17,21 @@ for (const seed of [2, 3, 4]) {
   })
 }
 
+/**
+ * Seeds that found something, by what was wrong. What a seed does changes with the code, so each of these bugs has a test
+ * of its own as well.
+ */
+const FOUND: Readonly<Record<string, number>> = {
+  'an end was taken for one acknowledged long ago, for an older list lacked the task': 100_982,
+}
+
+for (const [bug, seed] of Object.entries(FOUND)) {
+  t.test(`no more: ${bug} (seed ${seed})`, async t => {
+    const report = await explore({ seed, minutes: 10 })
+    t.strictSame(report.problems, [], report.replay)
+  })
+}
+
 t.test('all kinds of faults at once', async t => {
   const report = await explore({ seed: 9, minutes: 2, kinds: FAULT_KINDS })
   t.strictSame(report.problems, [], report.replay)
