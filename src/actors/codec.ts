@@ -61,7 +61,7 @@ export function decodeFrames(message: Uint8Array): unknown {
       at++
       enter(2)
       at++
-      frame = [FRAME.tell, tell[1], tell[2], tell[3], read(undefined)]
+      frame = [FRAME.tell, tell[1], tell[2], tell[3], read(BODY)]
       depth--
     } else {
       frame = read(undefined)
@@ -71,6 +71,9 @@ export function decodeFrames(message: Uint8Array): unknown {
   }
   return finish(frames)
 }
+
+/** Not a key itself, but the bodies of tells that begin alike have keys that follow on each other. */
+const BODY: Text = { text: '', next: undefined, inside: undefined }
 
 function isTell(frame: unknown): frame is readonly unknown[] {
   return Array.isArray(frame) && frame[0] === FRAME.tell && frame.length === 5

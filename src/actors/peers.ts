@@ -21,7 +21,7 @@ import { Generations, nextGeneration } from './generations.ts'
 import type { Step } from './handshake.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { Inbox } from './inbox.ts'
-import type { Limits } from './limits.ts'
+import { type Limits, onTheWire } from './limits.ts'
 import { Peer } from './peer.ts'
 import { type CutOff, CutOffs, watchPeers } from './peer-metrics.ts'
 import type { PeersOptions } from './peers-options.ts'
@@ -52,7 +52,8 @@ export class Peers {
 
   constructor(options: PeersOptions) {
     this.#o = options
-    const { limits, metrics } = options
+    const { metrics } = options
+    const limits = onTheWire(options.limits)
     this.limits = limits
     this.#shunned = new Shunned(options.clock, limits.greetingLimitMs)
     this.#cutOffs = new CutOffs(metrics)

@@ -103,7 +103,9 @@ export class Updates {
     if (!registration.connected) return
     const frameworkId = update.framework_id.value
     const taskId = update.status.task_id.value
-    const task = findTask(state.executorOf(frameworkId, taskId), taskId)
+    const task =
+      findTask(state.executorOf(frameworkId, taskId), taskId) ??
+      state.framework(frameworkId)?.refused.get(taskId)
     let latest: TaskState = update.status.state
     if (task) {
       latest = task.state

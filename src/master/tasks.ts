@@ -200,7 +200,10 @@ export function acknowledge(
     return
   }
   const record = framework.tasks.get(task_id.value)
-  if (record && record.task.agent_id.value !== agent.id) {
+  // Of an update that neither this master sent nor the agent calls sent: which state it was of is not known. Passed on, it
+  // could make the agent forget a task that stays on the books here. The agent repeats the update.
+  const unsent = record !== undefined && record.task.status_update_uuid === undefined
+  if (unsent || (record && record.task.agent_id.value !== agent.id)) {
     return m.metrics.count('invalid_status_update_acknowledgements')
   }
   m.metrics.count('valid_status_update_acknowledgements')

@@ -437,7 +437,7 @@ t.test('queues have a limit', async t => {
   t.strictSame(large.probe.heard, [`exited far@${B}`], 'and links are told')
 
   const full = setUp()
-  full.buffered.bytes = 60_000
+  full.buffered.bytes = 50_000
   full.tell(30)
   await full.world.settle()
   t.equal(full.got.closed, '')

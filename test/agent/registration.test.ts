@@ -83,6 +83,8 @@ t.test('a new master is told all that runs, and what it believed besides is sett
   s.master.acknowledges = false
   s.master.run(AWARE, command('unheard', 'exit 1'))
   await s.reaches('unheard', 'TASK_STARTING')
+  s.master.run(AWARE, command('refused', 'true', { limits: { cpus: { value: 1 } } }))
+  await s.reaches('refused', 'TASK_DROPPED')
   await s.world.advance(1_000)
   s.world.crash(MASTER)
   await s.world.advance(30_000)
@@ -102,6 +104,7 @@ t.test('a new master is told all that runs, and what it believed besides is sett
       ['long', 'TASK_RUNNING', 'TASK_RUNNING'],
       ['waiting', 'TASK_STAGING', undefined],
       ['unheard', 'TASK_FAILED', 'TASK_STARTING'],
+      ['refused', 'TASK_DROPPED', 'TASK_DROPPED'],
     ],
   )
   t.equal(told!.tasks[0]!.executor_id, undefined)

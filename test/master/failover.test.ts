@@ -88,6 +88,47 @@ t.test('a framework that only agents know waits for its scheduler, but not for e
   ])
 })
 
+t.test(
+  'an acknowledgement of an update that this master has not seen waits for the update',
+  async t => {
+    const c = await Cluster.start({ disk: new MemoryDisk() })
+    const agent = await c.registered()
+    const scheduler = await c.subscribed({ failover_timeout: 60, ...PARTITION_AWARE })
+    await c.running(scheduler, agent, 't1')
+    scheduler.acknowledges = false
+    const uuid = agent.update('t1', 'TASK_FAILED')
+    const failed = await c.status(scheduler, 't1', 'TASK_FAILED')
+    await c.failover()
+    // An agent that does not say which update of the task it sent last.
+    const known = agent.tasks.get('t1')!
+    delete known.status_update_state
+    delete known.status_update_uuid
+    await c.reregister(agent)
+    scheduler.subscribe()
+    await c.settle()
+    const before = agent.of('status_update_acknowledgement').length
+    scheduler.acknowledge(failed)
+    await c.settle()
+    t.equal(agent.of('status_update_acknowledgement').length, before, 'the agent is not told')
+    t.match((await c.json('/state')).frameworks, [{ tasks: [{ id: 't1' }] }])
+    // So it repeats the update, by which this master knows what is acknowledged.
+    scheduler.acknowledges = true
+    agent.say('status_update', {
+      update: {
+        framework_id: { value: scheduler.id! },
+        agent_id: { value: agent.id! },
+        status: { ...failed, uuid },
+        timestamp: failed.timestamp!,
+        uuid,
+        latest_state: 'TASK_FAILED',
+      },
+    })
+    await c.settle()
+    t.equal(agent.of('status_update_acknowledgement').length, before + 1)
+    t.match((await c.json('/state')).frameworks, [{ tasks: [], completed_tasks: [{ id: 't1' }] }])
+  },
+)
+
 t.test('agents that do not come back in time are unreachable', async t => {
   const c = await Cluster.start({ disk: new MemoryDisk() })
   const agents = [await c.registered(), await c.registered(), await c.registered()]
