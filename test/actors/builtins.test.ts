@@ -242,13 +242,15 @@ t.test('/__processes__ shows what waits, by type and name', async t => {
   })
 })
 
-t.test('/__processes__ shows ends, links and continuations that wait', async t => {
+t.test('/__processes__ shows beginnings, ends, links and continuations that wait', async t => {
   await withStage(t, async ({ world, runtime, probe }) => {
     let events: unknown
+    let newcomers: unknown
     const look = async () => {
       const { body } = await runtime(A).http(request('/__processes__'))
       const rows = JSON.parse(String(body)) as { id: string; events: unknown }[]
       events = rows.find(({ id }) => id === 'x')?.events
+      newcomers = rows.find(({ id }) => id === 'newcomer')?.events
     }
     probe(
       A,
@@ -258,6 +260,7 @@ t.test('/__processes__ shows ends, links and continuations that wait', async t =
             self.link(pid('nobody', A))
             void self.resume(Promise.resolve())
             self.terminate(self.self, { drain: true })
+            probe(A, {}, 'newcomer')
             // By then what it resumes is there, and it has not had its next turn.
             queueMicrotask(() => queueMicrotask(() => void look()))
           }),
@@ -270,6 +273,7 @@ t.test('/__processes__ shows ends, links and continuations that wait', async t =
       { type: 'TERMINATE', name: 'terminate' },
       { type: 'DISPATCH', name: 'resume' },
     ])
+    t.strictSame(newcomers, [{ type: 'DISPATCH', name: 'initialize' }])
   })
 })
 

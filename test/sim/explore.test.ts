@@ -158,6 +158,25 @@ t.test('the last word on a task is held against what happened', t => {
   t.end()
 })
 
+t.test('what a master knew nothing of may be disowned later by its agent: that is one end', t => {
+  const clashes: string[] = []
+  const ledger = new Ledger('f', clash => clashes.push(clash))
+  const master = { source: 'SOURCE_MASTER', reason: 'REASON_RECONCILIATION' } as const
+  const agent = { source: 'SOURCE_AGENT', reason: 'REASON_RECONCILIATION' } as const
+  const hear = (id: string, state: TaskState, from: typeof master | typeof agent) =>
+    ledger.heard({ task_id: { value: id }, state, ...from })
+  for (const id of ['f.0', 'f.1']) ledger.launched(id, 'a', false)
+  hear('f.0', 'TASK_GONE', master)
+  hear('f.0', 'TASK_LOST', agent)
+  t.strictSame([...ledger.tasks.get('f.0')!.ends], ['TASK_LOST'])
+  t.strictSame(clashes, [])
+  // Not if an agent had a word on it before.
+  hear('f.1', 'TASK_FAILED', agent)
+  hear('f.1', 'TASK_LOST', agent)
+  t.equal(clashes.length, 1)
+  t.end()
+})
+
 t.test('a process that is killed from outside is a fault among others', async t => {
   const kinds = ['task killed'] as const
   const report = await explore({ seed: 2, minutes: 1, kinds, transcriptLines: 100_000 })
