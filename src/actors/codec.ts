@@ -32,15 +32,16 @@ let at = 0
 let end = 0
 let depth = 0
 let containers = 0
+let maxContainers = MAX_CONTAINERS
 
 /**
  * Decodes msgpack from outside, or throws `MalformedError`. Every claim of a header is held against the bytes that are
  * left before anything is made from it: else five bytes could cost gigabytes. Extension types are refused, but for the
  * one by which an absent value (`undefined`) is sent, and so are keys that are no strings, since an object cannot have
- * them.
+ * them. What this process wrote itself may have more lists and maps than a message from others.
  */
-export function decode(message: Uint8Array): unknown {
-  begin(message)
+export function decode(message: Uint8Array, most = MAX_CONTAINERS): unknown {
+  begin(message, most)
   return finish(read(undefined))
 }
 
@@ -79,7 +80,7 @@ function isTell(frame: unknown): frame is readonly unknown[] {
   return Array.isArray(frame) && frame[0] === FRAME.tell && frame.length === 5
 }
 
-function begin(message: Uint8Array): void {
+function begin(message: Uint8Array, most = MAX_CONTAINERS): void {
   bytes = Buffer.isBuffer(message)
     ? message
     : Buffer.from(message.buffer, message.byteOffset, message.byteLength)
@@ -87,6 +88,7 @@ function begin(message: Uint8Array): void {
   end = bytes.length
   depth = 0
   containers = 0
+  maxContainers = most
 }
 
 function finish(value: unknown): unknown {
@@ -198,8 +200,8 @@ function readText(length: number): string {
 function enter(items: number): void {
   if (items > end - at) throw new MalformedError(`${items} items claimed at byte ${at}`)
   if (depth >= MAX_DEPTH) throw new MalformedError(`nested deeper than ${MAX_DEPTH}`)
-  if (++containers > MAX_CONTAINERS) {
-    throw new MalformedError(`more than ${MAX_CONTAINERS} lists and maps`)
+  if (++containers > maxContainers) {
+    throw new MalformedError(`more than ${maxContainers} lists and maps`)
   }
   depth++
 }

@@ -28,10 +28,18 @@ export function text(status: number, body: string): HttpResponse {
 }
 
 export function json(value: unknown, headers: Readonly<Record<string, string>> = {}): HttpResponse {
+  return jsonText(JSON.stringify(value), headers)
+}
+
+/** The same for what is JSON text already. */
+export function jsonText(
+  value: string,
+  headers: Readonly<Record<string, string>> = {},
+): HttpResponse {
   return {
     status: 200,
     headers: { 'content-type': 'application/json', ...headers },
-    body: JSON.stringify(value),
+    body: value,
   }
 }
 

@@ -1,17 +1,16 @@
 // The agent's flags, in Mesos' spelling. Each one that is listed here works.
 
 import { httpFlags } from '../actors/http-flags.ts'
-import { parseAddress } from '../actors/pid.ts'
 import { UserError } from '../base/errors.ts'
 import { defineFlags, type FlagValues, flag } from '../base/flags.ts'
 import { trustFlags } from '../actors/trust-flags.ts'
 import { addressFlags, logFlags } from '../base/server-flags.ts'
+import { masterAddress, masterProblem } from '../messages/master-address.ts'
 import { parseAgentResources, parseAttributes } from '../resources/parse.ts'
 import { DEFAULT_ROLE, validateRole } from '../resources/roles.ts'
 import { DEFAULT_SETTINGS } from './settings.ts'
 
 export const DEFAULT_AGENT_PORT = 5051
-const DEFAULT_MASTER_PORT = 5050
 
 /** Where tasks' files go if nobody says otherwise: fine for a try, too easily swept away for more. */
 export const FALLBACK_WORK_DIR = '/tmp/mesos'
@@ -94,19 +93,6 @@ export const agentFlags = defineFlags({
 })
 
 export type AgentFlags = FlagValues<typeof agentFlags>
-
-/** `host:port` of `--master`; undefined if it is none. */
-export function masterAddress(text: string): string | undefined {
-  const address = /:\d+$/.test(text) ? text : `${text}:${DEFAULT_MASTER_PORT}`
-  const parsed = parseAddress(address)
-  return parsed && parsed.port > 0 ? address : undefined
-}
-
-function masterProblem(text: string): string {
-  if (text.startsWith('zk://')) return `'${text}': masters are not found through ZooKeeper yet`
-  if (text.includes(',')) return `'${text}': it is more than one master`
-  return `'${text}' is not the address of a master, host:port`
-}
 
 const LAST_PORT = 65_535
 

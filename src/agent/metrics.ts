@@ -84,7 +84,7 @@ function gauges({ context, state, registered }: AgentView): Record<string, () =>
     tasks_killing: tasks('TASK_KILLING'),
   }
   const total = (): Resources => Resources.of(state.info.resources)
-  const used = (): Resources =>
+  const sumUsed = (): Resources =>
     Resources.sum(
       [...state.executors()].flatMap(executor => [
         Resources.of(executor.info.resources),
@@ -93,6 +93,15 @@ function gauges({ context, state, registered }: AgentView): Record<string, () =>
         ),
       ]),
     )
+  // A reading asks for all of these in one turn: what is in use is added up once for it.
+  let usedNow: Resources | undefined
+  const used = (): Resources => {
+    if (usedNow === undefined) {
+      usedNow = sumUsed()
+      queueMicrotask(() => (usedNow = undefined))
+    }
+    return usedNow
+  }
   for (const name of RESOURCES) {
     for (const [suffix, kind] of [
       ['', 'nonRevocable'],

@@ -84,8 +84,8 @@ function unsupportedTask(task: TaskInfo): Refusal | undefined {
   }
   if (Object.keys(task.limits ?? {}).length > 0) {
     return {
-      state: 'TASK_DROPPED',
-      reason: 'REASON_GC_ERROR',
+      state: 'TASK_ERROR',
+      reason: 'REASON_TASK_INVALID',
       message: 'Resource limits need control groups, which this agent does not use',
     }
   }

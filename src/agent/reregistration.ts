@@ -1,14 +1,12 @@
-// What an agent tells a master that may know nothing of it: all that runs on it, and what ran.
+// What an agent tells a master that may know nothing of it: all that runs on it. What ran before is not said: it would be
+// a message without bound. The agent's own /state has it.
 
 import type { ReregisterAgent } from '../messages/agent-registration.ts'
 import type { Task } from '../messages/task.ts'
 import type { AgentExecutor, AgentState } from './agent-state.ts'
 import { taskRecord } from './task-record.ts'
 
-type Contents = Pick<
-  ReregisterAgent,
-  'tasks' | 'executor_infos' | 'frameworks' | 'completed_frameworks'
->
+type Contents = Pick<ReregisterAgent, 'tasks' | 'executor_infos' | 'frameworks'>
 
 /**
  * Tasks that ended but whose end is not acknowledged are among the tasks: the master has to forward it. So are those
@@ -29,12 +27,6 @@ export function reregistration(state: AgentState): Contents {
       .filter(({ kind, state: at }) => kind === 'custom' && at !== 'TERMINATED')
       .map(({ info }) => info),
     frameworks: frameworks.map(({ info }) => info),
-    completed_frameworks: [...state.completedFrameworks.values()].map(
-      ({ info, completedExecutors }) => ({
-        framework_info: info,
-        tasks: completedExecutors.toArray().flatMap(({ completed }) => completed),
-      }),
-    ),
   }
 }
 

@@ -28,7 +28,7 @@ export class Tasks {
     this.#o = options
   }
 
-  async run({ framework: info, task }: RunTask): Promise<void> {
+  async run({ framework: info, task, launch_executor: isNew = true }: RunTask): Promise<void> {
     const { context, state, starts, user } = this.#o
     const frameworkId = info.id?.value
     const taskId = task.task_id.value
@@ -44,11 +44,18 @@ export class Tasks {
     }
     framework.info = info
     const refusal = whyRefused(task, { framework: info, user })
-    if (refusal) return this.#refuse(framework, task, refusal)
+    if (refusal) return this.#refuse(framework, task, isNew, refusal)
     const kind = task.executor ? 'custom' : 'command'
     const executorId = task.executor?.executor_id.value ?? taskId
     const existing = framework.executors.get(executorId)
-    if (existing) return this.#add(existing, task)
+    if (existing) return this.#add(existing, task, isNew)
+    if (!isNew) {
+      return this.#refuse(framework, task, isNew, {
+        state: 'TASK_DROPPED',
+        reason: 'REASON_EXECUTOR_TERMINATED',
+        message: 'Executor terminated',
+      })
+    }
     const executor = starts.create(
       framework,
       task.executor
@@ -101,7 +108,7 @@ export class Tasks {
     }
   }
 
-  #add(executor: AgentExecutor, task: TaskInfo): Promise<void> | void {
+  #add(executor: AgentExecutor, task: TaskInfo, isNew: boolean): Promise<void> | void {
     const { executors, ends } = this.#o
     const taskId = task.task_id.value
     const { framework } = executor
@@ -112,7 +119,7 @@ export class Tasks {
       )
     }
     if (executor.kind === 'command' || !task.executor) {
-      return this.#refuse(framework, task, {
+      return this.#refuse(framework, task, isNew, {
         state: 'TASK_DROPPED',
         reason: 'REASON_TASK_INVALID',
         message: 'Cannot reuse an already existing executor for a command task',
@@ -120,8 +127,8 @@ export class Tasks {
     }
     if (executor.state === 'TERMINATING' || executor.state === 'TERMINATED') {
       // The end of this one was reported; what the master has counted since would never be given back.
-      if (executor.state === 'TERMINATED') ends.reportExit(framework.id, executor.id)
-      return this.#refuse(framework, task, {
+      if (isNew && executor.state === 'TERMINATED') ends.reportExit(framework.id, executor.id)
+      return this.#refuse(framework, task, isNew, {
         state: 'TASK_DROPPED',
         reason: 'REASON_EXECUTOR_TERMINATED',
         message: `Executor ${executor.state.toLowerCase()}`,
@@ -132,11 +139,16 @@ export class Tasks {
     if (executor.state === 'RUNNING' && executor.pid !== undefined) executors.deliver(executor)
   }
 
-  #refuse(framework: AgentFramework, task: TaskInfo, verdict: AgentVerdict): Promise<void> {
+  #refuse(
+    framework: AgentFramework,
+    task: TaskInfo,
+    isNew: boolean,
+    verdict: AgentVerdict,
+  ): Promise<void> {
     const { ends, updates } = this.#o
     const executorId = task.executor?.executor_id.value
-    // The master has counted its resources when it sent the task.
-    if (executorId !== undefined && !framework.executors.has(executorId)) {
+    // The master has counted its resources when it sent the task. Of one that it counted before, it hears otherwise.
+    if (isNew && executorId !== undefined && !framework.executors.has(executorId)) {
       ends.reportExit(framework.id, executorId)
     }
     return updates.refuse(framework, task.task_id.value, verdict)

@@ -183,15 +183,23 @@ export abstract class Scheduler extends Subscriber {
     })
   }
 
-  /** Forgets all that was declined, and ends suppression, for these roles or all: "I have work again". */
+  /**
+   * Forgets all that was declined, and ends suppression, for these roles or all: "I have work again". Throws a `UserError`
+   * for a role that is not the framework's.
+   */
   revive(roles: readonly string[] = []): void {
+    this.#own(roles)
     for (const role of roles.length > 0 ? roles : [...this.#suppressed])
       this.#suppressed.delete(role)
     this.#call({ type: 'REVIVE', revive: { roles: [...roles] } })
   }
 
-  /** No more offers for these roles or all, until `revive`: "I have no work". Holds over reconnections. */
+  /**
+   * No more offers for these roles or all, until `revive`: "I have no work". Holds over reconnections. Throws a `UserError`
+   * for a role that is not the framework's.
+   */
   suppress(roles: readonly string[] = []): void {
+    this.#own(roles)
     for (const role of roles.length > 0 ? roles : this.#roles) this.#suppressed.add(role)
     this.#call({ type: 'SUPPRESS', suppress: { roles: [...roles] } })
   }
@@ -234,10 +242,16 @@ export abstract class Scheduler extends Subscriber {
     this.#call({ type: 'SHUTDOWN', shutdown: { executor_id: executorId, agent_id: agentId } })
   }
 
-  /** Changes what the framework says of itself; name, user and id stay as they are. */
+  /**
+   * Changes what the framework says of itself. What cannot change stays as it is: id, name, user, principal, checkpoint. A
+   * role that is given up is not suppressed any more.
+   */
   updateFramework(changes: Partial<FrameworkInfo>): void {
-    const { id, name, user } = this.#framework
-    this.#framework = { ...this.#framework, ...changes, name, user, ...(id && { id }) }
+    const { id: _id, name: _name, user: _user, principal: _p, checkpoint: _c, ...rest } = changes
+    this.#framework = { ...this.#framework, ...rest }
+    for (const role of this.#suppressed) {
+      if (!this.#roles.includes(role)) this.#suppressed.delete(role)
+    }
     this.#call({ type: 'UPDATE_FRAMEWORK', update_framework: this.#subscription() })
   }
 
@@ -387,6 +401,14 @@ export abstract class Scheduler extends Subscriber {
       }
       this.dispatch(() => this.update(status))
     }
+  }
+
+  #own(roles: readonly string[]): void {
+    const foreign = roles.find(role => !this.#roles.includes(role))
+    if (foreign === undefined) return
+    throw new UserError('invalid_value', `'${foreign}' is no role of this framework.`, {
+      hint: `Its roles are ${this.#roles.join(', ')}.`,
+    })
   }
 
   get #roles(): readonly string[] {

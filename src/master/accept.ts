@@ -190,6 +190,7 @@ function launch(
   m.tellAgent(agent, 'run_task', {
     framework: framework.info,
     task: { ...task, ...executor, resources: record.task.resources ?? [] },
+    launch_executor: !task.executor || needs.newExecutor !== undefined,
   })
   return available.subtract(needs.total)
 }

@@ -169,8 +169,9 @@ function resubscribe(
   } else {
     framework.registeredAtMs = m.now()
   }
-  // A repeated SUBSCRIBE of the same scheduler means that it starts afresh as well.
-  if (before === from) for (const offer of [...framework.offers.values()]) returnOffer(m, offer)
+  // A repeated SUBSCRIBE of the same scheduler: it starts afresh, or it repeated itself before the answer came and has these
+  // offers at hand. It is told in any case.
+  if (before === from) for (const offer of [...framework.offers.values()]) rescindOffer(m, offer)
   updateFramework(m, framework, info, suppressed)
   connect(m, framework, from)
   m.log.info(

@@ -11,9 +11,11 @@ import {
   connection,
   disconnectAgent,
   dropAgent,
+  refuseAgent,
   REPLACED,
   registerAgent,
   watchAsking,
+  whyTooLarge,
 } from './agents.ts'
 import type { MasterContext } from './context.ts'
 import { rescindOffer } from './offers.ts'
@@ -31,11 +33,7 @@ export async function reregisterAgent(
   const id = message.agent.id?.value
   if (id === undefined || id === '') return registerAgent(m, message, from)
   const refusal = whyRefused(m, id, message.agent, from)
-  if (refusal !== undefined) {
-    m.log.warn({ agent_id: id, pid: from, reason: refusal }, 'agent refused, shutting it down')
-    m.tellAgent(from, 'shutdown', { message: refusal })
-    return
-  }
+  if (refusal !== undefined) return refuseAgent(m, from, refusal, id)
   const other = state.agentsByPid.get(from)
   const replaced = other?.id === id ? undefined : other
   // Those who are not answered ask again.
@@ -80,6 +78,8 @@ export async function reregisterAgent(
 /** Agents that are told to end. */
 function whyRefused(m: MasterContext, id: string, info: AgentInfo, from: Pid): string | undefined {
   if (m.registryView.gone.has(id)) return 'Agent has been marked gone'
+  const tooLarge = whyTooLarge(info)
+  if (tooLarge !== undefined) return tooLarge
   const known = m.state.agents.get(id)
   if (!known) return undefined
   const moved = hostOf(known.pid) !== hostOf(from) || known.info.hostname !== info.hostname

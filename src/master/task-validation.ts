@@ -146,13 +146,22 @@ function validateExecutorPlace(
   const invalid = validateResources(list)
   if (invalid !== undefined) return `Executor uses invalid resources: ${invalid}`
   const existing = known(executor.executor_id.value)
-  if (existing && !sameJson(existing, { ...executor, framework_id: { value: frameworkId } })) {
+  if (existing && !sameExecutor(existing, { ...executor, framework_id: { value: frameworkId } })) {
     return (
       'ExecutorInfo is not compatible with existing ExecutorInfo with same ExecutorID: ' +
       'every task that names it must describe it in the same way'
     )
   }
   return prefixed('Invalid executor resources: ', allocatedElsewhere(list, role))
+}
+
+/**
+ * Resources are compared as such: an agent that came back has described the executor with the role that they are allocated
+ * to, and perhaps in another order.
+ */
+function sameExecutor(a: ExecutorInfo, b: ExecutorInfo): boolean {
+  const of = ({ resources }: ExecutorInfo): Resources => Resources.of(resources).unallocate()
+  return sameJson({ ...a, resources: [] }, { ...b, resources: [] }) && of(a).equals(of(b))
 }
 
 function validateTaskResources(

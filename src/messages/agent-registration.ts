@@ -30,10 +30,6 @@ const identity = {
 export const RegisterAgent = message(identity)
 export type RegisterAgent = v.InferOutput<typeof RegisterAgent>
 
-/** A framework that ended on this agent: what the master shows of it after it forgot. */
-export const CompletedFramework = message({ framework_info: FrameworkInfo, tasks: list(Task) })
-export type CompletedFramework = v.InferOutput<typeof CompletedFramework>
-
 /**
  * Sent by an agent that has an id to every new leading master, and after a lost connection, until `reregistered`.
  * With all it runs: a new master knows frameworks, executors and tasks from nowhere else.
@@ -43,7 +39,6 @@ export const ReregisterAgent = message({
   tasks: list(Task),
   executor_infos: list(ExecutorInfo),
   frameworks: list(FrameworkInfo),
-  completed_frameworks: list(CompletedFramework),
 })
 export type ReregisterAgent = v.InferOutput<typeof ReregisterAgent>
 
@@ -132,7 +127,15 @@ export const Ping = message({ connected: flag })
 export type Ping = v.InferOutput<typeof Ping>
 
 /** Run this task; its executor, if any, is in it. `framework` is what the agent stores and reports at reregistration. */
-export const RunTask = message({ framework: FrameworkInfo, task: TaskInfo })
+/**
+ * Run this task. `launch_executor`: whether the master has counted a new executor for it; if not, it is for one that runs,
+ * and must not start another, which nobody would have counted.
+ */
+export const RunTask = message({
+  framework: FrameworkInfo,
+  task: TaskInfo,
+  launch_executor: optional(flag),
+})
 export type RunTask = v.InferOutput<typeof RunTask>
 
 /** Kill this task, under this policy rather than the task's own, if given. */

@@ -451,6 +451,29 @@ t.test('a scheduler ends one executor', async t => {
   t.match(s.master.exits, [{ status: 0 }])
 })
 
+t.test('an executor is started only for a task with which the master has counted it', async t => {
+  const s = await play()
+  const run = (id: string, launch_executor: boolean, more = {}) =>
+    s.master.say.tell('run_task', {
+      framework: AWARE,
+      task: custom(id, 'ex5', more),
+      launch_executor,
+    })
+  // The second one relies on the executor of the first, which is refused; the third on one whose end is being told.
+  run('a', true, { container: { type: 'DOCKER' } })
+  run('b', false)
+  await s.reaches('a', 'TASK_FAILED')
+  await s.reaches('b', 'TASK_DROPPED')
+  t.match(s.master.last('b'), { reason: 'REASON_EXECUTOR_TERMINATED' })
+  t.match(s.master.exits, [{ executor_id: { value: 'ex5' } }], 'given back once')
+  t.equal(s.processes.launched.length, 0)
+  run('c', true)
+  await s.world.until(() => s.processes.launched.length === 1, 'it is started')
+  run('d', false)
+  await s.world.advance(10)
+  t.strictSame(s.master.states('d'), [], 'which runs along')
+})
+
 t.test('a refused task gives its executor back', async t => {
   const s = await play()
   s.master.run(framework('F4'), custom('a', 'ex4', { container: { type: 'DOCKER' } }))

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { agentFlags, masterAddress } from '../../src/agent/flags.ts'
+import { agentFlags } from '../../src/agent/flags.ts'
+import { masterAddress } from '../../src/messages/master-address.ts'
 import { agentResources, type Machine, machineResources } from '../../src/agent/machine.ts'
 import { agentOptions } from '../../src/agent/options.ts'
 import * as paths from '../../src/agent/paths.ts'

@@ -72,7 +72,7 @@ t.test('a whole task replaces the flags that describe one', async t => {
 t.test('what is missing or wrong is said', async t => {
   t.equal(checkExecuteFlags(parse('--master=10.0.0.1:5050')).length, 2)
   for (const [argument, said] of [
-    ['--master=nowhere', /host:port/],
+    ['--master=nowhere:none', /host:port/],
     ['--name=', /'--name': a task's id cannot be '': it is empty/],
     ['--name=a/b', /'a\/b': it contains a slash/],
     ['--resources=cpus:many', /cpus:many/],

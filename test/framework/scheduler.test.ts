@@ -227,6 +227,21 @@ t.test('verbs become calls under the framework id', async t => {
   await world.stop()
 })
 
+t.test('what is asked for a role is asked for a role of its own', async t => {
+  const { master, scheduler, world } = await connected()
+  t.throws(() => scheduler.suppress(['nope']), { message: /'nope' is no role of this framework/ })
+  t.throws(() => scheduler.revive(['*', 'nope']), { message: /'nope' is no role/ })
+  scheduler.updateFramework({ roles: ['*', 'b'] })
+  scheduler.suppress(['b'])
+  scheduler.updateFramework({ roles: ['*'], principal: 'other', checkpoint: true })
+  await world.advance(10)
+  const [, last] = master.of('UPDATE_FRAMEWORK')
+  t.same(last?.update_framework.suppressed_roles, [], 'a role that was left is not suppressed')
+  const { principal, checkpoint, roles } = last!.update_framework.framework_info
+  t.same([principal, checkpoint, roles], [undefined, undefined, ['*']], 'what cannot change')
+  await world.stop()
+})
+
 t.test(
   'a lost master: told once, offers of the dead are not waited for, and back under the same id',
   async t => {

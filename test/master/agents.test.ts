@@ -1,4 +1,5 @@
 import t from 'tap'
+import { MemoryDisk } from '../../src/sim/memory-storage.ts'
 import { Cluster, executor, type FakeAgent, MASTER, PARTITION_AWARE, task } from './cluster.ts'
 
 /** The same agent, as a new process with the same memory. */
@@ -479,6 +480,32 @@ t.test(
     t.match((await c.json('/state')).frameworks, [{ tasks: [{ id: 't1' }], completed_tasks: [] }])
   },
 )
+
+t.test('an agent that says too much of itself is refused', async t => {
+  const c = await Cluster.start()
+  const attribute = { name: 'a', type: 'TEXT' as const, text: { value: 'x'.repeat(1_000) } }
+  const attributes = Array.from({ length: 300 }, () => attribute)
+  const agent = c.agent({ attributes })
+  agent.register()
+  await c.settle()
+  t.match(agent.of('shutdown'), [{ message: /^Agent describes itself in \d+ bytes, and 256KB/ }])
+  t.same((await c.json('/state')).slaves, [])
+})
+
+t.test('an executor that came back with its agent takes further tasks', async t => {
+  const c = await Cluster.start({ disk: new MemoryDisk() })
+  const agent = await c.registered()
+  const scheduler = await c.subscribed({ ...PARTITION_AWARE, failover_timeout: 60 })
+  const own = { executor: executor('e1', 'cpus:0.5'), command: undefined }
+  await c.running(scheduler, agent, 't1', own)
+  await c.failover()
+  await c.reregister(agent)
+  scheduler.subscribe()
+  await c.settle()
+  // As the scheduler has described it from the beginning; the agent speaks of resources that are allocated to a role.
+  await c.running(scheduler, agent, 't2', own)
+  t.match((await c.json('/state')).slaves, [{ used_resources: { cpus: 2.5 } }])
+})
 
 t.test('an agent that is not registered is not listened to, but asked to register', async t => {
   const c = await Cluster.start()

@@ -366,7 +366,6 @@ export class FakeAgent extends Actor {
       tasks: [...this.tasks.values()],
       executor_infos: this.executors,
       frameworks: [...this.frameworks.values()],
-      completed_frameworks: [],
     })
   }
 

@@ -8,6 +8,16 @@ import { Registry, RegistryError } from '../../src/master/registry/registry.ts'
 const agent = (id: string, hostname = `${id}.example`) => ({ id: { value: id }, hostname })
 const master = { id: 'm1', ip: 1, port: 5050 }
 
+t.test('what the registry wrote it can read, however large', t => {
+  const attribute = { name: 'a', type: 'TEXT' as const, text: { value: 'x' } }
+  const attributes = Array.from({ length: 600_000 }, () => attribute)
+  const infos = [{ ...agent('S0'), attributes }]
+  const snapshot = { master, agents: infos, unreachable: [], gone: [] }
+  const entry: Entry = { version: 1, time_ms: 1, master_id: 'm', snapshot, sequence: 7 }
+  t.equal(decodeEntry(encodeEntry(entry)).snapshot?.agents[0]?.attributes?.length, 600_000)
+  t.end()
+})
+
 t.test('agents are admitted, leave, and come back', async t => {
   const r = new Registry()
   t.ok(r.apply({ type: 'recover', master }))

@@ -281,6 +281,11 @@ t.test("an executor's resources are held from its first task to its end", async 
   t.match(told(scheduler), [
     ['t3', 'TASK_ERROR', 'REASON_TASK_INVALID', /^ExecutorInfo is not compatible with existing/],
   ])
+  t.same(
+    agent.of('run_task').map(run => run.launch_executor),
+    [true, false],
+    'only the first may start it',
+  )
   t.match(agent.of('run_task')[0]!.task.executor, {
     framework_id: { value: scheduler.id },
     resources: [{ allocation_info: { role: '*' } }, { allocation_info: { role: '*' } }],

@@ -1,23 +1,23 @@
 // The flags of mesos-execute, and the task and framework they describe. Pure.
 
 import * as v from 'valibot'
-import { parseAddress } from '../../actors/pid.ts'
 import { trustFlags } from '../../actors/trust-flags.ts'
 import { whyNoPathSegment } from '../../agent/paths.ts'
 import { UserError } from '../../base/errors.ts'
 import { defineFlags, flag, type FlagValues } from '../../base/flags.ts'
 import type { FrameworkDescription } from '../../framework/scheduler.ts'
 import { Environment } from '../../messages/command.ts'
+import { masterAddress, masterProblem } from '../../messages/master-address.ts'
 import { TaskInfo } from '../../messages/task.ts'
 import { parseResources } from '../../resources/parse.ts'
 import { Resources } from '../../resources/resources.ts'
 
 export const executeFlags = defineFlags({
   master: flag.string({
-    help: 'Address of the master.',
+    help: 'The master: host:port; without a port 5050.',
     required: true,
     example: '127.0.0.1:5050',
-    validate: text => (parseAddress(text) ? undefined : `'${text}' is no address; write host:port`),
+    validate: text => (masterAddress(text) === undefined ? masterProblem(text) : undefined),
   }),
   ...trustFlags,
   name: flag.string({
@@ -48,7 +48,9 @@ export const executeFlags = defineFlags({
   }),
   role: flag.string({ help: 'Role to get offers for.', default: '*' }),
   principal: flag.string({ help: 'Principal of the framework.', example: 'ops' }),
-  checkpoint: flag.boolean({ help: 'Let the task survive a restart of its agent.' }),
+  checkpoint: flag.boolean({
+    help: 'Give the agent, after a broken connection, the time of its pings to come back before the task counts as lost.',
+  }),
   framework_capabilities: flag.list({
     help: 'Capabilities of the framework, such as GPU_RESOURCES.',
     example: 'GPU_RESOURCES',

@@ -1,6 +1,7 @@
 // The terminal of mesos-execute: it prints what happens to the task, and follows its output by way of the master.
 
 import { get } from 'node:http'
+import { masterAddress } from '../../messages/master-address.ts'
 import type { ExecuteFlags } from './flags.ts'
 import { Follower, outputPath, type ReadFile } from './follow.ts'
 import type { Watcher } from './scheduler.ts'
@@ -35,7 +36,7 @@ export class Terminal implements Watcher {
 
   launched(frameworkId: string, agentId: string): void {
     if (!this.#flags.follow) return
-    const read = readThrough(this.#flags.master, agentId)
+    const read = readThrough(masterAddress(this.#flags.master)!, agentId)
     const follow = (file: 'stdout' | 'stderr', print: (text: string) => void): Follower =>
       new Follower(outputPath(frameworkId, this.#executorId, file), read, print)
     this.#followers = [

@@ -86,6 +86,36 @@ const sumOffers = (offers: Iterable<OfferRecord>): Resources =>
   Resources.sum([...offers].map(offer => offer.resources))
 
 export function frameworkJson(framework: FrameworkRecord): object {
+  return {
+    ...frameworkFields(framework),
+    completed_tasks: [...framework.completedTasks].map(taskJson),
+  }
+}
+
+/** What a completed task looks like does not change any more, and of these there are the most. */
+const completedTexts = new WeakMap<Task, string>()
+
+function completedText(task: Task): string {
+  let known = completedTexts.get(task)
+  if (known === undefined) {
+    known = JSON.stringify(taskJson(task))
+    completedTexts.set(task, known)
+  }
+  return known
+}
+
+/** The same as JSON text. */
+function frameworkText(framework: FrameworkRecord): string {
+  const completed = Array.from(framework.completedTasks, completedText).join(',')
+  return withFields(frameworkFields(framework), `"completed_tasks":[${completed}]`)
+}
+
+/** The JSON text of an object that is not empty, with more fields, which are text already. */
+function withFields(object: object, fields: string): string {
+  return `${JSON.stringify(object).slice(0, -1)},${fields}}`
+}
+
+function frameworkFields(framework: FrameworkRecord): object {
   const { info } = framework
   const held = [...framework.tasks.values()].filter(r => r.holding).map(r => r.resources)
   const executors = [...framework.executors].flatMap(([agentId, byId]) =>
@@ -119,7 +149,6 @@ export function frameworkJson(framework: FrameworkRecord): object {
     ...(multiRole ? { roles: [...framework.roles] } : { role: info.role ?? '*' }),
     tasks: [...framework.tasks.values()].map(({ task }) => taskJson(task)),
     unreachable_tasks: [...framework.unreachableTasks.values()].map(taskJson),
-    completed_tasks: [...framework.completedTasks].map(taskJson),
     offers: [...framework.offers.values()].map(offerJson),
     executors: executors.map(({ agentId, info: executor, resources, role }) => ({
       executor_id: executor.executor_id.value,
@@ -162,11 +191,15 @@ export function recoveredAgentsJson(m: MasterContext): { readonly id: string }[]
   }))
 }
 
-/** The whole of `/state`. */
-export function stateJson(
-  m: MasterContext,
-  { version, startedAtMs, electedAtMs }: Process,
-): object {
+/** The whole of `/state`, as JSON text: it is large, and asked for again and again. */
+export function stateText(m: MasterContext, process: Process): string {
+  const frameworks = Array.from(m.state.frameworks.values(), frameworkText).join(',')
+  const completed = Array.from(m.state.completedFrameworks, frameworkText).join(',')
+  const fields = `"frameworks":[${frameworks}],"completed_frameworks":[${completed}]`
+  return withFields(stateFields(m, process), fields)
+}
+
+function stateFields(m: MasterContext, { version, startedAtMs, electedAtMs }: Process): object {
   const { state, info } = m
   const executors = executorsByAgent(m)
   const agents = [...state.agents.values()]
@@ -188,8 +221,6 @@ export function stateJson(
     flags: m.config.printable,
     slaves: agents.map(agent => agentJson(m, agent, executors)),
     recovered_slaves: recoveredAgentsJson(m),
-    frameworks: [...state.frameworks.values()].map(frameworkJson),
-    completed_frameworks: [...state.completedFrameworks].map(frameworkJson),
     orphan_tasks: [],
     unregistered_frameworks: [],
   }

@@ -6,6 +6,7 @@ import {
   type HttpResponse,
   json,
   methodNotAllowed,
+  jsonText,
   text,
 } from '../../actors/http.ts'
 import { type Pid, pid, addressOf } from '../../actors/pid.ts'
@@ -19,7 +20,7 @@ import {
   executorsByAgent,
   frameworkJson,
   recoveredAgentsJson,
-  stateJson,
+  stateText,
 } from './json.ts'
 
 export interface Routing {
@@ -100,12 +101,12 @@ function stateHandler(m: MasterContext, routing: Routing): HttpHandler {
     const etag = `"${m.info.id}-${version}"`
     if (request.headers['if-none-match'] === etag) return { status: 304, headers: { etag } }
     if (cached?.version !== version) {
-      const state = stateJson(m, {
+      const state = stateText(m, {
         version: VERSION,
         startedAtMs: routing.startedAtMs,
         electedAtMs: routing.electedAtMs(),
       })
-      cached = { version, response: json(state, { etag, 'cache-control': 'no-cache' }) }
+      cached = { version, response: jsonText(state, { etag, 'cache-control': 'no-cache' }) }
     }
     return cached.response
   }

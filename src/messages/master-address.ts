@@ -1,0 +1,19 @@
+// Where a master is, as people write it.
+
+import { parseAddress } from '../actors/pid.ts'
+
+const DEFAULT_MASTER_PORT = 5050
+
+/** `host:port` of what was written, which may leave out the port; undefined if it is no address. */
+export function masterAddress(text: string): string | undefined {
+  const address = /:\d+$/.test(text) ? text : `${text}:${DEFAULT_MASTER_PORT}`
+  const parsed = parseAddress(address)
+  return parsed && parsed.port > 0 ? address : undefined
+}
+
+/** What is wrong with an address that is none. */
+export function masterProblem(text: string): string {
+  if (text.startsWith('zk://')) return `'${text}': masters are not found through ZooKeeper yet`
+  if (text.includes(',')) return `'${text}': it is more than one master`
+  return `'${text}' is not the address of a master, host:port`
+}
