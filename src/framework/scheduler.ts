@@ -25,7 +25,8 @@ import type { KillPolicy, TaskInfo } from '../messages/task.ts'
 import { encodeData } from './data.ts'
 import { idsOf, type Offers } from './offers.ts'
 import { Subscriber } from './subscriber.ts'
-import { type Launched, tasksOf, UnansweredLaunches } from './unanswered-launches.ts'
+import { SuppressedRoles } from './suppressed-roles.ts'
+import { type Launched, tasksOf, unsent, UnansweredLaunches } from './unanswered-launches.ts'
 
 /** A FrameworkInfo of which only the name is required. `roles` default to `['*']`, `user` to who runs the process. */
 export type FrameworkDescription = Partial<Omit<FrameworkInfo, 'name'>> & { readonly name: string }
@@ -65,7 +66,7 @@ export abstract class Scheduler extends Subscriber {
 
   readonly #explicit: boolean
   #framework: FrameworkInfo
-  readonly #suppressed = new Set<string>()
+  readonly #suppressed = new SuppressedRoles(() => this.#framework.roles ?? [])
   readonly #launches = new UnansweredLaunches()
   #question: Timer | undefined
   #ended: 'teardown' | 'stop' | 'error' | undefined
@@ -188,9 +189,7 @@ export abstract class Scheduler extends Subscriber {
    * for a role that is not the framework's.
    */
   revive(roles: readonly string[] = []): void {
-    this.#own(roles)
-    for (const role of roles.length > 0 ? roles : [...this.#suppressed])
-      this.#suppressed.delete(role)
+    this.#suppressed.delete(roles)
     this.#call({ type: 'REVIVE', revive: { roles: [...roles] } })
   }
 
@@ -199,8 +198,7 @@ export abstract class Scheduler extends Subscriber {
    * for a role that is not the framework's.
    */
   suppress(roles: readonly string[] = []): void {
-    this.#own(roles)
-    for (const role of roles.length > 0 ? roles : this.#roles) this.#suppressed.add(role)
+    this.#suppressed.add(roles)
     this.#call({ type: 'SUPPRESS', suppress: { roles: [...roles] } })
   }
 
@@ -249,9 +247,7 @@ export abstract class Scheduler extends Subscriber {
   updateFramework(changes: Partial<FrameworkInfo>): void {
     const { id: _id, name: _name, user: _user, principal: _p, checkpoint: _c, ...rest } = changes
     this.#framework = { ...this.#framework, ...rest }
-    for (const role of this.#suppressed) {
-      if (!this.#roles.includes(role)) this.#suppressed.delete(role)
-    }
+    this.#suppressed.refresh()
     this.#call({ type: 'UPDATE_FRAMEWORK', update_framework: this.#subscription() })
   }
 
@@ -302,7 +298,7 @@ export abstract class Scheduler extends Subscriber {
   }
 
   #subscription() {
-    return { framework_info: this.#framework, suppressed_roles: [...this.#suppressed] }
+    return { framework_info: this.#framework, suppressed_roles: this.#suppressed.list }
   }
 
   protected override connectionLost(wasSubscribed: boolean): void | Promise<void> {
@@ -389,30 +385,10 @@ export abstract class Scheduler extends Subscriber {
   /** No master heard of these tasks, and none will: their framework hears it from us, as from Mesos' drivers. */
   #dropLaunches(operations: readonly OfferOperation[]): void {
     const aware = this.#framework.capabilities?.some(({ type }) => type === 'PARTITION_AWARE')
-    for (const { task_id, agent_id } of tasksOf(operations)) {
-      const status: TaskStatus = {
-        task_id,
-        agent_id,
-        state: aware ? 'TASK_DROPPED' : 'TASK_LOST',
-        source: 'SOURCE_MASTER',
-        reason: 'REASON_MASTER_DISCONNECTED',
-        message: 'Master disconnected',
-        timestamp: this.clock.now() / 1_000,
-      }
+    for (const task of tasksOf(operations)) {
+      const status = unsent(task, aware ?? false, this.clock.now())
       this.dispatch(() => this.update(status))
     }
-  }
-
-  #own(roles: readonly string[]): void {
-    const foreign = roles.find(role => !this.#roles.includes(role))
-    if (foreign === undefined) return
-    throw new UserError('invalid_value', `'${foreign}' is no role of this framework.`, {
-      hint: `Its roles are ${this.#roles.join(', ')}.`,
-    })
-  }
-
-  get #roles(): readonly string[] {
-    return this.#framework.roles ?? []
   }
 
   #end(how: 'teardown' | 'stop' | 'error'): void {

@@ -6,7 +6,21 @@
 
 import type { AgentID, TaskID } from '../messages/ids.ts'
 import type { OfferOperation } from '../messages/operation.ts'
+import type { TaskStatus } from '../messages/status.ts'
 import type { TaskInfo } from '../messages/task.ts'
+
+/** The status of a task whose launch was not sent, since there was no master. */
+export function unsent({ task_id, agent_id }: Launched, aware: boolean, nowMs: number): TaskStatus {
+  return {
+    task_id,
+    agent_id,
+    state: aware ? 'TASK_DROPPED' : 'TASK_LOST',
+    source: 'SOURCE_MASTER',
+    reason: 'REASON_MASTER_DISCONNECTED',
+    message: 'Master disconnected',
+    timestamp: nowMs / 1_000,
+  }
+}
 
 export interface Launched {
   readonly task_id: TaskID

@@ -135,7 +135,7 @@ t.test(
     for (const [program, args] of [
       ['examples/test-framework/main', ['nowhere']],
       ['examples/test-framework/main', []],
-      ['mesos-execute', ['--master=nowhere', '--name=x', '--command=true']],
+      ['mesos-execute', ['--master=nowhere:none', '--name=x', '--command=true']],
       ['mesos-execute', ['--master=127.0.0.1:5050']],
     ] as const) {
       const { status, said } = await outcome(real, program, args)
