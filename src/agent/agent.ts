@@ -108,6 +108,7 @@ export class Agent extends Actor {
     const manager = this.#manager
     this.#startTimeMs = this.clock.now()
     this.spawn(manager)
+    const registered = (): boolean => registration.connected
     const registration = new Registration({
       context,
       master: options.masters[0],
@@ -118,7 +119,7 @@ export class Agent extends Actor {
     const metrics = new AgentMetrics({
       context,
       state,
-      registered: () => registration.connected,
+      registered,
     })
     this.#metrics = metrics
     const updates = new Updates({
@@ -155,7 +156,7 @@ export class Agent extends Actor {
       updates,
     })
     const { user } = options
-    this.#tasks = new Tasks({ context, state, starts, executors, ends, updates, user })
+    this.#tasks = new Tasks({ context, state, starts, executors, ends, updates, user, registered })
     this.#ends = ends
     this.#executors = executors
     this.#updates = updates

@@ -19,6 +19,8 @@ export interface TasksOptions {
   readonly ends: ExecutorEnds
   readonly updates: Updates
   readonly user: string
+  /** Whether the master has this agent. */
+  readonly registered: () => boolean
 }
 
 export class Tasks {
@@ -79,6 +81,11 @@ export class Tasks {
     if (!executor) {
       // Refused before, and the scheduler does not know it yet: that answer is on its way.
       if (framework.refused.has(taskId)) return
+      // Sent before its silence was noticed, as its launch may have been, which is ignored for the same reason. What became
+      // of the task the master says, when it has the agent back.
+      if (!this.#o.registered()) {
+        return context.log.warn(fields, 'kill ignored: the agent is not registered at present')
+      }
       return updates.refuse(framework, taskId, {
         state: 'TASK_DROPPED',
         reason: 'REASON_EXECUTOR_TERMINATED',

@@ -151,15 +151,18 @@ t.test('a task that was sent before the agent was disconnected is not run after 
   const s = await scene()
   const { master } = s
   master.pings = false
+  master.run(AWARE, command('running', 'sleep 10'))
   master.say.tell('ping', { connected: false })
   master.run(AWARE, command('stale', 'sleep 10'))
+  master.kill(AWARE, 'stale')
   await s.world.settle()
   await s.world.advance(1_000)
-  t.equal(s.processes.launched.length, 0)
+  t.equal(s.processes.launched.length, 1)
   t.ok(master.reregistrations.length > 0)
+  t.strictSame(master.states('stale'), [], 'nor does its kill say that it has ended')
   master.run(AWARE, command('fresh', 'sleep 10'))
   await s.world.advance(1_000)
-  t.equal(s.processes.launched.length, 1, 'it is back')
+  t.equal(s.processes.launched.length, 2, 'it is back')
 })
 
 t.test('only the master is obeyed', async t => {
