@@ -7,8 +7,11 @@ export interface BackoffOptions {
   readonly maxMs: number
 }
 
+/** Doubling would make what starts together wait, on the average, two thirds as long again as it took to start. */
+const GROWTH = 1.5
+
 /**
- * Exponential back-off with full jitter above a half: the n-th wait lies in [d/2, d) with d = firstMs·2ⁿ, at most maxMs.
+ * Exponential back-off with full jitter above a half: the n-th wait lies in [d/2, d) with d = firstMs·1.5ⁿ, at most maxMs.
  * The half keeps a restarted server from being asked at once by everybody, the jitter from being asked by all together
  * (Brooker, "Exponential Backoff and Jitter").
  */
@@ -23,10 +26,10 @@ export class Backoff {
   /** The longest that the next wait can be, in milliseconds. */
   get limitMs(): number {
     const { firstMs, maxMs } = this.#options
-    return Math.min(maxMs, firstMs * 2 ** this.#attempts)
+    return Math.min(maxMs, firstMs * GROWTH ** this.#attempts)
   }
 
-  /** The next wait, in milliseconds; the one after it may be twice as long. */
+  /** The next wait, in milliseconds; the one after it may be half as long again. */
   nextMs(random: Random): number {
     const { limitMs } = this
     if (limitMs < this.#options.maxMs) this.#attempts++
