@@ -7,7 +7,7 @@ import { VERSION } from '../base/version.ts'
 import type { Clock } from './clock.ts'
 import { type FlightEntry, shown } from './flight.ts'
 import { type Endpoint, type HelpfulProcess, help } from './help.ts'
-import { type HttpHandler, type HttpResponse, json, type Route, text } from './http.ts'
+import { type HttpHandler, type HttpResponse, json, type Route, text, trimmedPath } from './http.ts'
 import { LogLevel } from './log-level.ts'
 import type { ActorEvent, Mailbox } from './mailbox.ts'
 import type { Metrics } from './metrics.ts'
@@ -91,7 +91,7 @@ export class Builtins {
 
   /** The route of a path, if it is one of these. `yields`: actors come first. */
   find(path: string): Builtin | undefined {
-    const clean = `/${path.replaceAll(/^\/+|\/+$/g, '')}`
+    const clean = trimmedPath(path)
     return this.#routes.get(clean.startsWith('/help/') ? '/help' : clean)
   }
 

@@ -56,6 +56,7 @@ export function decodeFrames(message: Uint8Array): unknown {
   enter(count)
   const frames: unknown[] = []
   let tell: readonly unknown[] | undefined
+  let strays = 0
   for (let i = 0; i < count; i++) {
     let frame: unknown
     if (tell && end - at > 2 && bytes[at] === 0x92 && bytes[at + 1] === FRAME.again) {
@@ -67,11 +68,17 @@ export function decodeFrames(message: Uint8Array): unknown {
     } else {
       frame = read(undefined)
       if (isTell(frame)) tell = frame
+      else if (!Array.isArray(frame) && ++strays > MOST_STRAYS) {
+        throw new MalformedError(`more than ${MOST_STRAYS} frames that are no lists`)
+      }
     }
     frames.push(frame)
   }
   return finish(frames)
 }
+
+/** One that is no list is no reason to drop the others. A message full of them means no good, and is not read on. */
+const MOST_STRAYS = 1_000
 
 /** Not a key itself, but the bodies of tells that begin alike have keys that follow on each other. */
 const BODY: Text = { text: '', next: undefined, inside: undefined }

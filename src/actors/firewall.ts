@@ -1,5 +1,7 @@
 // Endpoints that an operator has switched off (`--firewall_rules`): refused before anything of them runs.
 
+import { trimmedPath } from './http.ts'
+
 /** Mesos' `Firewall` message; the only rule there is. */
 export interface FirewallRules {
   readonly disabled_endpoints?: { readonly paths: readonly string[] }
@@ -10,7 +12,7 @@ export class Firewall {
 
   install(rules: FirewallRules): void {
     this.#disabled.clear()
-    for (const path of rules.disabled_endpoints?.paths ?? []) this.#disabled.add(normal(path))
+    for (const path of rules.disabled_endpoints?.paths ?? []) this.#disabled.add(trimmedPath(path))
   }
 
   /**
@@ -20,7 +22,7 @@ export class Firewall {
   refuses(paths: readonly string[], delegate: string | undefined): boolean {
     if (this.#disabled.size === 0) return false
     return paths.some(path => {
-      const full = normal(path)
+      const full = trimmedPath(path)
       if (this.#disabled.has(full)) return true
       const own = `/${delegate}`
       return delegate !== undefined && full.startsWith(`${own}/`)
@@ -28,8 +30,4 @@ export class Firewall {
         : false
     })
   }
-}
-
-function normal(path: string): string {
-  return `/${path.replaceAll(/^\/+|\/+$/g, '')}`
 }

@@ -8,7 +8,8 @@ import type { AskFailure } from './protocol.ts'
 
 export { FRAME }
 
-export const WIRE_VERSION = 1
+/** 2: a tell may leave out its beginning (`FRAME.again`). */
+export const WIRE_VERSION = 2
 
 /** First and alone on each side of a connection: who is there. */
 export interface Hello {
@@ -80,10 +81,10 @@ const isNumber = (x: unknown): boolean => Number.isSafeInteger(x)
 /** What a decoded message consists of: its frames, and what was in the place of others. */
 export interface Checked {
   readonly valid: readonly Frame[]
-  readonly malformed: readonly string[]
+  /** How many others there were, and what was in the place of the first. */
+  readonly malformed: number
+  readonly first: string | undefined
 }
-
-const NONE: readonly string[] = []
 
 /**
  * Checks the outline of one decoded message from a peer; bodies are checked by their protocol's schemas. One frame
@@ -91,9 +92,11 @@ const NONE: readonly string[] = []
  */
 export function checkMessage(message: unknown): Checked {
   if (!Array.isArray(message)) throw new MalformedError('a message must be a list of frames')
-  if (message.every(hasOutline)) return { valid: message as Frame[], malformed: NONE }
-  const wrong = message.filter(frame => !hasOutline(frame))
-  return { valid: message.filter(hasOutline) as Frame[], malformed: wrong.map(describe) }
+  if (message.every(hasOutline))
+    return { valid: message as Frame[], malformed: 0, first: undefined }
+  const valid = message.filter(hasOutline) as Frame[]
+  const first = describe(message.find(frame => !hasOutline(frame)))
+  return { valid, malformed: message.length - valid.length, first }
 }
 
 function hasOutline(f: unknown): boolean {

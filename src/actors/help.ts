@@ -1,6 +1,6 @@
 // `/help`: what can be asked of this process over HTTP, made from the routes themselves.
 
-import { type HttpResponse, json, NOT_FOUND } from './http.ts'
+import { type HttpResponse, json, NOT_FOUND, withoutSlashesAtEnd } from './http.ts'
 
 /** One sentence says what it is for. `name` is the path below the process' id; `/` is the process itself. */
 export interface Endpoint {
@@ -19,7 +19,7 @@ export function help(
   path: string,
   query: URLSearchParams,
 ): HttpResponse {
-  const [, , id = '', ...rest] = path.replace(/\/+$/, '').split('/')
+  const [, , id = '', ...rest] = withoutSlashesAtEnd(path).split('/')
   const name = `/${rest.join('/')}`
   const chosen = processes
     .filter(process => id === '' || process.id === id)

@@ -27,6 +27,8 @@ const REQUEST_LIMIT_MS = 120_000
 /** How often clients that take longer are looked for. */
 const CHECK_INTERVAL_MS = 2_000
 /** Of one host, so that it leaves places for others, and of all. WebSockets of other processes do not count. */
+/** Requests of one connection that wait for their answers. */
+const MOST_PIPELINED = 100
 const MAX_CONNECTIONS_PER_HOST = 5_000
 const MAX_CONNECTIONS = 10_000
 /** Bytes of all bodies that are being read, or have not been answered. More are answered 503. */
@@ -49,6 +51,8 @@ export class HttpServer {
   readonly #leave = new WeakMap<Duplex, () => void>()
   readonly #bodies: Bodies
   /** Compressed bodies of responses that are handed out again and again, such as a page's files and `/state`. */
+  /** Requests in progress, by connection. */
+  readonly #waiting = new WeakMap<object, number>()
   readonly #gzipped = new WeakMap<HttpResponse, Promise<Uint8Array>>()
   handle: (request: HttpRequest) => Promise<HttpResponse> = () =>
     Promise.resolve(text(503, 'starting\n'))
@@ -116,6 +120,11 @@ export class HttpServer {
   }
 
   async #serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    // Node reads on while requests wait for their answers. Browsers send one at a time.
+    const { socket } = incoming
+    const waiting = (this.#waiting.get(socket) ?? 0) + 1
+    if (waiting > MOST_PIPELINED) return void socket.destroy()
+    this.#waiting.set(socket, waiting)
     const body = this.#bodies.begin()
     try {
       const request = await readRequest(incoming, body)
@@ -128,6 +137,7 @@ export class HttpServer {
       // The client has gone, or a header of the response cannot be sent: one request's trouble, nobody else's.
       outgoing.destroy()
     } finally {
+      this.#waiting.set(socket, this.#waiting.get(socket)! - 1)
       body.end()
     }
   }
@@ -176,7 +186,13 @@ export class HttpServer {
     const iterator = stream[Symbol.asyncIterator]()
     // A generator that waits for its next piece hears of the end only then, so nobody waits for it.
     const leave = (): void => void iterator.return?.().catch(() => {})
-    const gone = new Promise<'gone'>(resolve => outgoing.once('close', () => resolve('gone')))
+    // One promise for the whole stream would keep what waited for it, with each piece, until the stream's end.
+    let tellGone = (): void => {}
+    let isGone = false
+    outgoing.once('close', () => {
+      isGone = true
+      tellGone()
+    })
     try {
       outgoing.writeHead(response.status, { ...response.headers })
       if (incoming.method === 'HEAD') return void outgoing.end()
@@ -184,17 +200,24 @@ export class HttpServer {
       for (;;) {
         const next = iterator.next()
         next.catch(() => {})
-        const piece = await Promise.race([next, gone])
+        const piece = await new Promise<IteratorResult<string | Uint8Array> | 'gone'>(
+          (resolve, reject) => {
+            tellGone = () => resolve('gone')
+            if (isGone) tellGone()
+            next.then(resolve, reject)
+          },
+        )
+        tellGone = () => {}
         if (piece === 'gone') return
         if (piece.done) return void outgoing.end()
-        if (!outgoing.write(piece.value)) await this.#drained(outgoing, gone)
+        if (!outgoing.write(piece.value)) await this.#drained(outgoing)
       }
     } finally {
       leave()
     }
   }
 
-  #drained(outgoing: ServerResponse, gone: Promise<'gone'>): Promise<void> {
+  #drained(outgoing: ServerResponse): Promise<void> {
     return new Promise((resolve, reject) => {
       const limit = setTimeout(
         () => reject(new Error('the client stopped reading')),
@@ -202,11 +225,11 @@ export class HttpServer {
       )
       const done = (): void => {
         clearTimeout(limit)
-        outgoing.off('drain', done)
+        outgoing.off('drain', done).off('close', done)
         resolve()
       }
-      outgoing.once('drain', done)
-      void gone.then(done)
+      outgoing.once('drain', done).once('close', done)
+      if (outgoing.closed) done()
     })
   }
 }
@@ -335,6 +358,9 @@ async function inflate(body: Uint8Array): Promise<Uint8Array | 'invalid' | 'too 
   })
 }
 
+/** What a piece takes beside its bytes: clients choose how small their pieces are. */
+const PIECE_BYTES = 200
+
 /** The whole body, or why not. Rejects if the client goes away before its end. */
 function readBody(
   incoming: IncomingMessage,
@@ -347,7 +373,7 @@ function readBody(
       sizeBytes += chunk.length
       chunks.push(chunk)
       const fits = sizeBytes <= MAX_BODY_BYTES
-      if (fits && room.grow(chunk.length)) return
+      if (fits && room.grow(chunk.length + PIECE_BYTES)) return
       incoming.off('data', take)
       resolve(fits ? 'no room' : 'too large')
     }

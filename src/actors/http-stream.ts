@@ -12,6 +12,13 @@ export type StreamEnd = 'ended' | 'failed' | 'gone' | 'slow'
 
 const encoder = new TextEncoder()
 
+/** A piece takes this much at least while it waits, however short it is. */
+const LEAST_BYTES = 100
+const costOf = (piece: Uint8Array): number => Math.max(piece.length, LEAST_BYTES)
+
+/** So many that were read are taken off the list at once. */
+const MOST_READ = 1_024
+
 /**
  * The body of a streaming response (`{ status: 200, stream }`). For one reader. What a client does not read is kept up
  * to `maxBufferedBytes`; a slower one is cut off, and costs the others nothing.
@@ -19,6 +26,8 @@ const encoder = new TextEncoder()
 export class BodyStream implements AsyncIterable<Uint8Array> {
   readonly #options: BodyStreamOptions
   #chunks: Uint8Array[] = []
+  /** How many of them have been read: taking one from the front of a long list costs as much as the list is long. */
+  #read = 0
   #bufferedBytes = 0
   #end: StreamEnd | undefined
   #failure: Error | undefined
@@ -41,12 +50,12 @@ export class BodyStream implements AsyncIterable<Uint8Array> {
   write(chunk: string | Uint8Array): boolean {
     if (this.#end) return false
     const bytes = typeof chunk === 'string' ? encoder.encode(chunk) : chunk
-    if (this.#bufferedBytes + bytes.length > this.#options.maxBufferedBytes) {
+    if (this.#bufferedBytes + costOf(bytes) > this.#options.maxBufferedBytes) {
       this.#fail('slow', `more than ${this.#options.maxBufferedBytes} bytes are unread`)
       return false
     }
     this.#chunks.push(bytes)
-    this.#bufferedBytes += bytes.length
+    this.#bufferedBytes += costOf(bytes)
     this.#wake?.()
     return true
   }
@@ -73,9 +82,13 @@ export class BodyStream implements AsyncIterable<Uint8Array> {
 
   async #next(): Promise<IteratorResult<Uint8Array>> {
     for (;;) {
-      const chunk = this.#chunks.shift()
+      const chunk = this.#chunks[this.#read]
       if (chunk) {
-        this.#bufferedBytes -= chunk.length
+        if (++this.#read === this.#chunks.length || this.#read === MOST_READ) {
+          this.#chunks.splice(0, this.#read)
+          this.#read = 0
+        }
+        this.#bufferedBytes -= costOf(chunk)
         return { done: false, value: chunk }
       }
       if (this.#failure) throw this.#failure
@@ -101,6 +114,7 @@ export class BodyStream implements AsyncIterable<Uint8Array> {
 
   #drop(): void {
     this.#chunks = []
+    this.#read = 0
     this.#bufferedBytes = 0
   }
 

@@ -68,14 +68,32 @@ export interface Route {
  * route `/` serves only the actor's own path, not all that nobody else serves.
  */
 export function findRoute(routes: ReadonlyMap<string, Route>, path: string): Route | undefined {
-  let prefix = path.replace(/\/+$/, '')
+  let prefix = withoutSlashesAtEnd(path)
   if (prefix === '') return routes.get('/')
+  let longest = 0
+  for (const known of routes.keys()) longest = Math.max(longest, known.length)
   while (prefix !== '') {
-    const route = routes.get(prefix)
+    // What is longer than all routes is not looked up: the path may be as long as a client likes.
+    const route = prefix.length > longest ? undefined : routes.get(prefix)
     if (route) return route
-    prefix = prefix.slice(0, prefix.lastIndexOf('/'))
+    const end = prefix.length > longest ? prefix.lastIndexOf('/', longest) : prefix.lastIndexOf('/')
+    prefix = prefix.slice(0, end)
   }
   return undefined
+}
+
+/** By hand: an expression for it would look at each run of slashes once from each of its slashes. */
+export function withoutSlashesAtEnd(path: string): string {
+  let end = path.length
+  while (end > 0 && path[end - 1] === '/') end--
+  return path.slice(0, end)
+}
+
+/** A path with one slash in front and none behind. */
+export function trimmedPath(path: string): string {
+  let start = 0
+  while (path[start] === '/') start++
+  return `/${withoutSlashesAtEnd(path.slice(start))}`
 }
 
 /**

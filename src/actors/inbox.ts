@@ -10,6 +10,9 @@ import type { Step } from './handshake.ts'
 import type { Limits } from './limits.ts'
 import type { Peer } from './peer.ts'
 
+/** What an event takes in memory while it waits, beside its body: on the wire it may be three bytes. */
+const EVENT_BYTES = 300
+
 export interface InboxOptions {
   readonly clock: Clock
   readonly limits: Limits
@@ -44,9 +47,9 @@ export class Inbox {
     }
     let frames: readonly Frame[]
     try {
-      const { valid, malformed } = checkMessage(decodeFrames(bytes))
+      const { valid, malformed, first } = checkMessage(decodeFrames(bytes))
       frames = valid
-      if (malformed.length > 0) this.#malformedFrom(peer, malformed[0]!, malformed.length)
+      if (malformed > 0) this.#malformedFrom(peer, first!, malformed)
     } catch (error) {
       if (!(error instanceof MalformedError)) throw error
       this.#malformedFrom(peer, error.message, 1)
@@ -54,7 +57,7 @@ export class Inbox {
       return this.#o.end(peer, 'malformed message', 'malformed')
     }
     const { load } = peer
-    peer.charge = new Charge(backlog, load, bytes.length)
+    peer.charge = new Charge(backlog, load, bytes.length + frames.length * EVENT_BYTES)
     let pinged = false
     for (const frame of frames) {
       if (peer.state === 'open') {

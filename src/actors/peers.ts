@@ -108,7 +108,7 @@ export class Peers {
     peer.doubt = this.#o.clock.delay(limitMs, () => {
       peer.doubt = undefined
       // What it answered may stand there unread.
-      if (this.#paused) this.doubt(address)
+      if (peer.paused) this.doubt(address)
       else this.#end(peer, `no answer to a ping within ${limitMs} ms`)
     })
     this.sending.send(peer, [FRAME.ping])
@@ -329,6 +329,11 @@ export class Peers {
   /** The other side has, or is about to have, another connection with us. */
   #refused(peer: Peer, address: Address): void {
     if (this.#yield(peer)) return
+    // Whoever says so has proved nothing yet: where proofs are asked for, its word must not lead to another one what is meant
+    // for those that were dialled.
+    if (this.#o.authenticator && !peer.addresses.has(address)) {
+      return this.#giveUp(peer, `refused as a duplicate of ${address}, which was not dialled`)
+    }
     const other = this.#byAddress.get(address)
     if (other && other !== peer) {
       this.#merge(peer, other)

@@ -235,6 +235,12 @@ t.test(
   },
 )
 
+t.test('a message full of what is no frame is not read on', async t => {
+  const strays = (count: number) => encode([[1, 'a', 'b', 'p/m', 0], ...Array(count).fill(null)])
+  t.equal((decodeFrames(strays(1_000)) as unknown[]).length, 1_001)
+  t.throws(() => decodeFrames(strays(1_001)), MalformedError)
+})
+
 t.test('a message of very many tells is read whole', async t => {
   const bodies = Array.from({ length: 70_000 }, (_, i) => i % 100)
   const list = [[1, 'a', 'b', 'p/m', 0], ...bodies.map(body => [12, body])]

@@ -122,6 +122,21 @@ t.test('a peer that says too much is read from more slowly; nothing is lost', as
   t.equal(probe.heard.length, 40)
 })
 
+t.test('whose answer stands there unread is not given up for its silence', async t => {
+  const { connect, world, probe } = door({ limits: { maxMessagesPerSecond: 10 } })
+  const fast = connect()
+  fast.greet()
+  fast.send(...Array.from({ length: 200 }, (_, i) => note(`${i}`)))
+  t.equal(fast.got.paused, true)
+  probe.link(pid('far', B), { reconnect: true })
+  await world.advance(15_000)
+  t.strictSame([fast.got.paused, fast.got.closed], [true, ''])
+  await world.advance(5_000)
+  t.equal(fast.got.paused, false)
+  await world.advance(11_000)
+  t.match(fast.got.closed, /no answer to a ping/, 'but when it is read again and has said nothing')
+})
+
 t.test('all peers together may have so many bytes waiting: who has most waits first', async t => {
   const limits = { maxTotalWaitingBytes: 100_000 }
   const { connect, world, runtime, metric } = door({ limits })

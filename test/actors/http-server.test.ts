@@ -193,6 +193,33 @@ t.test('a stream that fails is not taken for a whole', async t => {
   await t.rejects(ask(port), { code: 'ECONNRESET' })
 })
 
+t.test('one connection has so many requests waiting, and no more', async t => {
+  const runtime = await systemRuntime({
+    log: silentLogger,
+    listen: { ip: '127.0.0.1', port: 0 },
+  })
+  t.teardown(() => runtime.shutdown())
+  const port = Number(runtime.address.split(':')[1])
+  let asked = 0
+  runtime.spawn(
+    new Probe({
+      initialize: self =>
+        self.route('/slow', 'Never answers.', () => {
+          asked++
+          return new Promise(() => {})
+        }),
+    }),
+    'probe',
+  )
+  const greedy = connect(port, '127.0.0.1')
+  const cut = once(greedy, 'close')
+  greedy.on('error', () => {})
+  greedy.write('GET /probe/slow HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(101))
+  await cut
+  t.ok(asked <= 100, `${asked} were served`)
+  t.equal((await fetch(`http://127.0.0.1:${port}/health`)).status, 200)
+})
+
 t.test('an actor writes to its clients', async t => {
   const runtime = await systemRuntime({
     log: silentLogger,

@@ -29,6 +29,8 @@ t.test('the longest prefix of whole segments', async t => {
     '/a/bc/d': '/a/bc/d',
     '/ab': undefined,
     '/b/a': undefined,
+    [`/a${'/'.repeat(5_000)}x`]: '/a',
+    [`/${'x'.repeat(5_000)}/a`]: undefined,
   }
   for (const [path, route] of Object.entries(expected)) {
     t.equal(findRoute(routes, path)?.path, route, path)

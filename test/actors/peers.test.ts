@@ -343,7 +343,7 @@ t.test('who does not greet properly is cut off', async t => {
   const { world, log, connect, hello } = bare()
   const cases: [string, unknown[] | Uint8Array, RegExp][] = [
     ['another frame first', [[FRAME.ping]], /did not greet first/],
-    ['another version', [[FRAME.hello, { ...hello(B), version: 2 }]], /version 2 is not ours, 1/],
+    ['another version', [[FRAME.hello, { ...hello(B), version: 1 }]], /version 1 is not ours, 2/],
     ['our own address', [[FRAME.hello, hello(A)]], /this very process/],
     ['no msgpack', new Uint8Array([0xc1]), /malformed/],
     ['no list', encode({ hello: 'world' }), /malformed/],
