@@ -19,8 +19,6 @@ const Lamp = protocol('lamp', {
   look: call(v.object({}), v.object({ on: v.boolean() })),
 })
 
-const Wiring = protocol('wiring', { plug: cast(v.object({ lamp: v.string() })) }, { local: true })
-
 class Bulb extends Actor {
   override readonly idPrefix = 'bulb'
   #on = false
@@ -33,6 +31,8 @@ class Bulb extends Actor {
     }),
   ]
 }
+
+const Wiring = protocol('wiring', { plug: cast(v.object({ lamp: v.string() })) }, { local: true })
 
 class Panel extends Actor {
   readonly seen: string[] = []
@@ -102,6 +102,56 @@ class Watcher extends Actor {
     this.delay(1_000, () => this.link(pid))
   }
 }
+
+/** Wants to know when a supervised bulb is back. */
+class Keeper extends Actor {
+  readonly serves = []
+  readonly #of: Pid
+  returns = 0
+
+  constructor(of: Pid) {
+    super()
+    this.#of = of
+  }
+
+  override link(to: Pid): void {
+    super.link(to)
+    this.returns++
+  }
+
+  protected override initialize(): void {
+    super.link(this.#of)
+  }
+
+  protected override async exited(lost: Pid): Promise<void> {
+    while (!(await this.#answers(lost))) await this.sleep(100)
+    this.link(lost)
+  }
+
+  #answers(of: Pid): Promise<boolean> {
+    const asked = this.ref(Lamp, of).ask('look', {}, { timeoutMs: 1_000 })
+    return asked.then(
+      () => true,
+      () => false,
+    )
+  }
+}
+
+t.test('who has to know that an actor is back asks until it answers', async t => {
+  const world = new World({ log: silentLogger })
+  const runtime = world.start('10.0.0.1:1')
+  const bulb = runtime.spawn(new Bulb(), 'bulb')
+  const keeper = new Keeper(bulb)
+  world.start('10.0.0.2:1').spawn(keeper, 'keeper')
+  await world.advance(100)
+  runtime.terminate(bulb)
+  await world.advance(1_000)
+  t.equal(keeper.returns, 0)
+  runtime.spawn(new Bulb(), 'bulb')
+  await world.advance(1_000)
+  t.equal(keeper.returns, 1)
+  await world.stop()
+})
 
 t.test('an actor uses what an actor has', async t => {
   const world = new World({ log: silentLogger })
