@@ -42,9 +42,16 @@ export class Batch extends Scheduler {
     return [...this.statuses.keys()].filter(id => this.last(id) === state).length
   }
 
-  /** How often a task was said to have ended. */
+  /** In how many ways a task was said to have ended. An update comes again until its acknowledgement has arrived. */
   ends(id: string): number {
-    return this.statuses.get(id)?.filter(s => isTerminal(s.state)).length ?? 0
+    const ends = this.statuses.get(id)?.filter(s => isTerminal(s.state)) ?? []
+    return new Set(ends.map(s => s.uuid ?? s.state)).size
+  }
+
+  /** What was said of a task, for who looks for the reason. */
+  told(id: string): string {
+    const statuses = this.statuses.get(id) ?? []
+    return statuses.map(s => `${s.state} (${s.source}, ${s.reason}, ${s.uuid})`).join(', ')
   }
 
   protected override offers(offers: readonly Offer[]): void {

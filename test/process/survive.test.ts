@@ -61,7 +61,7 @@ scenario('kill -9 of the master: agents, tasks and framework go on', 2, async (t
     60_000,
   )
   for (const [id, statuses] of scheduler.statuses) {
-    t.equal(scheduler.ends(id), 1, `${id} ended once`)
+    t.equal(scheduler.ends(id), 1, `${id} ended once: ${scheduler.told(id)}`)
     // Only a launch that nobody heard of may be lost: what was once said to be there is not disturbed.
     const first = statuses[0]!.state
     if (!isTerminal(first)) t.equal(scheduler.last(id), 'TASK_FINISHED', `${id} finished`)
