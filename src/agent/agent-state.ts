@@ -42,6 +42,8 @@ export interface AgentExecutor {
   readonly framework: AgentFramework
   /** `command`: an actor of this process, for one task. `custom`: a process that the framework brought. */
   readonly kind: 'command' | 'custom'
+  /** The task with which the master counted it last. */
+  launchedFor: string
   readonly containerId: string
   /** The sandbox. */
   readonly directory: string

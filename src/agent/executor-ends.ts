@@ -47,6 +47,7 @@ export class ExecutorEnds {
   readonly #unreported: {
     readonly frameworkId: string
     readonly executorId: string
+    readonly launchedFor: string
     readonly waitStatus: number
   }[] = []
 
@@ -90,8 +91,13 @@ export class ExecutorEnds {
   }
 
   /** Tells the master that an executor is no more, which it counts the resources of. Command executors it never saw. */
-  reportExit(frameworkId: string, executorId: string, waitStatus = NEVER_RAN): void {
-    this.#unreported.push({ frameworkId, executorId, waitStatus })
+  reportExit(
+    frameworkId: string,
+    executorId: string,
+    launchedFor: string,
+    waitStatus = NEVER_RAN,
+  ): void {
+    this.#unreported.push({ frameworkId, executorId, launchedFor, waitStatus })
     this.reportExits()
   }
 
@@ -102,12 +108,13 @@ export class ExecutorEnds {
   reportExits(): void {
     const { registration, state } = this.#o
     if (!registration.connected) return
-    for (const { frameworkId, executorId, waitStatus } of this.#unreported.splice(0)) {
+    for (const { frameworkId, executorId, launchedFor, waitStatus } of this.#unreported.splice(0)) {
       registration.master.tell('exited_executor', {
         agent_id: state.info.id!,
         framework_id: { value: frameworkId },
         executor_id: { value: executorId },
         status: waitStatus,
+        launched_for: { value: launchedFor },
       })
     }
   }
@@ -168,7 +175,7 @@ export class ExecutorEnds {
     if (executor.kind === 'custom') {
       const how = waitStatus === NEVER_RAN ? 'was not started' : describeWaitStatus(waitStatus)
       context.log.info({ executor: id, framework: framework.id }, `executor ${how}`)
-      this.reportExit(framework.id, id, waitStatus)
+      this.reportExit(framework.id, id, executor.launchedFor, waitStatus)
     }
     if (framework.state === 'RUNNING') {
       const { reason, message } = executor.pendingTermination ?? {

@@ -46,6 +46,7 @@ export class ExecutorStarts {
     framework: AgentFramework,
     info: ExecutorInfo,
     kind: AgentExecutor['kind'],
+    launchedFor: string,
   ): AgentExecutor {
     const { context, options, state } = this.#o
     const id = info.executor_id.value
@@ -56,6 +57,7 @@ export class ExecutorStarts {
       info,
       framework,
       kind,
+      launchedFor,
       containerId,
       directory: sandboxDir(options.workDir, place, containerId),
       state: 'REGISTERING',

@@ -64,6 +64,7 @@ export class Tasks {
         ? { ...task.executor, framework_id: { value: frameworkId } }
         : commandExecutorInfo(task, info),
       kind,
+      taskId,
     )
     executor.queued.set(taskId, task)
     const fields = { framework: frameworkId, task: taskId, container: executor.containerId }
@@ -134,13 +135,15 @@ export class Tasks {
     }
     if (executor.state === 'TERMINATING' || executor.state === 'TERMINATED') {
       // The end of this one was reported; what the master has counted since would never be given back.
-      if (isNew && executor.state === 'TERMINATED') ends.reportExit(framework.id, executor.id)
+      if (isNew && executor.state === 'TERMINATED')
+        ends.reportExit(framework.id, executor.id, taskId)
       return this.#refuse(framework, task, isNew, {
         state: 'TASK_DROPPED',
         reason: 'REASON_EXECUTOR_TERMINATED',
         message: `Executor ${executor.state.toLowerCase()}`,
       })
     }
+    if (isNew) executor.launchedFor = taskId
     executor.queued.set(taskId, task)
     // One that lost its connection gets the task when it is back.
     if (executor.state === 'RUNNING' && executor.pid !== undefined) executors.deliver(executor)
@@ -156,7 +159,7 @@ export class Tasks {
     const executorId = task.executor?.executor_id.value
     // The master has counted its resources when it sent the task. Of one that it counted before, it hears otherwise.
     if (isNew && executorId !== undefined && !framework.executors.has(executorId)) {
-      ends.reportExit(framework.id, executorId)
+      ends.reportExit(framework.id, executorId, task.task_id.value)
     }
     return updates.refuse(framework, task.task_id.value, verdict)
   }

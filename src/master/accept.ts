@@ -175,7 +175,12 @@ function launch(
   if (needs.newExecutor) {
     const { info, resources } = needs.newExecutor
     const known = executors ?? new Map()
-    known.set(info.executor_id.value, { info, role, resources })
+    known.set(info.executor_id.value, {
+      info,
+      role,
+      resources,
+      launchedFor: task.task_id.value,
+    })
     framework.executors.set(agent.id, known)
   }
   const executor = task.executor && {

@@ -105,7 +105,7 @@ function adoptExecutor(
   if (executors.has(id)) return
   const role = info.resources?.[0]?.allocation_info?.role ?? [...framework.roles][0] ?? '*'
   const resources = Resources.of(info.resources).unallocate()
-  executors.set(id, { info, role, resources })
+  executors.set(id, { info, role, resources, launchedFor: undefined })
   framework.executors.set(agent.id, executors)
   m.allocator.adopt(framework.id, agent.id, role, resources)
 }

@@ -101,10 +101,10 @@ export class Master extends Actor {
           if (agent) statusUpdate(this.#m, agent, update)
           else this.#m.metrics.count('invalid_status_updates')
         }),
-      exited_executor: ({ agent_id, framework_id, executor_id, status }, from) =>
+      exited_executor: (message, from) =>
         this.#leading(from, 'messages_exited_executor', () => {
-          const agent = this.#speaker(agent_id.value, from)
-          if (agent) exitedExecutor(this.#m, agent, framework_id.value, executor_id.value, status)
+          const agent = this.#speaker(message.agent_id.value, from)
+          if (agent) exitedExecutor(this.#m, agent, message)
         }),
       executor_message: (message, from) =>
         this.#leading(from, 'messages_executor_to_framework', () => {

@@ -28,6 +28,8 @@ export interface ExecutorRecord {
   readonly info: ExecutorInfo
   readonly role: string
   readonly resources: Resources
+  /** The task with which it was launched; undefined if it came back with its agent. */
+  readonly launchedFor: string | undefined
 }
 
 export interface OfferRecord {

@@ -1,6 +1,10 @@
 // Tasks: on the books, off the books, and every message about one that is not its launch.
 
-import type { ExecutorMessage, StatusUpdate } from '../messages/agent-registration.ts'
+import type {
+  ExecutorMessage,
+  ExitedExecutor,
+  StatusUpdate,
+} from '../messages/agent-registration.ts'
 import type { Call } from '../messages/scheduler-api.ts'
 import {
   isTerminal,
@@ -333,12 +337,15 @@ function reconcileTask(
 export function exitedExecutor(
   m: MasterContext,
   agent: AgentRecord,
-  frameworkId: string,
-  executorId: string,
-  status: number,
+  { framework_id, executor_id, status, launched_for }: ExitedExecutor,
 ): void {
-  const framework = m.state.frameworks.get(frameworkId)
+  const framework = m.state.frameworks.get(framework_id.value)
   if (!framework) return
+  const executorId = executor_id.value
+  // The end of an earlier one may be told late: it ended while the agent was away, and the next one was launched as soon as
+  // the agent was back.
+  const known = framework.executors.get(agent.id)?.get(executorId)?.launchedFor
+  if (known !== undefined && launched_for !== undefined && launched_for.value !== known) return
   removeExecutor(m, framework, agent.id, executorId)
   m.tellFramework(framework, {
     type: 'FAILURE',

@@ -72,6 +72,8 @@ export const ExitedExecutor = message({
   framework_id: FrameworkID,
   executor_id: ExecutorID,
   status: integer,
+  /** The task with which it was launched: tells it from a later one of the same id. */
+  launched_for: optional(TaskID),
 })
 export type ExitedExecutor = v.InferOutput<typeof ExitedExecutor>
 

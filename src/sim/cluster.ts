@@ -1,5 +1,6 @@
 // A cluster in a simulated world: the real master, agents and schedulers, on virtual disks, processes and network.
 
+import type { Limits } from '../actors/limits.ts'
 import type { Address } from '../actors/pid.ts'
 import type { Runtime } from '../actors/runtime.ts'
 import type { LaunchSpec } from '../agent/processes.ts'
@@ -52,6 +53,8 @@ export interface ClusterOptions {
   readonly isolate?: boolean
   /** Hears of what checks find, as `WorldOptions.onProblem`. */
   readonly onProblem?: (text: string) => void
+  /** Of all its processes. */
+  readonly limits?: Partial<Limits>
   /** An agent was told to end, by a master that does not want it. */
   readonly onAgentShutdown?: (host: AgentHost, reason: string) => void
 }
@@ -103,8 +106,14 @@ export class Cluster {
 
   constructor(seed = 1, options: ClusterOptions = {}) {
     this.#options = options
-    const { log = silentLogger, onProblem, isolate = true } = options
-    this.world = new World({ seed, log, isolate, ...(onProblem && { onProblem }) })
+    const { log = silentLogger, onProblem, limits, isolate = true } = options
+    this.world = new World({
+      seed,
+      log,
+      isolate,
+      ...(onProblem && { onProblem }),
+      ...(limits && { limits }),
+    })
     this.disk = new VirtualDisk(new SeededRandom([seed, 3]))
   }
 

@@ -43,6 +43,11 @@ export class Side implements Channel {
   /** Arrivals that are due. Fewer than what was sent, if the link is cut: the rest waits for it to be whole. */
   #arrivals = 0
   #lastArrivalMs = 0
+  /** Bytes sent that the other side has not read. */
+  #unreadBytes = 0
+  /** Its user reads nothing at present: what comes waits here, and an end behind it. */
+  #paused = false
+  #unread: (() => void)[] = []
 
   constructor(
     wire: Wire,
@@ -63,7 +68,7 @@ export class Side implements Channel {
   }
 
   get bufferedBytes(): number {
-    return 0
+    return this.#unreadBytes
   }
 
   send(bytes: Uint8Array): void {
@@ -75,11 +80,18 @@ export class Side implements Channel {
 
   /** Sends, whatever the rules say. */
   carry(bytes: Uint8Array): void {
-    this.#deliver(() => this.other?.receive(bytes))
+    this.#unreadBytes += bytes.length
+    this.#deliver(() => {
+      this.other?.receive(bytes, () => {
+        this.#unreadBytes -= bytes.length
+      })
+    })
   }
 
-  /** A simulated process has memory enough for its backlog. */
-  pause(): void {}
+  pause(paused: boolean): void {
+    this.#paused = paused
+    if (!paused) this.#wire.at(0, () => this.gate.run(() => this.#read()))
+  }
 
   close(reason: string): void {
     if (this.closed) return
@@ -89,11 +101,24 @@ export class Side implements Channel {
     this.#wire.at(0, () => this.gate.run(() => this.events?.closed(reason)))
   }
 
-  receive(bytes: Uint8Array): void {
+  /** `taken` is called when its user has it. */
+  receive(bytes: Uint8Array, taken: () => void): void {
     if (this.closed) return
     this.gate.run(() => {
-      if (!this.#ended) this.events?.message(bytes)
+      this.#unread.push(() => {
+        taken()
+        if (!this.#ended) this.events?.message(bytes)
+      })
+      this.#read()
     })
+  }
+
+  #read(): void {
+    while (!this.#paused) {
+      const next = this.#unread.shift()
+      if (!next) return
+      next()
+    }
   }
 
   end(reason: string): void {
@@ -101,9 +126,12 @@ export class Side implements Channel {
     this.closed = true
     this.#wire.forget(this)
     this.gate.run(() => {
-      if (this.#ended) return
-      this.#ended = true
-      this.events?.closed(reason)
+      this.#unread.push(() => {
+        if (this.#ended) return
+        this.#ended = true
+        this.events?.closed(reason)
+      })
+      this.#read()
     })
   }
 

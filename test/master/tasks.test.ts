@@ -300,7 +300,12 @@ t.test("an executor's resources are held from its first task to its end", async 
   scheduler.say({ type: 'MESSAGE', message: { ...ids, data: 'aGk=' } })
   scheduler.say({ type: 'SHUTDOWN', shutdown: ids })
   agent.say('executor_message', { ...ids, framework_id: { value: scheduler.id! }, data: 'eW8=' })
-  agent.say('exited_executor', { ...ids, framework_id: { value: scheduler.id! }, status: 9 })
+  const ended = { ...ids, framework_id: { value: scheduler.id! }, status: 0 }
+  agent.say('exited_executor', { ...ended, launched_for: { value: 't0' } })
+  await c.settle()
+  t.same(scheduler.of('FAILURE'), [], 'the end of an earlier one')
+  t.match((await c.json('/state')).slaves[0].used_resources, { cpus: 0.5, mem: 64 })
+  agent.say('exited_executor', { ...ended, status: 9, launched_for: { value: 't1' } })
   agent.say('exited_executor', { ...ids, framework_id: { value: scheduler.id! }, status: 9 })
   await c.settle()
   t.same(

@@ -1,6 +1,7 @@
 // The simulated network: what it does to single messages, to connections, and to links.
 
 import t from 'tap'
+import type { Channel } from '../../src/actors/transport.ts'
 import { silentLogger } from '../../src/base/log.ts'
 import { SeededRandom } from '../../src/base/random.ts'
 import type { NetworkTape } from '../../src/sim/network-tape.ts'
@@ -70,6 +71,40 @@ t.test('nothing overtakes what waited in a cut link', async t => {
   await clock.advance(200)
   t.strictSame(got, [...expected, 'the end'])
   t.equal(network.connections, 0)
+})
+
+t.test('what is not read stays with its sender, and an end comes behind it', async t => {
+  const clock = new VirtualClock()
+  const network = new VirtualNetwork({ clock, random: new SeededRandom(1), latencyMs: [1, 5] })
+  const got: string[] = []
+  let reader: Channel | undefined
+  network.transport(B).onChannel(channel => {
+    reader = channel
+    return {
+      message: bytes => {
+        got.push(String(bytes[0]))
+        if (bytes[0] === 2) channel.pause(true)
+      },
+      closed: reason => void got.push(reason),
+    }
+  })
+  let writer: Channel | undefined
+  network.transport(A).dial(B, {
+    opened: opened => (writer = opened),
+    message: () => {},
+    closed: () => {},
+  })
+  await clock.advance(200)
+  for (let i = 0; i < 5; i++) writer!.send(new Uint8Array([i]))
+  t.equal(writer!.bufferedBytes, 5, 'nothing has arrived')
+  await clock.advance(200)
+  t.strictSame([got, writer!.bufferedBytes], [['0', '1', '2'], 2])
+  writer!.close('the end')
+  await clock.advance(200)
+  t.strictSame(got, ['0', '1', '2'])
+  reader!.pause(false)
+  await clock.advance(200)
+  t.strictSame(got, ['0', '1', '2', '3', '4', 'the end'])
 })
 
 t.test('a link is whole when the last of its cuts is mended', async t => {
