@@ -10,7 +10,8 @@ import { recoverFramework } from './frameworks.ts'
 import type { AgentRecord, FrameworkRecord, TaskRecord } from './state.ts'
 import { masterStatus, recordOf, roleOf, statusOf } from './status.ts'
 import { sameJson } from './task-validation.ts'
-import { addTask, removeExecutor, removeTask } from './tasks.ts'
+import { removeExecutor } from './executors.ts'
+import { addTask, removeTask } from './tasks.ts'
 
 /**
  * Takes over what the agent runs. `announce`: schedulers were told that these tasks are lost or out of reach, so they

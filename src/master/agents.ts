@@ -10,7 +10,8 @@ import type { MasterContext } from './context.ts'
 import { rescindOffer } from './offers.ts'
 import type { AgentRecord, FrameworkRecord } from './state.ts'
 import { stateFor } from './status.ts'
-import { endTask, endUnreachable, removeExecutor } from './tasks.ts'
+import { removeExecutor } from './executors.ts'
+import { endTask, endUnreachable } from './tasks.ts'
 
 /** A new agent: admitted to the registry first, told of it then. */
 export async function registerAgent(

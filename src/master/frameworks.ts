@@ -10,7 +10,8 @@ import { HEARTBEAT_INTERVAL_MS, MAX_REMOVED_FRAMEWORKS } from './constants.ts'
 import type { MasterContext } from './context.ts'
 import { rescindOffer, returnOffer } from './offers.ts'
 import type { AgentRecord, FrameworkRecord } from './state.ts'
-import { endTask, removeExecutor } from './tasks.ts'
+import { removeExecutor } from './executors.ts'
+import { endTask } from './tasks.ts'
 import { rolesOf, validateChange, validateFramework } from './validation.ts'
 
 type Subscription = Extract<Call, { type: 'SUBSCRIBE' }>['subscribe']

@@ -37,16 +37,8 @@ import { Registry } from './registry/registry.ts'
 import { reregisterAgent } from './reregistration.ts'
 import { addRoutes } from './routes/routes.ts'
 import { type AgentRecord, type FrameworkRecord, MasterState } from './state.ts'
-import {
-  acknowledge,
-  executorMessage,
-  exitedExecutor,
-  frameworkMessage,
-  kill,
-  reconcile,
-  shutdownExecutor,
-  statusUpdate,
-} from './tasks.ts'
+import { executorMessage, exitedExecutor, frameworkMessage, shutdownExecutor } from './executors.ts'
+import { acknowledge, kill, reconcile, statusUpdate } from './tasks.ts'
 
 export interface MasterOptions {
   readonly config: MasterConfig
