@@ -291,6 +291,11 @@ export class Agent extends Actor {
     if (this.#registration.connected) return this.#tasks.run(message)
     const task = message.task.task_id.value
     this.log.warn({ task }, 'task ignored: the agent is not registered at present')
+    const executor = message.task.executor?.executor_id.value
+    const framework = message.framework.id?.value
+    if (message.launch_executor === false || executor === undefined || !framework) return
+    // A master that never noticed the silence has counted it, and takes it for running from then on.
+    this.#ends.reportExit(framework, executor, task)
   }
 
   /** Only the master may say this, and only while the agent is its. */

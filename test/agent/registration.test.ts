@@ -155,11 +155,17 @@ t.test('a task that was sent before the agent was disconnected is not run after 
   master.say.tell('ping', { connected: false })
   master.run(AWARE, command('stale', 'sleep 10'))
   master.kill(AWARE, 'stale')
+  master.run(AWARE, custom('staff', 'never'))
   await s.world.settle()
   await s.world.advance(1_000)
   t.equal(s.processes.launched.length, 1)
   t.ok(master.reregistrations.length > 0)
   t.strictSame(master.states('stale'), [], 'nor does its kill say that it has ended')
+  t.match(
+    master.exits,
+    [{ executor_id: { value: 'never' }, launched_for: { value: 'staff' } }],
+    'an executor that was counted for it is given back',
+  )
   master.run(AWARE, command('fresh', 'sleep 10'))
   await s.world.advance(1_000)
   t.equal(s.processes.launched.length, 2, 'it is back')
