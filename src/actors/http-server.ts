@@ -26,9 +26,9 @@ const HEAD_LIMIT_MS = 10_000
 const REQUEST_LIMIT_MS = 120_000
 /** How often clients that take longer are looked for. */
 const CHECK_INTERVAL_MS = 2_000
-/** Of one host, so that it leaves places for others, and of all. WebSockets of other processes do not count. */
 /** Requests of one connection that wait for their answers. */
 const MOST_PIPELINED = 100
+/** Of one host, so that it leaves places for others, and of all. WebSockets of other processes do not count. */
 const MAX_CONNECTIONS_PER_HOST = 5_000
 const MAX_CONNECTIONS = 10_000
 /** Bytes of all bodies that are being read, or have not been answered. More are answered 503. */
@@ -50,9 +50,9 @@ export class HttpServer {
   readonly #connections: Turnstile
   readonly #leave = new WeakMap<Duplex, () => void>()
   readonly #bodies: Bodies
-  /** Compressed bodies of responses that are handed out again and again, such as a page's files and `/state`. */
   /** Requests in progress, by connection. */
   readonly #waiting = new WeakMap<object, number>()
+  /** Compressed bodies of responses that are handed out again and again, such as a page's files and `/state`. */
   readonly #gzipped = new WeakMap<HttpResponse, Promise<Uint8Array>>()
   handle: (request: HttpRequest) => Promise<HttpResponse> = () =>
     Promise.resolve(text(503, 'starting\n'))

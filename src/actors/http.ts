@@ -76,8 +76,7 @@ export function findRoute(routes: ReadonlyMap<string, Route>, path: string): Rou
     // What is longer than all routes is not looked up: the path may be as long as a client likes.
     const route = prefix.length > longest ? undefined : routes.get(prefix)
     if (route) return route
-    const end = prefix.length > longest ? prefix.lastIndexOf('/', longest) : prefix.lastIndexOf('/')
-    prefix = prefix.slice(0, end)
+    prefix = prefix.slice(0, prefix.lastIndexOf('/', longest))
   }
   return undefined
 }

@@ -2,11 +2,9 @@
 // (accept.ts) or with their agent (adoption.ts).
 
 import type { ExecutorMessage, ExitedExecutor } from '../messages/agent-registration.ts'
-import type { Call } from '../messages/scheduler-api.ts'
+import type { CallOf } from '../messages/scheduler-api.ts'
 import type { MasterContext } from './context.ts'
 import type { AgentRecord, FrameworkRecord } from './state.ts'
-
-type CallOf<T extends Call['type']> = Extract<Call, { type: T }>
 
 /** From an agent: a custom executor has ended. What it held is free, and its scheduler is told. */
 export function exitedExecutor(

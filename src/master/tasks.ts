@@ -1,7 +1,7 @@
 // Tasks: on the books, off the books, and every message about one that is not its launch.
 
 import type { StatusUpdate } from '../messages/agent-registration.ts'
-import type { Call } from '../messages/scheduler-api.ts'
+import type { CallOf } from '../messages/scheduler-api.ts'
 import {
   isTerminal,
   type TaskState,
@@ -12,8 +12,6 @@ import type { Task } from '../messages/task.ts'
 import type { MasterContext } from './context.ts'
 import type { AgentRecord, FrameworkRecord, TaskRecord } from './state.ts'
 import { follow, masterStatus, stateFor, statusOf } from './status.ts'
-
-type CallOf<T extends Call['type']> = Extract<Call, { type: T }>
 
 export function addTask(
   m: MasterContext,

@@ -145,6 +145,8 @@ export const Call = variant('type', [
   message({ type: v.literal('UPDATE_FRAMEWORK'), framework_id, update_framework: Subscription }),
 ])
 export type Call = v.InferOutput<typeof Call>
+/** The call of one type. */
+export type CallOf<T extends Call['type']> = Extract<Call, { type: T }>
 
 /**
  * What the master says to a subscribed scheduler.
