@@ -269,7 +269,10 @@ export class Cell {
     }
     const failed = (error: unknown): void => {
       done(text(500, 'The request failed inside the server; its log says why.\n'))
-      this.fail(error)
+      const { method, path } = event.request
+      // Who only asks changes nothing (RFC 9110, 9.2.1): the actor is as good as it was before.
+      if (method === 'GET' || method === 'HEAD') this.log.error({ error, path }, 'a request failed')
+      else this.fail(error)
     }
     try {
       const result = event.handler(event.request)

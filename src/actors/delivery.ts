@@ -1,6 +1,7 @@
 // From a sender to a mailbox: the same call for an actor next door and for one across the network.
 
 import * as v from 'valibot'
+import { formatBytes } from '../base/bytes.ts'
 import type { Logger } from '../base/log.ts'
 import type { Cell } from './cell.ts'
 import type { Clock, Timer } from './clock.ts'
@@ -45,6 +46,8 @@ export class Delivery implements RefHost {
   #lastReceiver: Cell | undefined
   /** Messages dropped because their body did not fit the protocol. */
   malformed = 0
+  /** Messages dropped because one of them alone was larger than what the limits let travel. */
+  oversized = 0
   /** Messages dropped because nobody has that id, or its actor does not know that message. */
   unknown = 0
 
@@ -162,8 +165,23 @@ export class Delivery implements RefHost {
       : clock.delay(timeoutMs, expire)
   }
 
-  #respond(peer: Peer, frame: ActorFrame): void {
-    this.#o.peers.sending.send(peer, frame)
+  /** Loud, but no more than that: what others say to the same process has nothing to do with it. */
+  tooLarge(peer: Peer, name: string): string {
+    const text = `message larger than ${formatBytes(this.#o.peers.limits.maxMessageBytes)}, dropped`
+    this.oversized++
+    this.#o.complaints.warn(peer.label, { message: name }, text)
+    return text
+  }
+
+  #respond(
+    peer: Peer,
+    frame: Extract<ActorFrame, { 0: typeof FRAME.reply | typeof FRAME.fail }>,
+  ): void {
+    const { sending } = this.#o.peers
+    if (!sending.send(peer, frame)) {
+      const text = this.tooLarge(peer, 'an answer')
+      sending.send(peer, [FRAME.fail, frame[1], 'FAILED', `the answer is a ${text}`])
+    }
     this.#o.wake()
   }
 

@@ -147,7 +147,7 @@ export class HttpServer {
     outgoing: ServerResponse,
     response: HttpResponse,
   ): Promise<void> {
-    let body = typeof response.body === 'string' ? Buffer.from(response.body) : response.body
+    let { body } = response
     const headers: Record<string, string | number> = { ...response.headers }
     if (body && body.length >= GZIP_MIN_BYTES && isCompressible(response)) {
       headers['vary'] = 'accept-encoding'
@@ -158,11 +158,12 @@ export class HttpServer {
     }
     // Node sets it anew for the next request.
     outgoing.setTimeout(this.#stallLimitMs, () => outgoing.destroy())
-    outgoing.writeHead(response.status, { ...headers, 'content-length': body?.length ?? 0 })
-    outgoing.end(incoming.method === 'HEAD' ? undefined : body)
+    const bytes = typeof body === 'string' ? Buffer.from(body) : body
+    outgoing.writeHead(response.status, { ...headers, 'content-length': bytes?.length ?? 0 })
+    outgoing.end(incoming.method === 'HEAD' ? undefined : bytes)
   }
 
-  #gzip(response: HttpResponse, body: Uint8Array): Promise<Uint8Array> {
+  #gzip(response: HttpResponse, body: string | Uint8Array): Promise<Uint8Array> {
     let gzipped = this.#gzipped.get(response)
     if (!gzipped) {
       gzipped = zlib().then(

@@ -62,8 +62,8 @@ export class ManyRefs<E extends Entries> implements Refs<E> {
         frames.set(id, (frame = new SharedFrame(head, body!)))
       }
       const peer = peers.at(address)
-      peer.gatherShared(frame, peers.limits)
-      peers.sending.gathered(peer)
+      if (peer.gatherShared(frame, peers.limits)) peers.sending.gathered(peer)
+      else this.#host.tooLarge(peer, String(name))
     }
     this.#host.wake()
   }

@@ -5,7 +5,7 @@ import type { Timer } from './clock.ts'
 import type { Frame, Hello } from './frames.ts'
 import { Handshake } from './handshake.ts'
 import type { Limits, Meeting } from './limits.ts'
-import { Outbox, type SharedFrame } from './outbox.ts'
+import { Outbox, type Overflow, type SharedFrame } from './outbox.ts'
 import { isWriting } from './packing.ts'
 import { type Address, type Pid, pid } from './pid.ts'
 import { TokenBucket } from './token-bucket.ts'
@@ -154,20 +154,27 @@ export class Peer {
 
   /**
    * Adds a frame to this turn's message. It is encoded here and now: what the sender does to its objects later in the
-   * turn does not change what it said, and what cannot be encoded throws in the turn that said it.
+   * turn does not change what it said, and what cannot be encoded throws in the turn that said it. False if this frame
+   * alone is larger than a message may be: it is dropped, and what others say to the same process is not.
    */
-  gather(frame: Frame, limits: Limits): void {
-    if (this.#takes()) this.#overflow = this.#outbox.add(frame, limits)
+  gather(frame: Frame, limits: Limits): boolean {
+    return !this.#takes() || this.#added(this.#outbox.add(frame, limits))
   }
 
   /** The same for a frame of which the beginning is encoded already. */
-  gatherParts(head: Uint8Array, body: unknown, tail: number | undefined, limits: Limits): void {
-    if (this.#takes()) this.#overflow = this.#outbox.addParts(head, body, tail, limits)
+  gatherParts(head: Uint8Array, body: unknown, tail: number | undefined, limits: Limits): boolean {
+    return !this.#takes() || this.#added(this.#outbox.addParts(head, body, tail, limits))
   }
 
   /** The same for one that is encoded already, since others get it, too. */
-  gatherShared(frame: SharedFrame, limits: Limits): void {
-    if (this.#takes()) this.#overflow = this.#outbox.addShared(frame, limits)
+  gatherShared(frame: SharedFrame, limits: Limits): boolean {
+    return !this.#takes() || this.#added(this.#outbox.addShared(frame, limits))
+  }
+
+  #added(overflow: Overflow | undefined): boolean {
+    if (overflow === 'message too large') return false
+    this.#overflow = overflow
+    return true
   }
 
   /** Keeps nothing for it, and gives it up at the next `flush`, unless it comes by itself before that. */

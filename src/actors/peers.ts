@@ -138,7 +138,7 @@ export class Peers {
     const full = overflow.startsWith('queue full')
     if (full) for (const name of peer.addresses) this.#shunned.add(name)
     peer.channel?.close(overflow, true)
-    this.#giveUp(peer, overflow, full ? 'queue_full' : 'message_too_large')
+    this.#giveUp(peer, overflow, 'queue_full')
   }
 
   #dial(address: Address): Peer {

@@ -34,6 +34,8 @@ export interface RefHost {
   /** Books a question to another process; its number. */
   asked(peer: Peer, reply: Reply, response: v.GenericSchema): number
   forget(number: number, address: Address): void
+  /** What was to be said to `peer` is larger than a message may be. Returns what to tell him who asked. */
+  tooLarge(peer: Peer, name: string): string
   limit(
     waiting: Waiting,
     asker: Cell | undefined,
@@ -122,7 +124,7 @@ export class RemoteRef<E extends Entries> {
 
   tell(name: keyof E, message: unknown): void {
     if (this.#from?.ended) return
-    this.#say(this.#reach(), FRAME.tell, name, message, undefined)
+    this.#tell(name, message)
   }
 
   ask(name: keyof E, request: unknown, options: Options): Promise<unknown> {
@@ -143,7 +145,14 @@ export class RemoteRef<E extends Entries> {
     if (this.#from?.ended) return
     const reply = this.#from?.handOver(envelope)
     if (reply) this.#ask(name, body, reply)
-    else this.#say(this.#reach(), FRAME.tell, name, body, undefined)
+    else this.#tell(name, body)
+  }
+
+  #tell(name: keyof E, message: unknown): void {
+    const peer = this.#reach()
+    if (!this.#say(peer, FRAME.tell, name, message, undefined)) {
+      this.#host.tooLarge(peer, String(name))
+    }
   }
 
   #ask(name: keyof E, request: unknown, reply: Reply): number {
@@ -152,12 +161,13 @@ export class RemoteRef<E extends Entries> {
     const entry = this.#definition.entries[name]!
     const response = entry.kind === 'call' ? entry.response : v.never()
     const number = host.asked(peer, reply, response)
+    let said = false
     try {
-      this.#say(peer, FRAME.ask, name, request, number)
-    } catch (error) {
-      host.forget(number, this.#address)
-      throw error
+      said = this.#say(peer, FRAME.ask, name, request, number)
+    } finally {
+      if (!said) host.forget(number, this.#address)
     }
+    if (!said) reply.fail('REFUSED', host.tooLarge(peer, String(name)))
     return number
   }
 
@@ -169,12 +179,14 @@ export class RemoteRef<E extends Entries> {
     return peer
   }
 
-  #say(peer: Peer, kind: Kind, name: keyof E, body: unknown, number: number | undefined): void {
+  /** False if it is too large to be said. */
+  #say(peer: Peer, kind: Kind, name: keyof E, body: unknown, number: number | undefined): boolean {
     if (this.#headName !== name || this.#headKind !== kind) this.#begin(kind, name)
     const { peers } = this.#host
-    peer.gatherParts(this.#head!, body, number, peers.limits)
+    if (!peer.gatherParts(this.#head!, body, number, peers.limits)) return false
     peers.sending.gathered(peer)
     this.#host.wake()
+    return true
   }
 
   #begin(kind: Kind, name: keyof E): void {

@@ -272,9 +272,14 @@ export class Runtime {
   }
 
   /** Messages dropped since the start, and why. */
-  get dropped(): { readonly malformed: number; readonly unknown: number } {
+  get dropped(): {
+    readonly malformed: number
+    readonly unknown: number
+    readonly oversized: number
+  } {
     return {
       malformed: this.#peers.malformed + this.#delivery.malformed,
+      oversized: this.#delivery.oversized,
       unknown: this.#delivery.unknown,
     }
   }

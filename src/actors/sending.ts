@@ -20,10 +20,11 @@ export class Sending {
     this.#overflowed = overflowed
   }
 
-  /** Adds a frame to the message that goes to `peer` at the next `flush`. Throws if it cannot be encoded. */
-  send(peer: Peer, frame: Frame): void {
-    peer.gather(frame, this.#limits)
-    this.gathered(peer)
+  /** Adds a frame to the message that goes to `peer` at the next `flush`. Throws if it cannot be encoded; false if it is too large. */
+  send(peer: Peer, frame: Frame): boolean {
+    const gathered = peer.gather(frame, this.#limits)
+    if (gathered) this.gathered(peer)
+    return gathered
   }
 
   /** What `peer` gathered goes out at the next `flush`, or now if it is much. */

@@ -17,7 +17,6 @@ import {
   type Ping,
   type RegisterAgent,
   type Registered,
-  type ReregisterAgent,
   type Reregistered,
   type RunTask,
   type ShutdownExecutor,
@@ -36,8 +35,8 @@ import type { FileAttachments } from './files.ts'
 import { AgentMetrics } from './metrics.ts'
 import type { AgentOptions } from './options.ts'
 import { agentDir, latestAgentLink } from './paths.ts'
-import { Registration } from './registration.ts'
-import { reregistration } from './reregistration.ts'
+import { Registration, type RegistrationRequest } from './registration.ts'
+import { contents, reregistration } from './reregistration.ts'
 import { stateResponse } from './state-json.ts'
 import { TaskStatusUpdateManager } from './task-status-update-manager.ts'
 import { Tasks } from './tasks.ts'
@@ -212,12 +211,10 @@ export class Agent extends Actor {
     }
   }
 
-  #request():
-    | { readonly type: 'register'; readonly body: RegisterAgent }
-    | { readonly type: 'reregister'; readonly body: ReregisterAgent } {
+  #request(): RegistrationRequest {
     const identity = this.#identity()
     if (!this.#state.info.id) return { type: 'register', body: identity }
-    return { type: 'reregister', body: { ...identity, ...reregistration(this.#state) } }
+    return reregistration(identity, contents(this.#state))
   }
 
   async #registered({ agent_id, connection }: Registered, from: Pid): Promise<void> {

@@ -12,6 +12,7 @@ import {
   type MasterConnection,
   type RegisterAgent,
   type ReregisterAgent,
+  type ReregisterPart,
 } from '../messages/agent-registration.ts'
 
 /** The longest pause between two attempts. */
@@ -26,15 +27,21 @@ const COMPLAINT_MS = seconds(30)
 /** `DISCONNECTED`: asking. `RUNNING`: the master has us. `TERMINATING`: the agent ends, and asks no more. */
 export type RegistrationState = 'DISCONNECTED' | 'RUNNING' | 'TERMINATING'
 
+export type RegistrationRequest =
+  | { readonly type: 'register'; readonly body: RegisterAgent }
+  | {
+      readonly type: 'reregister'
+      readonly parts: readonly ReregisterPart[]
+      readonly body: ReregisterAgent
+    }
+
 export interface RegistrationOptions {
   readonly context: Context
   readonly master: Address
   /** `--registration_backoff_factor`. */
   readonly backoffMs: number
   /** What to say: `register` while the agent has no id. Made anew for each attempt. */
-  readonly request: () =>
-    | { readonly type: 'register'; readonly body: RegisterAgent }
-    | { readonly type: 'reregister'; readonly body: ReregisterAgent }
+  readonly request: () => RegistrationRequest
   /** There is no master to talk to from now on. */
   readonly disconnected: () => void
 }
@@ -160,7 +167,10 @@ export class Registration {
     context.link(this.#asked)
     const request = this.#o.request()
     if (request.type === 'register') this.master.tell('register_agent', request.body)
-    else this.master.tell('reregister_agent', request.body)
+    else {
+      for (const part of request.parts) this.master.tell('reregister_part', part)
+      this.master.tell('reregister_agent', request.body)
+    }
     const pauseMs = this.#retryMs * (0.5 + context.random.next())
     this.#retryMs = Math.min(this.#retryMs * 2, Math.max(MAX_RETRY_MS, this.#o.backoffMs))
     this.#retry = context.delay(pauseMs, () => this.#attempt())

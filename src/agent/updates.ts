@@ -18,6 +18,7 @@ import type { AgentExecutor, AgentFramework, AgentState } from './agent-state.ts
 import type { AgentMetrics } from './metrics.ts'
 import type { Registration } from './registration.ts'
 import { stateFor } from './refusals.ts'
+import { withinSize } from './status-size.ts'
 import type { AcknowledgeableUpdate } from './status-update-stream.ts'
 import { applyStatus, refusedRecord, taskRecord } from './task-record.ts'
 import type { TaskStatusUpdateManager, UpdateResult } from './task-status-update-manager.ts'
@@ -62,7 +63,7 @@ export class Updates {
     if (!wasGiven(executor, given.task_id.value)) return this.#disregard(executor, given)
     this.#o.metrics.count('valid_status_updates')
     const status: TaskStatus = {
-      ...given,
+      ...withinSize(given),
       executor_id: given.executor_id ?? executor.info.executor_id,
       container_status: this.#containerStatus(executor, given),
     }

@@ -156,18 +156,16 @@ export abstract class Scheduler extends Subscriber {
   // What a framework can do. Calls made while there is no master are lost, as they would be on a broken wire; only
   // launches are answered, because a task that nobody has would be waited for.
 
-  /** Uses offers of one agent for operations, in order. What is left is offered again, after `refuse_seconds`. */
+  /**
+   * Uses offers of one agent for operations, in order. What is left is offered again, after `refuse_seconds`. Throws a
+   * `UserError` if the operations take more than 32 MB.
+   */
   accept(offers: Offers, operations: readonly OfferOperation[], filters?: Filters): void {
     if (!this.isSubscribed) return this.#dropLaunches(operations)
     this.#launches.launched(operations)
-    this.#call({
-      type: 'ACCEPT',
-      accept: {
-        offer_ids: idsOf(offers),
-        operations: [...operations],
-        ...(filters && { filters }),
-      },
-    })
+    const more = filters && { filters }
+    const accept = { offer_ids: idsOf(offers), operations: [...operations], ...more }
+    this.#call({ type: 'ACCEPT', accept })
   }
 
   /** Launches tasks with the resources of these offers, all of one agent; no tasks at all declines them. */

@@ -4,8 +4,10 @@
 // So after a new subscription the scheduler asks about such tasks, again and again: while the master still waits for
 // agents from before its election it gives no answer, since one of them may bring the task.
 
+import { UserError } from '../base/errors.ts'
 import type { AgentID, TaskID } from '../messages/ids.ts'
 import type { OfferOperation } from '../messages/operation.ts'
+import { whyTooLarge } from '../messages/size.ts'
 import type { TaskStatus } from '../messages/status.ts'
 import type { TaskInfo } from '../messages/task.ts'
 
@@ -38,7 +40,14 @@ export function tasksOf(operations: readonly OfferOperation[]): readonly TaskInf
 export class UnansweredLaunches {
   readonly #tasks = new Map<string, Launched>()
 
+  /** Called before they are sent. Throws a `UserError` if they are more than one call can say. */
   launched(operations: readonly OfferOperation[]): void {
+    const tooLarge = whyTooLarge('call', operations)
+    if (tooLarge !== undefined) {
+      throw new UserError('invalid_value', `What these offers are accepted for ${tooLarge}.`, {
+        hint: 'Launch fewer tasks with one call, or say less of each: TaskInfo.data is no place for files.',
+      })
+    }
     for (const { task_id, agent_id } of tasksOf(operations)) {
       this.#tasks.set(task_id.value, { task_id, agent_id })
     }

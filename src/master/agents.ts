@@ -1,10 +1,9 @@
 // Agents: they register, fall silent, and leave. How they come back is reregistration.ts' business.
 
-import { encode } from '../actors/codec.ts'
 import type { Pid } from '../actors/pid.ts'
-import { formatBytes } from '../base/bytes.ts'
 import type { RegisterAgent } from '../messages/agent-registration.ts'
 import type { AgentInfo } from '../messages/agent.ts'
+import { whyTooLarge } from '../messages/size.ts'
 import { Resources } from '../resources/resources.ts'
 import type { MasterContext } from './context.ts'
 import { rescindOffer } from './offers.ts'
@@ -22,7 +21,7 @@ export async function registerAgent(
   const { state } = m
   const known = state.agentsByPid.get(from)
   if (known?.connected) return tellRegistered(m, known)
-  const refusal = whyTooLarge(message.agent)
+  const refusal = validateAgent(message.agent)
   if (refusal !== undefined) return refuseAgent(m, from, refusal)
   // Those who are not answered ask again.
   if (state.registering.has(from) || (known && state.registering.has(known.id))) return
@@ -48,14 +47,9 @@ export async function registerAgent(
   }
 }
 
-/** The registry keeps in memory and in every snapshot what an agent says of itself: attributes and resources, mostly. */
-const MOST_INFO_BYTES = 256 * 1024
-
-export function whyTooLarge(info: AgentInfo): string | undefined {
-  const bytes = encode(info).length
-  if (bytes <= MOST_INFO_BYTES) return undefined
-  const most = formatBytes(MOST_INFO_BYTES)
-  return `Agent describes itself in ${bytes} bytes, and ${most} are the most: give it fewer attributes or resources`
+export function validateAgent(info: AgentInfo): string | undefined {
+  const tooLarge = whyTooLarge('agent', info)
+  return tooLarge && `Agent ${tooLarge}: give it fewer attributes or resources`
 }
 
 export function refuseAgent(m: MasterContext, from: Pid, message: string, id?: string): void {

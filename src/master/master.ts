@@ -34,7 +34,7 @@ import { RegistrarProtocol } from './registrar.ts'
 import { collectGarbage } from './registry-gc.ts'
 import type { Operation } from './registry/operations.ts'
 import { Registry } from './registry/registry.ts'
-import { reregisterAgent } from './reregistration.ts'
+import { reregisterAgent, reregisterPart } from './reregistration.ts'
 import { addRoutes } from './routes/routes.ts'
 import { type AgentRecord, type FrameworkRecord, MasterState } from './state.ts'
 import { executorMessage, exitedExecutor, frameworkMessage, shutdownExecutor } from './executors.ts'
@@ -78,6 +78,8 @@ export class Master extends Actor {
     serve(MasterAgent, {
       register_agent: (message, from) =>
         this.#leading(from, 'messages_register_slave', () => registerAgent(this.#m, message, from)),
+      reregister_part: (part, from) =>
+        this.#leading(from, undefined, () => reregisterPart(this.#m, part, from)),
       reregister_agent: (message, from) =>
         this.#leading(from, 'messages_reregister_slave', () =>
           reregisterAgent(this.#m, message, from),
@@ -162,6 +164,7 @@ export class Master extends Actor {
     if (agent) disconnectAgent(this.#m, agent)
     const asking = this.#state.asking.get(pid)
     if (asking) asking.lost = true
+    this.#state.reregistering.delete(pid)
     this.#waiting = this.#waiting.filter(({ from }) => from !== pid)
   }
 

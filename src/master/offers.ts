@@ -10,7 +10,10 @@ import type { Grant } from './allocator/allocator.ts'
 import type { MasterContext } from './context.ts'
 import type { AgentRecord, FrameworkRecord, OfferRecord } from './state.ts'
 
-/** Offers what the allocator granted, one event for each framework. */
+/** In one event: each says all that its agent says of itself, and together they must not be more than one message holds. */
+const MOST_OFFERS = 100
+
+/** Offers what the allocator granted, one event for each framework if they are not many. */
 export function makeOffers(m: MasterContext, grants: readonly Grant[]): void {
   const byFramework = new Map<FrameworkRecord, Offer[]>()
   for (const grant of grants) {
@@ -26,7 +29,10 @@ export function makeOffers(m: MasterContext, grants: readonly Grant[]): void {
     else byFramework.set(framework, [record.offer])
   }
   for (const [framework, offers] of byFramework) {
-    m.tellFramework(framework, { type: 'OFFERS', offers: { offers } })
+    for (let i = 0; i < offers.length; i += MOST_OFFERS) {
+      const some = offers.slice(i, i + MOST_OFFERS)
+      m.tellFramework(framework, { type: 'OFFERS', offers: { offers: some } })
+    }
   }
   if (byFramework.size > 0) m.changed()
 }

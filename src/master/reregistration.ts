@@ -2,7 +2,7 @@
 // were given up. They say what they run, for a new master knows it from nowhere else.
 
 import { addressOf, parseAddress, type Pid } from '../actors/pid.ts'
-import type { ReregisterAgent } from '../messages/agent-registration.ts'
+import type { ReregisterAgent, ReregisterPart } from '../messages/agent-registration.ts'
 import type { AgentInfo } from '../messages/agent.ts'
 import { Resources } from '../resources/resources.ts'
 import { adopt, endedTasks, missingTasks } from './adoption.ts'
@@ -15,7 +15,7 @@ import {
   REPLACED,
   registerAgent,
   watchAsking,
-  whyTooLarge,
+  validateAgent,
 } from './agents.ts'
 import type { MasterContext } from './context.ts'
 import { rescindOffer } from './offers.ts'
@@ -23,13 +23,50 @@ import type { AgentRecord } from './state.ts'
 import { sameJson } from './task-validation.ts'
 import { tellKill } from './tasks.ts'
 
+/** An agent has more than this to say only if it is mad. */
+const MOST_PARTS = 256
+
+/** A part of what an agent runs, before the rest. An attempt begins with the first one. */
+export function reregisterPart(m: MasterContext, part: ReregisterPart, from: Pid): void {
+  const { reregistering } = m.state
+  const parts = part.index === 0 ? [] : reregistering.get(from)
+  // Of an attempt whose beginning is missing nothing is taken: the agent asks again.
+  if (!parts || parts.length !== part.index || part.index >= MOST_PARTS) {
+    m.log.warn({ agent: from, index: part.index }, 'part of a registration ignored')
+    return
+  }
+  parts.push(part)
+  reregistering.set(from, parts)
+  m.link(from)
+}
+
+/** The message with all parts that came before it; undefined if some are missing. */
+function whole(m: MasterContext, message: ReregisterAgent, from: Pid): ReregisterAgent | undefined {
+  const parts = m.state.reregistering.get(from) ?? []
+  m.state.reregistering.delete(from)
+  if (parts.length !== (message.parts ?? 0)) return undefined
+  if (parts.length === 0) return message
+  const all = [...parts, message]
+  return {
+    ...message,
+    tasks: all.flatMap(({ tasks }) => tasks),
+    executor_infos: all.flatMap(({ executor_infos: infos }) => infos),
+    frameworks: all.flatMap(({ frameworks }) => frameworks),
+  }
+}
+
 /** Served once the registry has the agent; a repeated request is dropped meanwhile. */
 export async function reregisterAgent(
   m: MasterContext,
-  message: ReregisterAgent,
+  last: ReregisterAgent,
   from: Pid,
 ): Promise<void> {
   const { state } = m
+  const message = whole(m, last, from)
+  if (!message) {
+    m.log.warn({ agent: from, parts: last.parts }, 'registration ignored: parts of it are missing')
+    return
+  }
   const id = message.agent.id?.value
   if (id === undefined || id === '') return registerAgent(m, message, from)
   const refusal = whyRefused(m, id, message.agent, from)
@@ -78,8 +115,8 @@ export async function reregisterAgent(
 /** Agents that are told to end. */
 function whyRefused(m: MasterContext, id: string, info: AgentInfo, from: Pid): string | undefined {
   if (m.registryView.gone.has(id)) return 'Agent has been marked gone'
-  const tooLarge = whyTooLarge(info)
-  if (tooLarge !== undefined) return tooLarge
+  const invalid = validateAgent(info)
+  if (invalid !== undefined) return invalid
   const known = m.state.agents.get(id)
   if (!known) return undefined
   const moved = hostOf(known.pid) !== hostOf(from) || known.info.hostname !== info.hostname

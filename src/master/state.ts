@@ -3,6 +3,7 @@
 
 import type { Timer } from '../actors/clock.ts'
 import type { Pid } from '../actors/pid.ts'
+import type { ReregisterPart } from '../messages/agent-registration.ts'
 import type { AgentInfo } from '../messages/agent.ts'
 import type { Capability, FrameworkInfo } from '../messages/framework.ts'
 import type { Offer } from '../messages/offer.ts'
@@ -98,6 +99,8 @@ export class MasterState {
   readonly registering = new Set<string>()
   /** Agents whose registration waits for the registry, by pid, and whether their connection broke meanwhile. */
   readonly asking = new Map<Pid, { lost: boolean }>()
+  /** What agents that register again have said so far, of much. */
+  readonly reregistering = new Map<Pid, ReregisterPart[]>()
   nextFramework = 0
   nextAgent = 0
   nextOffer = 0

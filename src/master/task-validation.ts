@@ -1,5 +1,6 @@
 // Is a task acceptable? Each rule answers with Mesos' own text, for users search for it. Pure.
 
+import { whyTooLarge } from '../messages/size.ts'
 import type { TaskState } from '../messages/status.ts'
 import { isTerminal } from '../messages/status.ts'
 import type { ExecutorInfo, TaskInfo } from '../messages/task.ts'
@@ -12,7 +13,7 @@ import {
   validateContainer,
   validateHealthCheck,
 } from './command-validation.ts'
-import { validateId } from './validation.ts'
+import { prefixed, validateId } from './validation.ts'
 
 /** What a task is held against. */
 export interface TaskSetting {
@@ -46,6 +47,7 @@ export function validateTask(
   const error =
     validateIdentity(task, setting) ??
     validatePolicies(task) ??
+    prefixed('TaskInfo ', whyTooLarge('task', task)) ??
     prefixed('Task uses invalid check: ', task.check && validateCheck(task.check)) ??
     prefixed(
       'Task uses invalid health check: ',
@@ -227,10 +229,6 @@ function validateLimits({ limits = {} }: TaskInfo, resources: Resources): string
     }
   }
   return undefined
-}
-
-function prefixed(prefix: string, problem: string | undefined): string | undefined {
-  return problem === undefined ? undefined : prefix + problem
 }
 
 /** Equality of plain data, whatever the order of the fields. */

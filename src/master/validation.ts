@@ -1,6 +1,7 @@
 // Is what a framework says of itself acceptable? Each rule answers with Mesos' own text, for users search for it. Pure.
 
 import type { FrameworkInfo } from '../messages/framework.ts'
+import { whyTooLarge } from '../messages/size.ts'
 import { formatItems } from '../resources/format.ts'
 import { validateRoles } from '../resources/roles.ts'
 
@@ -54,6 +55,7 @@ export function validateFramework(
     validateRoleFields(info, roles) ??
     validateFrameworkId(info) ??
     validateFailoverTimeout(info) ??
+    prefixed('FrameworkInfo ', whyTooLarge('framework', info)) ??
     validateSuppressed(roles, suppressedRoles) ??
     (info.user === 'root' && !rules.rootSubmissions
       ? `User 'root' is not allowed to run frameworks without --root_submissions set`
@@ -128,4 +130,8 @@ function validateSuppressed(
   return foreign.length === 0
     ? undefined
     : `Suppressed roles ${formatItems(foreign)} are not contained in the set of roles`
+}
+
+export function prefixed(prefix: string, problem: string | undefined): string | undefined {
+  return problem === undefined ? undefined : prefix + problem
 }

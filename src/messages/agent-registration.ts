@@ -34,13 +34,22 @@ export type RegisterAgent = v.InferOutput<typeof RegisterAgent>
  * Sent by an agent that has an id to every new leading master, and after a lost connection, until `reregistered`.
  * With all it runs: a new master knows frameworks, executors and tasks from nowhere else.
  */
-export const ReregisterAgent = message({
-  ...identity,
+const content = {
   tasks: list(Task),
   executor_infos: list(ExecutorInfo),
   frameworks: list(FrameworkInfo),
+}
+export const ReregisterAgent = message({
+  ...identity,
+  ...content,
+  /** So many `reregister_part` were sent right before it. */
+  parts: optional(integer),
 })
 export type ReregisterAgent = v.InferOutput<typeof ReregisterAgent>
+
+/** What an agent runs may be more than one message holds. `index` counts from 0. */
+export const ReregisterPart = message({ index: integer, ...content })
+export type ReregisterPart = v.InferOutput<typeof ReregisterPart>
 
 /** Sent by an agent that ends for good (asked to by its operator): its tasks are over, its id is given back. */
 export const UnregisterAgent = message({ agent_id: AgentID })
@@ -93,6 +102,7 @@ export type Pong = v.InferOutput<typeof Pong>
 /** Served by the master. Sent by agents to `master`. */
 export const MasterAgent = protocol('master.agent', {
   register_agent: cast(RegisterAgent),
+  reregister_part: cast(ReregisterPart),
   reregister_agent: cast(ReregisterAgent),
   unregister_agent: cast(UnregisterAgent),
   status_update: cast(StatusUpdateMessage),

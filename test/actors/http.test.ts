@@ -128,8 +128,14 @@ t.test('a request is an event of its actor', async t => {
   })
 })
 
-t.test('a handler that throws', async t => {
-  for (const failing of ['now', 'later']) {
+t.test('a handler that throws ends its actor, unless it was only asked', async t => {
+  const cases = [
+    ['now', 'GET'],
+    ['later', 'GET'],
+    ['now', 'POST'],
+    ['later', 'POST'],
+  ] as const
+  for (const [failing, method] of cases) {
     await withStage(t, async stage => {
       const { world, probe, runtime } = stage
       probe(
@@ -145,10 +151,13 @@ t.test('a handler that throws', async t => {
         'x',
       )
       await world.settle()
-      const response = get(stage, '/x/boom')
+      const response = get(stage, '/x/boom', { method })
       await world.settle()
       t.match(await response, { status: 500, body: /its log says why/ })
-      t.strictSame(runtime(A).actors, [])
+      t.strictSame(runtime(A).actors, method === 'GET' ? ['x'] : [])
+      t.match(stage.log.messages('error'), [
+        method === 'GET' ? 'a request failed' : /^the actor failed/,
+      ])
     })
   }
 })

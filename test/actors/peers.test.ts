@@ -3,7 +3,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { DEFAULT_LIMITS } from '../../src/actors/limits.ts'
-import { encode } from '../../src/actors/codec.ts'
+import { decodeFrames, encode } from '../../src/actors/codec.ts'
 import { FRAME } from '../../src/actors/frames.ts'
 import { pid } from '../../src/actors/pid.ts'
 import { bare } from './bare.ts'
@@ -397,11 +397,43 @@ t.test('one wrong frame does not spoil its message', async t => {
   send(note('three'), [FRAME.unlink, 'z'], [FRAME.exited, 'z', 'ended'], [FRAME.pong])
   await world.settle()
   t.strictSame(probe.heard, ['one', 'two', 'three'])
-  t.strictSame(runtime.dropped, { malformed: 4, unknown: 2 })
+  t.strictSame(runtime.dropped, { malformed: 4, oversized: 0, unknown: 2 })
   t.equal(got.closed, '', 'the connection stays')
   t.equal(log.messages('warn').length, 3, 'one line for each sort')
   events.message(new Uint8Array([0x92, 0x00]))
   t.equal(got.closed, 'malformed message', 'unless nobody knows what was in it')
+})
+
+t.test('a message too large to travel is dropped alone', async t => {
+  const { world, runtime, log, connect } = bare({ maxMessageBytes: 10_000 })
+  const probe = new Probe()
+  runtime.spawn(probe, 'x')
+  const { greet, send, got } = connect()
+  greet()
+  const far = pid('far', B)
+  probe.link(far)
+  const text = 'x'.repeat(10_000)
+  probe.chat(far).tell('note', { text })
+  probe.chat(far).tell('note', { text: 'small' })
+  const refused = probe.chat(far).ask('echo', { text })
+  await world.settle()
+  await t.rejects(refused, { code: 'REFUSED', message: /larger than/ })
+  send([FRAME.ask, 'x', 'far', 'test.chat/echo', { text: text }, 7])
+  await world.settle()
+  const said = got.sent.flatMap(bytes => decodeFrames(bytes) as unknown[][])
+  t.strictSame(
+    said.map(frame => frame.slice(0, 2)),
+    [
+      [FRAME.hello, said[0]?.[1]],
+      [FRAME.link, 'far'],
+      [FRAME.tell, 'far'],
+      [FRAME.fail, 7],
+    ],
+  )
+  t.equal(got.closed, '', 'the connection stays, and what else travels on it')
+  t.strictSame(probe.heard, [])
+  t.equal(runtime.dropped.oversized, 3)
+  t.match(log.messages('warn'), ['message larger than 10000B, dropped'])
 })
 
 t.test('queues have a limit', async t => {
@@ -429,12 +461,6 @@ t.test('queues have a limit', async t => {
   t.equal(many.got.sent.length, 6, 'more than one message holds are several messages')
   t.ok(many.got.sent.every(bytes => bytes.length <= limits.maxMessageBytes))
   t.equal(many.got.closed, '')
-
-  const large = setUp()
-  large.tell(1, text.repeat(11))
-  await large.world.settle()
-  t.equal(large.got.closed, 'message too large')
-  t.strictSame(large.probe.heard, [`exited far@${B}`], 'and links are told')
 
   const full = setUp()
   full.buffered.bytes = 50_000

@@ -8,6 +8,7 @@ import {
   type ExitedExecutor,
   MasterAgent,
   type ReregisterAgent,
+  type ReregisterPart,
   type StatusUpdate,
 } from '../../src/messages/agent-registration.ts'
 import { type BrowseResponse, Files, type ReadResponse } from '../../src/messages/files.ts'
@@ -28,6 +29,7 @@ export class FakeMaster extends Actor {
   agent: Pid | undefined
   readonly registrations: { readonly at: number; readonly from: Pid }[] = []
   readonly reregistrations: ReregisterAgent[] = []
+  readonly parts: ReregisterPart[] = []
   readonly unregistered: string[] = []
   readonly updates: StatusUpdate[] = []
   readonly updateTimes: number[] = []
@@ -46,6 +48,9 @@ export class FakeMaster extends Actor {
           agent_id: { value: this.agentId },
           connection: { total_ping_timeout_seconds: TOTAL_PING_TIMEOUT_S },
         })
+      },
+      reregister_part: part => {
+        this.parts.push(part)
       },
       reregister_agent: (message, from) => {
         this.reregistrations.push(message)

@@ -1,4 +1,6 @@
 import t from 'tap'
+import { reregistration } from '../../src/agent/reregistration.ts'
+import { taskRecord } from '../../src/agent/task-record.ts'
 import { serve } from '../../src/actors/protocol.ts'
 import { Actor } from '../../src/actors/actor.ts'
 import type { Pid } from '../../src/actors/pid.ts'
@@ -129,6 +131,35 @@ t.test('a new master is told all that runs, and what it believed besides is sett
   await s.reaches('long', 'TASK_FINISHED')
 })
 
+t.test('what is more than one message holds is told in several, in order', async t => {
+  const identity = {
+    agent: { hostname: 'h' },
+    version: '',
+    agent_capabilities: [],
+    checkpointed_resources: [],
+  }
+  const labels = { labels: [{ key: 'k', value: 'x'.repeat(3 << 20) }] }
+  const tasks = ['a', 'b', 'c', 'd', 'e'].map(id => ({
+    ...taskRecord(command(id, 'true'), AWARE),
+    labels,
+  }))
+  const all = { tasks, executor_infos: [], frameworks: [AWARE] }
+  const { parts, body } = reregistration(identity, all)
+  t.equal(body.parts, 2)
+  t.strictSame(
+    parts.map(({ index }) => index),
+    [0, 1],
+  )
+  const said = [...parts, body].map(part => part.tasks.map(({ task_id }) => task_id.value))
+  t.strictSame(said, [['a', 'b'], ['c', 'd'], ['e']])
+  t.strictSame(
+    [...parts, body].flatMap(({ frameworks }) => frameworks),
+    [AWARE],
+  )
+  const few = reregistration(identity, { ...all, tasks: [] })
+  t.match(few, { parts: [], body: { parts: 0, frameworks: [AWARE] } })
+})
+
 t.test('silence and doubt make it register again', async t => {
   const s = await scene()
   const { master } = s
@@ -177,6 +208,7 @@ t.test('only the master is obeyed', async t => {
     override readonly serves = [
       serve(MasterAgent, {
         register_agent: () => {},
+        reregister_part: () => {},
         reregister_agent: () => {},
         unregister_agent: () => {},
         status_update: () => {},

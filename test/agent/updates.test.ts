@@ -1,5 +1,6 @@
 import t from 'tap'
 import { MAX_WAITING, StatusUpdateStream } from '../../src/agent/status-update-stream.ts'
+import { withinSize } from '../../src/agent/status-size.ts'
 import { applyStatus, taskRecord } from '../../src/agent/task-record.ts'
 import { MAX_STATUSES, type TaskState } from '../../src/messages/status.ts'
 import { AWARE, command, MASTER, scene } from './world.ts'
@@ -69,6 +70,33 @@ t.test('the history of a task has an end', async t => {
   t.equal(task.statuses!.length, MAX_STATUSES)
   t.match(task.statuses!.slice(0, 2), [{ timestamp: 0 }, { timestamp: 1_002 - MAX_STATUSES }])
   t.match(task.statuses!.at(-1), { state: 'TASK_FINISHED' })
+})
+
+t.test('what is too much in a status is left out of it, for the state must arrive', async t => {
+  const status = {
+    task_id: { value: 't1' },
+    state: 'TASK_FAILED' as const,
+    uuid: 'u',
+    message: 'because',
+  }
+  const data = (bytes: number) => Buffer.alloc(bytes).toString('base64')
+  const labels = { labels: [{ key: 'k', value: 'x'.repeat(70_000) }] }
+  const fits = { ...status, data: data(1 << 20) }
+  t.ok(withinSize(fits) === fits)
+  const note = (what: string, most: string) => `(${what} left out: more than ${most})`
+  t.strictSame(withinSize({ ...status, data: data((1 << 20) + 1) }), {
+    ...status,
+    message: `because ${note('its data', '1MB')}`,
+  })
+  t.strictSame(withinSize({ ...status, data: data(10), labels }), {
+    ...status,
+    data: data(10),
+    message: `because ${note('what else it says', '64KB')}`,
+  })
+  t.strictSame(withinSize({ ...status, message: 'm'.repeat(70_000), data: data(2 << 20) }), {
+    ...status,
+    message: `${'m'.repeat(4_096)}… ${note('its data and what else it says', '1MB')}`,
+  })
 })
 
 t.test('an update is sent again, ever less often, until it is acknowledged', async t => {

@@ -227,6 +227,22 @@ t.test('verbs become calls under the framework id', async t => {
   await world.stop()
 })
 
+t.test('more than one call can say is refused where it is said', async t => {
+  const { master, scheduler, world } = await connected()
+  const offer = offerOf('O1', 'S1', 1, 100)
+  const request = { name: 't', task_id: { value: 't' }, command: {}, needs: { cpus: 0.1, mem: 1 } }
+  const { tasks } = pack(offer, [request])
+  const large = tasks.map(task => ({ ...task, data: 'A'.repeat(48 << 20) }))
+  t.throws(() => scheduler.launch(offer, large), {
+    name: 'UserError',
+    message: /^What these offers are accepted for is described in \d+ bytes, and 32MB are the most/,
+  })
+  scheduler.launch(offer, tasks)
+  await world.advance(10)
+  t.equal(master.of('ACCEPT').length, 1)
+  await world.stop()
+})
+
 t.test('what is asked for a role is asked for a role of its own', async t => {
   const { master, scheduler, world } = await connected()
   t.throws(() => scheduler.suppress(['nope']), { message: /'nope' is no role of this framework/ })

@@ -190,6 +190,29 @@ t.test('tasks that were called lost with a broken connection are back with it', 
   t.match((await c.json('/state')).slaves, [{ used_resources: { cpus: 1.5 } }])
 })
 
+t.test('more tasks than one message holds come back in several', async t => {
+  const c = await Cluster.start()
+  const agent = await c.registered()
+  const scheduler = await c.subscribed({ ...PARTITION_AWARE, checkpoint: true })
+  await c.running(scheduler, agent, 't1')
+  await c.running(scheduler, agent, 't2')
+  await c.failover()
+  const running = async () => {
+    const [framework] = (await c.json('/state')).frameworks as { tasks: { id: string }[] }[]
+    return framework?.tasks.map(({ id }) => id).sort() ?? []
+  }
+  agent.reregisterInParts(part => part !== 0)
+  await c.settle()
+  t.strictSame(agent.of('reregistered'), [], 'of an attempt that is not whole nothing is taken')
+  agent.reregisterInParts(part => part !== 1)
+  await c.settle()
+  t.strictSame(agent.of('reregistered'), [])
+  agent.reregisterInParts()
+  await c.settle()
+  t.equal(agent.of('reregistered').length, 1)
+  t.strictSame(await running(), ['t1', 't2'])
+})
+
 t.test('a task that ended, and that its agent has forgotten, is not asked about', async t => {
   const c = await Cluster.start()
   const agent = await c.registered()
@@ -488,7 +511,7 @@ t.test('an agent that says too much of itself is refused', async t => {
   const agent = c.agent({ attributes })
   agent.register()
   await c.settle()
-  t.match(agent.of('shutdown'), [{ message: /^Agent describes itself in \d+ bytes, and 256KB/ }])
+  t.match(agent.of('shutdown'), [{ message: /^Agent is described in \d+ bytes, and 256KB/ }])
   t.same((await c.json('/state')).slaves, [])
 })
 

@@ -369,6 +369,23 @@ export class FakeAgent extends Actor {
     })
   }
 
+  /** The same in several messages, one for each task, of which some may be left out. */
+  reregisterInParts(keep: (part: number) => boolean = () => true): void {
+    this.link(MASTER_PID)
+    const tasks = [...this.tasks.values()]
+    tasks.forEach((task, index) => {
+      if (!keep(index)) return
+      this.say('reregister_part', { index, tasks: [task], executor_infos: [], frameworks: [] })
+    })
+    this.say('reregister_agent', {
+      ...this.#identity(),
+      parts: tasks.length,
+      tasks: [],
+      executor_infos: this.executors,
+      frameworks: [...this.frameworks.values()],
+    })
+  }
+
   /** Sends an update of a task; returns its uuid. */
   update(
     id: string,

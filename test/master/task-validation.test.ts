@@ -55,6 +55,7 @@ t.test('what a valid task needs', async t => {
 t.test('why a task is refused', async t => {
   const cases: [string, object, string | RegExp | undefined][] = [
     ['empty id', { task_id: { value: '' } }, 'TaskInfo.task_id is invalid: ID must not be empty'],
+    ['too much', { data: 'A'.repeat(6 << 20) }, /^TaskInfo is described in \d+ bytes, and 4MB are/],
     ['bad id', { task_id: { value: '..' } }, "TaskInfo.task_id is invalid: '..' is disallowed"],
     [
       'agent',

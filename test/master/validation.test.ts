@@ -44,6 +44,10 @@ t.test('what a framework may not say of itself', async t => {
       { roles: ['a'] },
       "'FrameworkInfo.roles' must not be set when the framework is not MULTI_ROLE capable",
     ],
+    [
+      { labels: { labels: [{ key: 'k', value: 'x'.repeat(300_000) }] } },
+      'FrameworkInfo is described in 300049 bytes, and 256KB are the most',
+    ],
     [{ ...multi, roles: ['a', 'b', 'a'] }, "'FrameworkInfo.roles' contains duplicate items: {a}"],
     [
       { ...multi, roles: ['/bad'] },

@@ -85,13 +85,6 @@ export function agentJson(
 const sumOffers = (offers: Iterable<OfferRecord>): Resources =>
   Resources.sum([...offers].map(offer => offer.resources))
 
-export function frameworkJson(framework: FrameworkRecord): object {
-  return {
-    ...frameworkFields(framework),
-    completed_tasks: [...framework.completedTasks].map(taskJson),
-  }
-}
-
 /** What a completed task looks like does not change any more, and of these there are the most. */
 const completedTexts = new WeakMap<Task, string>()
 
@@ -104,7 +97,7 @@ function completedText(task: Task): string {
   return known
 }
 
-/** The same as JSON text. */
+/** As JSON text. */
 function frameworkText(framework: FrameworkRecord): string {
   const completed = Array.from(framework.completedTasks, completedText).join(',')
   return withFields(frameworkFields(framework), `"completed_tasks":[${completed}]`)
@@ -193,10 +186,21 @@ export function recoveredAgentsJson(m: MasterContext): { readonly id: string }[]
 
 /** The whole of `/state`, as JSON text: it is large, and asked for again and again. */
 export function stateText(m: MasterContext, process: Process): string {
-  const frameworks = Array.from(m.state.frameworks.values(), frameworkText).join(',')
-  const completed = Array.from(m.state.completedFrameworks, frameworkText).join(',')
-  const fields = `"frameworks":[${frameworks}],"completed_frameworks":[${completed}]`
-  return withFields(stateFields(m, process), fields)
+  return withFields(
+    stateFields(m, process),
+    frameworksText(m, () => true),
+  )
+}
+
+/** Two fields of an object, as JSON text. */
+export function frameworksText(
+  { state }: MasterContext,
+  wanted: (framework: FrameworkRecord) => boolean,
+): string {
+  const texts = (of: Iterable<FrameworkRecord>): string =>
+    [...of].filter(wanted).map(frameworkText).join(',')
+  const [active, completed] = [texts(state.frameworks.values()), texts(state.completedFrameworks)]
+  return `"frameworks":[${active}],"completed_frameworks":[${completed}]`
 }
 
 function stateFields(m: MasterContext, { version, startedAtMs, electedAtMs }: Process): object {

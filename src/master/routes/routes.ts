@@ -13,12 +13,13 @@ import { type Pid, pid, addressOf } from '../../actors/pid.ts'
 import { VERSION } from '../../base/version.ts'
 import { taskJson } from '../../resources/task-json.ts'
 import type { MasterContext } from '../context.ts'
+import { Rebuilt } from './rebuilt.ts'
 import { agentFilesRoutes, type FilesRef } from './agent-files.ts'
 import {
   agentDetailsJson,
   allTasks,
   executorsByAgent,
-  frameworkJson,
+  frameworksText,
   recoveredAgentsJson,
   stateText,
 } from './json.ts'
@@ -61,11 +62,7 @@ export function addRoutes(m: MasterContext, routing: Routing): void {
   get('/frameworks', 'The frameworks. ?framework_id= for one of them.', ({ query }) => {
     const id = query.get('framework_id')
     const wanted = (framework: { readonly id: string }) => id === null || framework.id === id
-    return json({
-      frameworks: [...m.state.frameworks.values()].filter(wanted).map(frameworkJson),
-      completed_frameworks: [...m.state.completedFrameworks].filter(wanted).map(frameworkJson),
-      unregistered_frameworks: [],
-    })
+    return jsonText(`{${frameworksText(m, wanted)},"unregistered_frameworks":[]}`)
   })
   get('/tasks', 'The tasks. ?limit=100&offset=0&order=desc&framework_id=&task_id=', ({ query }) =>
     tasks(m, query),
@@ -95,22 +92,26 @@ export function addRoutes(m: MasterContext, routing: Routing): void {
 
 /** `/state` is asked for by everyone, again and again: who has it already is told so in a few bytes. */
 function stateHandler(m: MasterContext, routing: Routing): HttpHandler {
-  let cached: { readonly version: number; readonly response: HttpResponse } | undefined
+  const view = new Rebuilt<{ readonly etag: string; readonly response: HttpResponse }>(m.now)
   return (request: HttpRequest) => {
     const { version } = m.state
-    const etag = `"${m.info.id}-${version}"`
-    if (request.headers['if-none-match'] === etag) return { status: 304, headers: { etag } }
-    if (cached?.version !== version) {
+    const asked = request.headers['if-none-match']
+    const current = etagOf(m, version)
+    if (asked === current) return { status: 304, headers: { etag: current } }
+    const { etag, response } = view.get(version, () => {
       const state = stateText(m, {
         version: VERSION,
         startedAtMs: routing.startedAtMs,
         electedAtMs: routing.electedAtMs(),
       })
-      cached = { version, response: jsonText(state, { etag, 'cache-control': 'no-cache' }) }
-    }
-    return cached.response
+      const etag = etagOf(m, version)
+      return { etag, response: jsonText(state, { etag, 'cache-control': 'no-cache' }) }
+    })
+    return asked === etag ? { status: 304, headers: { etag } } : response
   }
 }
+
+const etagOf = (m: MasterContext, version: number): string => `"${m.info.id}-${version}"`
 
 const DEFAULT_LIMIT = 100
 
