@@ -63,8 +63,7 @@ export class Agent extends Actor {
         this.#ofMaster(from, 'shutdown_executor', () => this.#shutdownExecutor(message)),
       framework_message: (message, from) =>
         this.#ofMaster(from, 'framework_message', () => this.#frameworkMessage(message)),
-      shutdown: ({ message }, from) =>
-        this.#ofMaster(from, 'shutdown', () => this.#shutdown(message)),
+      shutdown: ({ message }, from) => this.#refused(message, from),
       update_framework: (message, from) =>
         this.#ofMaster(from, 'update_framework', () => this.#updateFramework(message)),
     }),
@@ -214,10 +213,14 @@ export class Agent extends Actor {
   #request(): RegistrationRequest {
     const identity = this.#identity()
     if (!this.#state.info.id) return { type: 'register', body: identity }
-    return reregistration(identity, contents(this.#state))
+    const { last } = this.#registration
+    return reregistration(
+      { ...identity, ...(last !== undefined && { registration: last }) },
+      contents(this.#state),
+    )
   }
 
-  async #registered({ agent_id, connection }: Registered, from: Pid): Promise<void> {
+  async #registered({ agent_id, connection, registration }: Registered, from: Pid): Promise<void> {
     if (!this.#registration.accepts(from)) return this.#stranger('registered', from)
     if (this.#ending !== undefined) return
     const id = this.#state.info.id
@@ -233,7 +236,7 @@ export class Agent extends Actor {
       this.#state.info = { ...this.#state.info, id: agent_id }
       this.log.info({ id: agent_id.value, master: from }, 'registered with the master')
     }
-    this.#registration.succeeded(connection)
+    this.#registration.succeeded(connection, registration)
     this.#manager.resumeSending()
     if (!id) await this.#makeDirectory(agent_id)
   }
@@ -253,7 +256,7 @@ export class Agent extends Actor {
   }
 
   async #reregistered(
-    { agent_id, connection, reconciliations }: Reregistered,
+    { agent_id, connection, reconciliations, registration }: Reregistered,
     from: Pid,
   ): Promise<void> {
     if (!this.#registration.accepts(from)) return this.#stranger('reregistered', from)
@@ -266,18 +269,18 @@ export class Agent extends Actor {
       )
     }
     if (!this.#registration.connected) this.log.info({ id, master: from }, 'back with the master')
-    this.#registration.succeeded(connection)
+    this.#registration.succeeded(connection, registration)
     this.#manager.resumeSending()
     this.#ends.reportExits()
     for (const reconciliation of reconciliations) await this.#tasks.reconcile(reconciliation)
   }
 
-  #ping({ connected }: Ping, from: Pid): void {
+  #ping({ connected, registration }: Ping, from: Pid): void {
     // A master may ping before its answer to the registration is out.
     if (!this.#registration.accepts(from)) return this.#stranger('ping', from)
     const { id } = this.#state.info
     if (id) this.#registration.master.tell('pong', { agent_id: id })
-    this.#registration.pinged(connected)
+    this.#registration.pinged(connected, registration)
   }
 
   /**
@@ -298,14 +301,9 @@ export class Agent extends Actor {
   /** Only the master may say this, and only while the agent is its. */
   #ofMaster(from: Pid, what: string, act: () => Promise<void> | void): Promise<void> | void {
     if (!this.#registration.isMaster(from)) return this.#stranger(what, from)
-    if (this.#ending !== undefined || !this.#state.info.id) {
-      const why = this.#ending === undefined ? 'the agent is not registered' : 'the agent ends'
-      // An agent that was never registered can be refused all the same.
-      if (what !== 'shutdown' || this.#ending !== undefined) {
-        return this.log.info({ message: what }, `ignored: ${why}`)
-      }
-    }
-    return act()
+    if (this.#ending === undefined && this.#state.info.id) return act()
+    const why = this.#ending === undefined ? 'the agent is not registered' : 'the agent ends'
+    this.log.info({ message: what }, `ignored: ${why}`)
   }
 
   #stranger(what: string, from: Pid): void {
@@ -344,6 +342,12 @@ export class Agent extends Actor {
   }
 
   /** The master does not want this agent any more: all it runs ends, and then the agent. */
+  /** The master's word, and maybe its first. */
+  #refused(reason: string, from: Pid): void {
+    if (this.#registration.accepts(from)) this.#shutdown(reason)
+    else this.#stranger('shutdown', from)
+  }
+
   #shutdown(reason: string): void {
     if (this.#ending !== undefined) return
     this.log.warn({ reason }, 'told to shut down; ending all that runs here')

@@ -53,6 +53,8 @@ export class Registration {
   readonly #asked: Pid
   /** What the master calls itself, where that differs from how we were told to find it (`localhost`). */
   #alias: Pid | undefined
+  /** The last answer of a master, or what it said of it. */
+  #last: string | undefined
   #attempts = 0
   #firstAttemptAtMs = 0
   #retryMs = 0
@@ -109,20 +111,34 @@ export class Registration {
     return true
   }
 
+  /** What to name in a request, so that the master knows which of its answers came before it. */
+  get last(): string | undefined {
+    return this.#last
+  }
+
   /** The master has us. */
-  succeeded(connection: MasterConnection): void {
+  succeeded(connection: MasterConnection, registration: string | undefined): void {
     this.state = 'RUNNING'
+    this.#last = registration
     this.#retry?.cancel()
     this.#attempts = 0
     this.#silenceMs = seconds(connection.total_ping_timeout_seconds)
     this.#watch()
   }
 
-  /** A ping of the master; `connected`: whether it counts us as registered. */
-  pinged(connected: boolean): void {
+  /**
+   * A ping of the master; `connected`: whether it counts us as registered. `registration`: an answer that has come by now,
+   * or is lost, but had not when we asked last.
+   */
+  pinged(connected: boolean, registration: string | undefined): void {
     this.#watch()
-    if (!connected && this.state === 'RUNNING')
-      this.lose('the master does not count this agent as registered')
+    if (registration !== undefined) this.#last = registration
+    if (!connected && this.state === 'RUNNING') {
+      return this.lose('the master does not count this agent as registered')
+    }
+    if (registration === undefined || this.state !== 'DISCONNECTED') return
+    this.#retry?.cancel()
+    this.#attempt()
   }
 
   /** A linked actor is gone or out of reach. */

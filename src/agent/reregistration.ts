@@ -2,7 +2,11 @@
 // a message without bound. The agent's own /state has it.
 
 import { encode } from '../actors/codec.ts'
-import type { RegisterAgent, ReregisterPart } from '../messages/agent-registration.ts'
+import type {
+  RegisterAgent,
+  ReregisterAgent,
+  ReregisterPart,
+} from '../messages/agent-registration.ts'
 import type { Task } from '../messages/task.ts'
 import type { AgentExecutor, AgentState } from './agent-state.ts'
 import type { RegistrationRequest } from './registration.ts'
@@ -14,7 +18,7 @@ type Contents = Omit<ReregisterPart, 'index'>
 const PART_BYTES = 8 * 1024 * 1024
 
 export function reregistration(
-  identity: RegisterAgent,
+  identity: RegisterAgent & Pick<ReregisterAgent, 'registration'>,
   all: Contents,
 ): Extract<RegistrationRequest, { type: 'reregister' }> {
   const parts = inParts(all)

@@ -81,13 +81,30 @@ function newId(m: MasterContext): string {
 }
 
 function tellRegistered(m: MasterContext, agent: AgentRecord): void {
-  m.tellAgent(agent, 'registered', { agent_id: { value: agent.id }, connection: connection(m) })
+  m.tellAgent(agent, 'registered', {
+    agent_id: { value: agent.id },
+    connection: connection(m),
+    registration: newRegistration(m, agent.id),
+  })
 }
 
-/** How long an agent may hear nothing before it takes this master for lost. */
-export const connection = (m: MasterContext) => ({
-  total_ping_timeout_seconds: (m.config.agentPingTimeoutMs * m.config.maxAgentPingTimeouts) / 1000,
+/** The name of an answer to an agent, which no other answer has. */
+export function newRegistration(m: MasterContext, agentId: string): string {
+  const name = `${m.info.id}-R${m.state.nextRegistration++}`
+  m.state.registrations.set(agentId, name)
+  return name
+}
+
+/**
+ * How long an agent may hear nothing before it takes this master for lost: as long as it takes this master to give the agent
+ * up. With one ping at a time that is the time between two, and the second may be a little late.
+ */
+export const connection = ({ config }: MasterContext) => ({
+  total_ping_timeout_seconds:
+    (config.agentPingTimeoutMs * Math.max(config.maxAgentPingTimeouts, LEAST_PINGS)) / 1000,
 })
+
+const LEAST_PINGS = 2
 
 /** Puts an agent that the registry has on the books. */
 export function addAgent(
@@ -108,6 +125,7 @@ export function addAgent(
     reregisteredAtMs: undefined,
     offers: new Map(),
     tasks: new Map(),
+    pinged: false,
     missedPongs: 0,
     pingTimer: undefined,
   }
@@ -115,7 +133,8 @@ export function addAgent(
   m.state.agentsByPid.set(pid, agent)
   m.allocator.addAgent(agent.id, agent.total)
   m.link(pid)
-  observe(m, agent)
+  // Not before it is told its id: it answers with that.
+  agent.pingTimer = m.delay(0, () => observe(m, agent))
   m.allocateSoon()
   m.changed()
   return agent
@@ -175,11 +194,12 @@ interface Loss {
   readonly message: string
 }
 
-/** Pings the agent for as long as it is on the books; its silence is counted, its answer resets the count. */
+/** Pings the agent for as long as it is on the books; pings without an answer are counted, an answer resets the count. */
 function observe(m: MasterContext, agent: AgentRecord): void {
   m.tellAgent(agent, 'ping', { connected: agent.connected })
+  agent.pinged = true
   agent.pingTimer = m.delay(m.config.agentPingTimeoutMs, async () => {
-    agent.missedPongs++
+    if (agent.pinged) agent.missedPongs++
     if (agent.missedPongs >= m.config.maxAgentPingTimeouts) {
       m.log.warn(
         { agent_id: agent.id, pid: agent.pid, missed: agent.missedPongs },
@@ -195,6 +215,7 @@ function observe(m: MasterContext, agent: AgentRecord): void {
 }
 
 export function pong(agent: AgentRecord): void {
+  agent.pinged = false
   agent.missedPongs = 0
 }
 
@@ -232,6 +253,7 @@ export async function dropAgent(m: MasterContext, agent: AgentRecord, why: strin
     const message = `Agent ${agent.info.hostname} removed: ${why}`
     removeAgent(m, agent, { state: 'TASK_GONE', reason: 'REASON_AGENT_REMOVED', message })
     endUnreachable(m, agent.id, message)
+    m.state.registrations.delete(agent.id)
     m.metrics.count(
       why === REPLACED ? 'slave_removals/reason_registered' : 'slave_removals/reason_unregistered',
     )

@@ -11,6 +11,7 @@ import {
   connection,
   disconnectAgent,
   dropAgent,
+  newRegistration,
   refuseAgent,
   REPLACED,
   registerAgent,
@@ -75,6 +76,7 @@ export async function reregisterAgent(
   const replaced = other?.id === id ? undefined : other
   // Those who are not answered ask again.
   if (state.registering.has(id) || (replaced && state.registering.has(replaced.id))) return
+  if (tellOutdated(m, id, message, from)) return
   state.registering.add(id)
   const asking = watchAsking(m, from)
   try {
@@ -102,6 +104,7 @@ export async function reregisterAgent(
       agent_id: { value: id },
       connection: connection(m),
       reconciliations,
+      registration: newRegistration(m, id),
     })
     for (const record of state.tasksOf(agent)) if (record.kill) tellKill(m, agent, record)
     m.metrics.count('slave_reregistrations')
@@ -110,6 +113,28 @@ export async function reregisterAgent(
     state.registering.delete(id)
     state.asking.delete(from)
   }
+}
+
+/**
+ * The books are made after what the agent says it runs. If it said so before it had our last answer, then tasks followed on
+ * that answer which are not in its list and may still come to it, or run by now. It is told the name of the answer, which
+ * travels behind all that was sent with it; when it knows that name, its list is complete.
+ */
+function tellOutdated(
+  m: MasterContext,
+  id: string,
+  { registration }: ReregisterAgent,
+  from: Pid,
+): boolean {
+  const { agents, registrations } = m.state
+  const known = agents.get(id)
+  const last = registrations.get(id)
+  // While it was connected all the time the books are right.
+  if (last === undefined || registration === last || (known?.connected && known.pid === from)) {
+    return false
+  }
+  m.tellAgent(from, 'ping', { connected: false, registration: last })
+  return true
 }
 
 /** Agents that are told to end. */
@@ -164,6 +189,7 @@ function returned(
   agent.version = message.version
   agent.capabilities = message.agent_capabilities
   agent.connected = true
+  agent.pinged = false
   agent.missedPongs = 0
   m.link(from)
   m.allocator.setAgentActive(agent.id, true)

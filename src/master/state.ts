@@ -80,6 +80,9 @@ export interface AgentRecord {
   readonly offers: Map<string, OfferRecord>
   /** Tasks by framework, then by task id. */
   readonly tasks: Map<string, Map<string, TaskRecord>>
+  /** Whether the last ping is unanswered. */
+  pinged: boolean
+  /** How many were not answered in time, one after the other. */
   missedPongs: number
   pingTimer: Timer | undefined
 }
@@ -101,6 +104,12 @@ export class MasterState {
   readonly asking = new Map<Pid, { lost: boolean }>()
   /** What agents that register again have said so far, of much. */
   readonly reregistering = new Map<Pid, ReregisterPart[]>()
+  /**
+   * The name of the last answer to each agent's registration. Who does not know it said what he runs before he had the
+   * answer, and with it tasks.
+   */
+  readonly registrations = new Map<string, string>()
+  nextRegistration = 0
   nextFramework = 0
   nextAgent = 0
   nextOffer = 0

@@ -44,6 +44,8 @@ export const ReregisterAgent = message({
   ...content,
   /** So many `reregister_part` were sent right before it. */
   parts: optional(integer),
+  /** The `registration` that the agent heard of last. */
+  registration: optional(text),
 })
 export type ReregisterAgent = v.InferOutput<typeof ReregisterAgent>
 
@@ -115,8 +117,15 @@ export const MasterAgent = protocol('master.agent', {
 export const MasterConnection = message({ total_ping_timeout_seconds: double })
 export type MasterConnection = v.InferOutput<typeof MasterConnection>
 
-/** Sent when the registry has admitted the agent; and again if the agent's request came again. */
-export const Registered = message({ agent_id: AgentID, connection: MasterConnection })
+/**
+ * Sent when the registry has admitted the agent; and again if the agent's request came again. `registration` names this
+ * answer, and no other one: the agent names it when it asks again.
+ */
+export const Registered = message({
+  agent_id: AgentID,
+  connection: MasterConnection,
+  registration: optional(text),
+})
 export type Registered = v.InferOutput<typeof Registered>
 
 /** Tasks of one framework the master believes on the agent, which did not report them. */
@@ -131,16 +140,19 @@ export const Reregistered = message({
   agent_id: AgentID,
   connection: MasterConnection,
   reconciliations: list(Reconciliation),
+  registration: optional(text),
 })
 export type Reregistered = v.InferOutput<typeof Reregistered>
 
-/** Sent every 15 s by default. `connected` false: the master does not count this agent as registered. */
-export const Ping = message({ connected: flag })
+/**
+ * Sent every 15 s by default. `connected` false: the master does not count this agent as registered. With `registration`:
+ * it did not take what the agent said last, which was older than that.
+ */
+export const Ping = message({ connected: flag, registration: optional(text) })
 export type Ping = v.InferOutput<typeof Ping>
 
-/** Run this task; its executor, if any, is in it. `framework` is what the agent stores and reports at reregistration. */
 /**
- * Run this task. `launch_executor`: whether the master has counted a new executor for it; if not, it is for one that runs,
+ * Run this task; its executor, if any, is in it. `framework` is what the agent stores and reports at reregistration. `launch_executor`: whether the master has counted a new executor for it; if not, it is for one that runs,
  * and must not start another, which nobody would have counted.
  */
 export const RunTask = message({

@@ -47,6 +47,7 @@ export class FakeMaster extends Actor {
         this.#to(from).tell('registered', {
           agent_id: { value: this.agentId },
           connection: { total_ping_timeout_seconds: TOTAL_PING_TIMEOUT_S },
+          registration: 'R0',
         })
       },
       reregister_part: part => {
@@ -59,6 +60,7 @@ export class FakeMaster extends Actor {
         this.#to(from).tell('reregistered', {
           agent_id: message.agent.id!,
           connection: { total_ping_timeout_seconds: TOTAL_PING_TIMEOUT_S },
+          registration: `R${this.reregistrations.length}`,
           reconciliations: this.reconciliations.map(({ framework, tasks }) => ({
             framework_id: { value: framework },
             statuses: tasks.map(task => ({

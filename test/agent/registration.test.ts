@@ -160,6 +160,25 @@ t.test('what is more than one message holds is told in several, in order', async
   t.match(few, { parts: [], body: { parts: 0, frameworks: [AWARE] } })
 })
 
+t.test('asking again, it names the last answer that it had', async t => {
+  const s = await scene()
+  s.master.say.tell('ping', { connected: false })
+  await s.world.until(() => s.master.reregistrations.length === 1, 'it asks again')
+  t.equal(s.master.reregistrations[0]!.registration, 'R0')
+  await s.world.advance(100)
+  s.master.mode = 'silent'
+  s.master.say.tell('ping', { connected: false })
+  await s.world.until(() => s.master.reregistrations.length === 2, 'once more')
+  t.equal(s.master.reregistrations[1]!.registration, 'R1')
+  s.master.say.tell('ping', { connected: false, registration: 'R7' })
+  await s.world.advance(5)
+  t.strictSame(
+    s.master.reregistrations.slice(2).map(({ registration }) => registration),
+    ['R7'],
+    'at once, if an answer was lost',
+  )
+})
+
 t.test('silence and doubt make it register again', async t => {
   const s = await scene()
   const { master } = s
@@ -280,6 +299,24 @@ t.test('an agent that leaves for good gives its id back', async t => {
   t.strictSame(s.shutdowns, ['asked to by its operator'])
   t.equal(s.processes.alive, 0)
   await unregisterAgent(s.agent, 'twice')
+})
+
+t.test('a refusal may be the first word of a master that goes by another name', async t => {
+  const s = await scene({ options: { masters: ['localhost:5050'] }, master: false })
+  const { world } = s
+  const master = new FakeMaster()
+  master.mode = 'silent'
+  new Runtime({
+    address: MASTER,
+    transport: world.network.transport('localhost:5050'),
+    clock: world.clock,
+    random: world.random,
+    log: silentLogger,
+  }).spawn(master, 'master')
+  await world.until(() => master.registrations.length > 0, 'it asks')
+  master.say.tell('shutdown', { message: 'too many attributes' })
+  await world.advance(100)
+  t.strictSame(s.shutdowns, ['too many attributes'])
 })
 
 t.test('an agent that is refused before it registered ends as well', async t => {

@@ -190,6 +190,41 @@ t.test('tasks that were called lost with a broken connection are back with it', 
   t.match((await c.json('/state')).slaves, [{ used_resources: { cpus: 1.5 } }])
 })
 
+t.test('with one ping that may be missed, an agent that answers is kept', async t => {
+  const c = await Cluster.start({
+    flags: { max_agent_ping_timeouts: '1', agent_ping_timeout: '1secs' },
+  })
+  const scheduler = await c.subscribed()
+  const agent = await c.registered()
+  await c.world.advance(60_000)
+  t.same(scheduler.of('FAILURE'), [])
+  t.equal(agent.of('registered')[0]!.connection.total_ping_timeout_seconds, 2)
+  agent.answersPings = false
+  await c.world.until(() => scheduler.of('FAILURE').length > 0, 'given up', 2_500)
+})
+
+t.test('what an agent said before it had the last answer is not what it runs', async t => {
+  const c = await Cluster.start()
+  const agent = await c.registered()
+  const scheduler = await c.subscribed({ ...PARTITION_AWARE, checkpoint: true })
+  await c.running(scheduler, agent, 't1')
+  // As if this had been on its way since before the first answer and the task; and the agent has been given up since.
+  agent.answersPings = false
+  await c.world.until(() => scheduler.of('FAILURE').length > 0, 'given up', 100_000)
+  agent.registration = undefined
+  const tasks = new Map(agent.tasks)
+  agent.tasks.clear()
+  agent.reregister()
+  for (const [id, task] of tasks) agent.tasks.set(id, task)
+  await c.settle()
+  const [answer] = agent.of('registered')
+  t.strictSame(agent.of('ping').at(-2), { connected: false, registration: answer!.registration })
+  t.equal(agent.of('reregistered').length, 1, 'it asked once more')
+  t.match(scheduler.statuses.at(-1), { state: 'TASK_RUNNING', task_id: { value: 't1' } })
+  const names = [answer, ...agent.of('reregistered')].map(body => body?.registration)
+  t.equal(new Set(names).size, 2, 'each answer has a name of its own')
+})
+
 t.test('more tasks than one message holds come back in several', async t => {
   const c = await Cluster.start()
   const agent = await c.registered()

@@ -280,6 +280,8 @@ export class FakeAgent extends Actor {
   readonly options: FakeAgentOptions
   runtime!: Runtime
   id: string | undefined
+  /** The last answer of the master. */
+  registration: string | undefined
   resources: string
   answersPings = true
   /** Tasks it was told to run and that have not ended, or whose end is not acknowledged. */
@@ -301,12 +303,22 @@ export class FakeAgent extends Actor {
 
   readonly serves = [
     serve(AgentMaster, {
-      registered: body => this.#hear('registered', body, () => (this.id = body.agent_id.value)),
-      reregistered: body => this.#hear('reregistered', body),
+      registered: body =>
+        this.#hear('registered', body, () => {
+          this.id = body.agent_id.value
+          this.registration = body.registration
+        }),
+      reregistered: body =>
+        this.#hear('reregistered', body, () => {
+          this.registration = body.registration
+        }),
       ping: body =>
         this.#hear('ping', body, () => {
           if (this.answersPings && this.id) this.say('pong', { agent_id: { value: this.id } })
-          if (!body.connected) this.onLost()
+          if (body.registration !== undefined) {
+            this.registration = body.registration
+            this.reregister()
+          } else if (!body.connected) this.onLost()
         }),
       run_task: body => this.#hear('run_task', body, () => this.#run(body.framework, body.task)),
       kill_task: body => this.#hear('kill_task', body, () => this.onKill(body.task_id.value)),
@@ -363,6 +375,7 @@ export class FakeAgent extends Actor {
     this.link(MASTER_PID)
     this.say('reregister_agent', {
       ...this.#identity(),
+      ...(this.registration !== undefined && { registration: this.registration }),
       tasks: [...this.tasks.values()],
       executor_infos: this.executors,
       frameworks: [...this.frameworks.values()],
@@ -379,6 +392,7 @@ export class FakeAgent extends Actor {
     })
     this.say('reregister_agent', {
       ...this.#identity(),
+      ...(this.registration !== undefined && { registration: this.registration }),
       parts: tasks.length,
       tasks: [],
       executor_infos: this.executors,

@@ -56,7 +56,7 @@ t.test('what the master counts and has', async t => {
 
   await c.running(scheduler, agent, 't2')
   agent.answersPings = false
-  await c.world.advance(80_000)
+  await c.world.advance(90_000)
   t.match(await snapshot(), {
     'master/slaves_active': 0,
     'master/slaves_unreachable': 1,

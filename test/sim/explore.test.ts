@@ -26,6 +26,7 @@ const FOUND: Readonly<Record<string, number>> = {
   'an acknowledgement of what its master had not seen left the task on the books': 101_525,
   'a kill from before its agent was disconnected ended a task that others had ended': 200_388,
   'the late end of an executor took the next one of its id off the books': 300_007,
+  'tasks that ran were unknown, for their agent had said what it ran before they came': 400_250,
 }
 
 for (const [bug, seed] of Object.entries(FOUND)) {
