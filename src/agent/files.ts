@@ -5,11 +5,13 @@ import { Actor } from '../actors/actor.ts'
 import { type HttpRequest, type HttpResponse, json, text } from '../actors/http.ts'
 import { type Served, serve } from '../actors/protocol.ts'
 import {
+  BAD_ENCODING,
   type BrowseRequest,
   type BrowseResponse,
   type FileInfo,
   Files,
   MAX_READ_BYTES,
+  parseEncoding,
   type ReadRequest,
   type ReadResponse,
 } from '../messages/files.ts'
@@ -70,7 +72,9 @@ export class FilesActor extends Actor implements FileAttachments {
 
   protected override initialize(): void {
     this.route('/browse', 'Lists a directory: ?path=/virtual/path', r => this.#httpBrowse(r))
-    this.route('/read', 'Reads a part of a file: ?path=&offset=&length=', r => this.#httpRead(r))
+    this.route('/read', 'Reads a part of a file: ?path=&offset=&length=&encoding=', r =>
+      this.#httpRead(r),
+    )
     this.route('/download', 'The whole file: ?path=', r => this.#httpDownload(r))
     this.route('/debug', 'What is attached, by virtual path', () =>
       json(Object.fromEntries(this.#attached)),
@@ -101,7 +105,7 @@ export class FilesActor extends Actor implements FileAttachments {
     return { ok: true, files: entries.filter(entry => entry !== undefined) }
   }
 
-  async #read({ path, offset, length }: ReadRequest): Promise<ReadResponse> {
+  async #read({ path, offset, length, encoding = 'utf8' }: ReadRequest): Promise<ReadResponse> {
     if (path === '') return failure('BAD_REQUEST', NO_PATH)
     if (offset < -1) return failure('BAD_REQUEST', `Negative offset provided: ${offset}.\n`)
     if (length !== undefined && length < -1) {
@@ -117,7 +121,12 @@ export class FilesActor extends Actor implements FileAttachments {
     if (most === 0) return { ok: true, offset, data: '', total }
     const bytes = await this.#guarded(this.#files.read(found.path, offset, most))
     if (!bytes.ok) return bytes
-    return { ok: true, offset, data: new TextDecoder().decode(bytes.value), total }
+    const { buffer, byteOffset, byteLength } = bytes.value
+    const data =
+      encoding === 'base64'
+        ? Buffer.from(buffer, byteOffset, byteLength).toString('base64')
+        : new TextDecoder().decode(bytes.value)
+    return { ok: true, offset, data, total }
   }
 
   /** The file behind a virtual path. */
@@ -179,7 +188,9 @@ export class FilesActor extends Actor implements FileAttachments {
     if (query.get('path') === null) return text(400, NO_PATH)
     if (offset === undefined) return text(400, 'Failed to parse offset: it is not an integer.\n')
     if (length === undefined) return text(400, 'Failed to parse length: it is not an integer.\n')
-    const answer = await this.#read({ path: query.get('path') ?? '', offset, length })
+    const encoding = parseEncoding(query.get('encoding'))
+    if (!encoding) return text(400, BAD_ENCODING)
+    const answer = await this.#read({ path: query.get('path') ?? '', offset, length, encoding })
     return answer.ok ? json({ offset: answer.offset, data: answer.data }) : httpFailure(answer)
   }
 

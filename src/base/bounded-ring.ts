@@ -48,6 +48,15 @@ export class BoundedRing<T> implements Iterable<T> {
     return undefined
   }
 
+  /** Takes out what passes; the others stay in their order. True if there was any. */
+  remove(passes: (item: T) => boolean): boolean {
+    const kept = this.toArray().filter(item => !passes(item))
+    if (kept.length === this.#items.length) return false
+    this.clear()
+    this.#items.push(...kept)
+    return true
+  }
+
   toArray(): T[] {
     return [...this.#items.slice(this.#start), ...this.#items.slice(0, this.#start)]
   }

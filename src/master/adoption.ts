@@ -86,6 +86,12 @@ function adoptTask(
   const role = roleOf(task)
   const resources = Resources.of(task.resources).unallocate()
   const record = recordOf({ ...task, agent_id: { value: agent.id } }, role, resources)
+  // Given up when the connection broke, though it had ended: it will be completed once more.
+  if (isTerminal(task.state)) {
+    const isSame = (other: Task): boolean =>
+      other.task_id.value === task_id.value && other.agent_id.value === agent.id
+    framework.completedTasks.remove(isSame)
+  }
   addTask(m, framework, agent, record)
   if (!record.holding) return
   m.allocator.adopt(framework.id, agent.id, role, resources)

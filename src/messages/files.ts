@@ -41,17 +41,33 @@ export type BrowseResponse = v.InferOutput<typeof BrowseResponse>
 /** At most this many bytes are answered to one read, whatever was asked: 16 pages. */
 export const MAX_READ_BYTES = 64 * 1024
 
+/** How bytes are made text: as they are meant, or so that none is lost. */
+export const ENCODINGS = ['utf8', 'base64'] as const
+
+/** Of `?encoding=`; undefined if it is none. */
+export function parseEncoding(given: string | null): (typeof ENCODINGS)[number] | undefined {
+  return ENCODINGS.find(encoding => encoding === (given ?? 'utf8'))
+}
+
+export const BAD_ENCODING = `Failed to parse encoding: it must be one of ${ENCODINGS.join(', ')}.\n`
+
 /**
  * Asked by the dashboard and the CLI: what is in this file, from `offset` (bytes)? `offset` -1 asks for the length
- * only. `length` absent or -1 means to the end; either way MAX_READ_BYTES is the most.
+ * only. `length` absent or -1 means to the end; either way MAX_READ_BYTES is the most. `encoding` absent means `utf8`.
  */
-export const ReadRequest = message({ path: text, offset: integer, length: optional(integer) })
+export const ReadRequest = message({
+  path: text,
+  offset: integer,
+  length: optional(integer),
+  encoding: optional(oneOf(ENCODINGS)),
+})
 export type ReadRequest = v.InferOutput<typeof ReadRequest>
 
 /**
  * `offset`: where `data` begins; to a request with -1 the file's length, `data` empty. At or past the end `data` is
- * empty. `data` is text: bytes that are no UTF-8 come as U+FFFD, so its length says nothing about bytes. A reader goes on at
- * offset + min(what it asked for, MAX_READ_BYTES), or at `total` (the file's length now) if that is less.
+ * empty. `data` is in the encoding that was asked for: in `utf8` bytes that are none come as U+FFFD, so its length says
+ * nothing about bytes. A reader goes on at offset + min(what it asked for, MAX_READ_BYTES), or at `total` (the file's length
+ * now) if that is less.
  */
 export const ReadResponse = variant('ok', [
   message({ ok: v.literal(true), offset: unsigned, data: text, total: optional(unsigned) }),

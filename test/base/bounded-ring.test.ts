@@ -20,6 +20,16 @@ t.test('equals the tail of an array', async () => {
   )
 })
 
+t.test('what is taken out is gone, the others stay in order', async t => {
+  const ring = new BoundedRing<number>(3)
+  for (const n of [1, 2, 3, 4]) ring.push(n)
+  t.notOk(ring.remove(n => n === 1))
+  t.ok(ring.remove(n => n === 3))
+  t.strictSame([...ring], [2, 4])
+  for (const n of [5, 6]) ring.push(n)
+  t.strictSame([...ring], [4, 5, 6])
+})
+
 t.test('finds the newest', async t => {
   const ring = new BoundedRing<{ id: string; n: number }>(2)
   for (const n of [1, 2, 3]) ring.push({ id: 'a', n })

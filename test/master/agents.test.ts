@@ -266,6 +266,29 @@ t.test('a task that ended, and that its agent has forgotten, is not asked about'
   t.match((await c.json('/state')).frameworks, [{ tasks: [], completed_tasks: [{ id: 't1' }] }])
 })
 
+t.test('a task that ended before its connection broke is listed once', async t => {
+  const c = await Cluster.start()
+  const agent = await c.registered()
+  const scheduler = await c.subscribed()
+  await c.running(scheduler, agent, 't1')
+  scheduler.acknowledges = false
+  agent.update('t1', 'TASK_FINISHED')
+  await c.status(scheduler, 't1', 'TASK_FINISHED')
+  c.world.crash(HOST)
+  await c.settle()
+  const completed = async () =>
+    ((await c.json('/state')).frameworks as { completed_tasks: { id: string }[] }[])[0]!
+      .completed_tasks.length
+  t.equal(await completed(), 1, 'of a framework without checkpoints')
+  const again = reborn(c, agent, HOST)
+  await c.reregister(again)
+  scheduler.acknowledges = true
+  again.update('t1', 'TASK_FINISHED')
+  await c.world.until(() => again.of('status_update_acknowledgement').length > 0, 'acknowledged')
+  await c.settle()
+  t.equal(await completed(), 1)
+})
+
 t.test('of a task that ended under an agent that is away nothing else is said', async t => {
   const c = await Cluster.start()
   const agent = await c.registered()

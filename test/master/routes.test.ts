@@ -357,11 +357,11 @@ t.test('files of a sandbox, through the master', async t => {
     offset: 1,
     data: 'hi\n',
   })
-  await get('/files/read?path=/x/stdout')
+  await get('/files/read?path=/x/stdout&encoding=base64')
   t.same(files.asked, [
     { path: '/x' },
-    { path: '/x/stdout', offset: 1, length: 2 },
-    { path: '/x/stdout', offset: -1, length: 65536 },
+    { path: '/x/stdout', offset: 1, length: 2, encoding: 'utf8' },
+    { path: '/x/stdout', offset: -1, length: 65536, encoding: 'base64' },
   ])
   const refused = async (path: string, status: number, body: RegExp) =>
     t.match(await c.get(path), { status, body }, path)
@@ -369,6 +369,7 @@ t.test('files of a sandbox, through the master', async t => {
   await refused(`/files/read?${id}&path=/dir`, 400, /^Cannot read a directory.\n$/)
   await refused(`/files/read?${id}&path=/none`, 404, /^$/)
   await refused(`/files/browse?${id}&path=/secret`, 403, /no/)
+  await refused(`/files/read?${id}&path=/x&encoding=latin1`, 400, /must be one of utf8, base64/)
   await refused(`/files/read?${id}`, 400, /^Expecting 'path=value' in query.\n$/)
   await refused('/files/read?path=/x', 400, /^Expecting 'agent_id=value' in query.\n$/)
   await refused('/files/read?path=/x&agent_id=nobody', 404, /nobody/)

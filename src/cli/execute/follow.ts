@@ -1,8 +1,6 @@
 // Follows the output of a running task: what was added to a file on an agent, again and again, through the master.
 
-import { wholeCharacters } from '../../web/page/tail.ts'
-
-/** Reads part of a file: `offset` -1 asks for its length alone. Undefined: there is no such file (yet). */
+/** Reads part of a file, in base64: `offset` -1 asks for its length alone. Undefined: there is no such file (yet). */
 export type ReadFile = (
   path: string,
   offset: number,
@@ -12,43 +10,37 @@ export type ReadFile = (
 /** The most that one read asks for. */
 const STEP_BYTES = 32 * 1024
 
-/** One growing file. Offsets are bytes, what comes is text. */
+/** One growing file. It need not be text: what comes are its bytes. */
 export class Follower {
   readonly #path: string
   readonly #read: ReadFile
-  readonly #print: (text: string) => void
+  readonly #print: (bytes: Uint8Array) => void
   #atBytes = 0
   #busy: Promise<void> = Promise.resolve()
 
-  constructor(path: string, read: ReadFile, print: (text: string) => void) {
+  constructor(path: string, read: ReadFile, print: (bytes: Uint8Array) => void) {
     this.#path = path
     this.#read = read
     this.#print = print
   }
 
-  /**
-   * Prints what was added since the last time; half a character at the end waits for its other half, unless this is
-   * the `last` time. Rejects if the file cannot be read; the next call goes on there.
-   */
-  catchUp({ last = false } = {}): Promise<void> {
-    const turn = this.#busy.then(() => this.#catchUp(last))
+  /** Prints what was added since the last time. Rejects if the file cannot be read; the next call goes on there. */
+  catchUp(): Promise<void> {
+    const turn = this.#busy.then(() => this.#catchUp())
     this.#busy = turn.catch(() => {})
     return turn
   }
 
-  async #catchUp(last: boolean): Promise<void> {
+  async #catchUp(): Promise<void> {
     const length = await this.#read(this.#path, -1, 0)
     if (!length) return
     while (this.#atBytes < length.offset) {
       const wantedBytes = Math.min(STEP_BYTES, length.offset - this.#atBytes)
       const piece = await this.#read(this.#path, this.#atBytes, wantedBytes)
-      if (!piece || piece.data === '') return
-      const whole = wholeCharacters(piece.data, wantedBytes)
-      const all = { text: piece.data, sizeBytes: wantedBytes }
-      const { text, sizeBytes } = whole.sizeBytes === 0 && last ? all : whole
-      if (sizeBytes === 0) return
-      this.#atBytes += sizeBytes
-      this.#print(text)
+      const bytes = Buffer.from(piece?.data ?? '', 'base64')
+      if (bytes.length === 0) return
+      this.#atBytes += bytes.length
+      this.#print(bytes)
     }
   }
 }

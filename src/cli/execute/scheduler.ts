@@ -96,8 +96,9 @@ export class ExecuteScheduler extends Scheduler {
 
   protected override async update(status: TaskStatus): Promise<void> {
     const { state, task_id } = status
-    // The same status comes again when its acknowledgement was lost.
+    // The same status comes again when its acknowledgement was lost. Nothing that follows the end is news.
     if (this.#launched?.state === state) return
+    if (this.#launched && isTerminal(this.#launched.state)) return
     const first = this.#launched?.state !== 'TASK_RUNNING' && state === 'TASK_RUNNING'
     this.#launched = status
     if (isTerminal(state)) await this.resume(this.#watcher.ended())

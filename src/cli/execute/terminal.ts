@@ -10,6 +10,7 @@ const POLL_MS = 200
 /** Output that cannot be read in this time after the task's end is given up. */
 const LAST_READ_LIMIT_MS = 3_000
 const REQUEST_LIMIT_MS = 5_000
+const LINE_END = 0x0a
 
 /** Prints lines and the task's output, each output stream to ours of the same name. */
 export class Terminal implements Watcher {
@@ -37,14 +38,14 @@ export class Terminal implements Watcher {
   launched(frameworkId: string, agentId: string): void {
     if (!this.#flags.follow) return
     const read = readThrough(masterAddress(this.#flags.master)!, agentId)
-    const follow = (file: 'stdout' | 'stderr', print: (text: string) => void): Follower =>
+    const follow = (file: 'stdout' | 'stderr', print: (bytes: Uint8Array) => void): Follower =>
       new Follower(outputPath(frameworkId, this.#executorId, file), read, print)
     this.#followers = [
-      follow('stdout', text => {
-        process.stdout.write(text)
-        this.#midLine = !text.endsWith('\n')
+      follow('stdout', bytes => {
+        process.stdout.write(bytes)
+        this.#midLine = bytes.at(-1) !== LINE_END
       }),
-      follow('stderr', text => process.stderr.write(text)),
+      follow('stderr', bytes => process.stderr.write(bytes)),
     ]
     this.#poll()
   }
@@ -60,7 +61,7 @@ export class Terminal implements Watcher {
   async ended(): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    const last = Promise.all(this.#followers.map(follower => follower.catchUp({ last: true })))
+    const last = Promise.all(this.#followers.map(follower => follower.catchUp()))
     let limit: NodeJS.Timeout | undefined
     const late = new Promise<void>((_, reject) => {
       limit = setTimeout(() => reject(new Error('no answer in time')), LAST_READ_LIMIT_MS)
@@ -79,6 +80,7 @@ export class Terminal implements Watcher {
 function readThrough(master: string, agentId: string): ReadFile {
   return (path, offset, lengthBytes) => {
     const query = new URLSearchParams({ agent_id: agentId, path, offset: String(offset) })
+    query.set('encoding', 'base64')
     if (offset >= 0) query.set('length', String(lengthBytes))
     return new Promise((resolve, reject) => {
       const request = get(`http://${master}/files/read?${query.toString()}`, response => {

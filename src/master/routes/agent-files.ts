@@ -2,7 +2,7 @@
 
 import { type HttpHandler, type HttpResponse, json, text } from '../../actors/http.ts'
 import { AskError, type Protocol, type Ref } from '../../actors/protocol.ts'
-import { type Files, MAX_READ_BYTES } from '../../messages/files.ts'
+import { BAD_ENCODING, type Files, MAX_READ_BYTES, parseEncoding } from '../../messages/files.ts'
 
 export type FilesRef = typeof Files extends Protocol<infer E> ? Ref<E> : never
 
@@ -42,7 +42,7 @@ export function agentFilesRoutes(
   )
   get(
     '/files/read',
-    'Part of a file in a sandbox. ?agent_id=&path=&offset=&length=; offset=-1 gives its length.',
+    'Part of a file in a sandbox. ?agent_id=&path=&offset=&length=&encoding=; offset=-1 gives its length.',
     asking(async (files, path, query) => {
       const offset = integer(query.get('offset'), -1)
       const length = integer(query.get('length'), MAX_READ_BYTES)
@@ -50,7 +50,10 @@ export function agentFilesRoutes(
         return text(400, 'Failed to parse offset: it must be -1 or more.\n')
       if (length === undefined || length < -1)
         return text(400, 'Failed to parse length: it must be -1 or more.\n')
-      const answer = await files.ask('read', { path, offset, length }, { timeoutMs: ASK_LIMIT_MS })
+      const encoding = parseEncoding(query.get('encoding'))
+      if (!encoding) return text(400, BAD_ENCODING)
+      const request = { path, offset, length, encoding }
+      const answer = await files.ask('read', request, { timeoutMs: ASK_LIMIT_MS })
       if (!answer.ok) return text(STATUS[answer.code], answer.message)
       return json({ offset: answer.offset, data: answer.data })
     }),
