@@ -2,7 +2,6 @@
 
 import type { Context } from '../actors/actor.ts'
 import type { KillTask, Reconciliation, RunTask } from '../messages/agent-registration.ts'
-import type { TaskInfo } from '../messages/task.ts'
 import type { AgentExecutor, AgentFramework, AgentState } from './agent-state.ts'
 import type { ExecutorEnds } from './executor-ends.ts'
 import type { ExecutorStarts } from './executor-starts.ts'
@@ -30,8 +29,9 @@ export class Tasks {
     this.#o = options
   }
 
-  async run({ framework: info, task, launch_executor: isNew = true }: RunTask): Promise<void> {
+  async run(message: RunTask): Promise<void> {
     const { context, state, starts, user } = this.#o
+    const { framework: info, task, launch_executor: isNew = true } = message
     const frameworkId = info.id?.value
     const taskId = task.task_id.value
     if (frameworkId === undefined) {
@@ -46,13 +46,13 @@ export class Tasks {
     }
     framework.info = info
     const refusal = whyRefused(task, { framework: info, user })
-    if (refusal) return this.#refuse(framework, task, isNew, refusal)
+    if (refusal) return this.#refuse(framework, message, refusal)
     const kind = task.executor ? 'custom' : 'command'
     const executorId = task.executor?.executor_id.value ?? taskId
     const existing = framework.executors.get(executorId)
-    if (existing) return this.#add(existing, task, isNew)
+    if (existing) return this.#add(existing, message)
     if (!isNew) {
-      return this.#refuse(framework, task, isNew, {
+      return this.#refuse(framework, message, {
         state: 'TASK_DROPPED',
         reason: 'REASON_EXECUTOR_TERMINATED',
         message: 'Executor terminated',
@@ -116,8 +116,9 @@ export class Tasks {
     }
   }
 
-  #add(executor: AgentExecutor, task: TaskInfo, isNew: boolean): Promise<void> | void {
+  #add(executor: AgentExecutor, message: RunTask): Promise<void> | void {
     const { executors, ends } = this.#o
+    const { task, launch_executor: isNew = true } = message
     const taskId = task.task_id.value
     const { framework } = executor
     if (executor.queued.has(taskId) || executor.tasks.has(taskId)) {
@@ -127,7 +128,7 @@ export class Tasks {
       )
     }
     if (executor.kind === 'command' || !task.executor) {
-      return this.#refuse(framework, task, isNew, {
+      return this.#refuse(framework, message, {
         state: 'TASK_DROPPED',
         reason: 'REASON_TASK_INVALID',
         message: 'Cannot reuse an already existing executor for a command task',
@@ -137,7 +138,7 @@ export class Tasks {
       // The end of this one was reported; what the master has counted since would never be given back.
       if (isNew && executor.state === 'TERMINATED')
         ends.reportExit(framework.id, executor.id, taskId)
-      return this.#refuse(framework, task, isNew, {
+      return this.#refuse(framework, message, {
         state: 'TASK_DROPPED',
         reason: 'REASON_EXECUTOR_TERMINATED',
         message: `Executor ${executor.state.toLowerCase()}`,
@@ -151,15 +152,15 @@ export class Tasks {
 
   #refuse(
     framework: AgentFramework,
-    task: TaskInfo,
-    isNew: boolean,
+    { task, launch_executor: isNew = true, launched_for }: RunTask,
     verdict: AgentVerdict,
   ): Promise<void> {
     const { ends, updates } = this.#o
     const executorId = task.executor?.executor_id.value
-    // The master has counted its resources when it sent the task. Of one that it counted before, it hears otherwise.
-    if (isNew && executorId !== undefined && !framework.executors.has(executorId)) {
-      ends.reportExit(framework.id, executorId, task.task_id.value)
+    // The master counts the resources of one that is not here, nor will be: what was sent before this has come.
+    const counted = isNew ? task.task_id : launched_for
+    if (counted && executorId !== undefined && !framework.executors.has(executorId)) {
+      ends.reportExit(framework.id, executorId, counted.value)
     }
     return updates.refuse(framework, task.task_id.value, verdict)
   }

@@ -64,6 +64,12 @@ export type StatusUpdate = Pick<TaskStatus, 'task_id' | 'state'> &
     readonly data?: Uint8Array | string
   }
 
+/**
+ * Without checkpoints an agent that ended knows nothing of its executors when it is back: they end with it. But a connection
+ * may break while the agent lives.
+ */
+const BROKEN_CONNECTION_MS = seconds(2)
+
 /** How long the last updates may take to be acknowledged before the process ends without that. */
 const LAST_WORDS_MS = seconds(1)
 
@@ -188,11 +194,9 @@ export abstract class Executor extends Subscriber {
   }
 
   protected override connectionLost(): void | Promise<void> {
-    const { recoveryTimeoutMs } = this.#environment
+    const { recoveryTimeoutMs = BROKEN_CONNECTION_MS } = this.#environment
     this.#lostAtMs ??= this.clock.now()
-    // An agent that lost its memory of us would start our tasks a second time: better to end with it.
-    if (recoveryTimeoutMs !== undefined && this.clock.now() - this.#lostAtMs < recoveryTimeoutMs)
-      return
+    if (this.clock.now() - this.#lostAtMs < recoveryTimeoutMs) return
     this.log.warn({ agent: this.server }, 'the agent is gone: this executor ends')
     return this.#endAfter(this.shutdown())
   }

@@ -183,6 +183,10 @@ function launch(
     })
     framework.executors.set(agent.id, known)
   }
+  const launchedFor =
+    task.executor && !needs.newExecutor
+      ? executors?.get(task.executor.executor_id.value)?.launchedFor
+      : undefined
   const executor = task.executor && {
     executor: {
       ...task.executor,
@@ -196,6 +200,7 @@ function launch(
     framework: framework.info,
     task: { ...task, ...executor, resources: record.task.resources ?? [] },
     launch_executor: !task.executor || needs.newExecutor !== undefined,
+    ...(launchedFor !== undefined && { launched_for: { value: launchedFor } }),
   })
   return available.subtract(needs.total)
 }

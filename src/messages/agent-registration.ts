@@ -152,13 +152,16 @@ export const Ping = message({ connected: flag, registration: optional(text) })
 export type Ping = v.InferOutput<typeof Ping>
 
 /**
- * Run this task; its executor, if any, is in it. `framework` is what the agent stores and reports at reregistration. `launch_executor`: whether the master has counted a new executor for it; if not, it is for one that runs,
- * and must not start another, which nobody would have counted.
+ * Run this task; its executor, if any, is in it. `framework` is what the agent stores and reports at reregistration.
+ * `launch_executor`: whether the master has counted a new executor for it; if not, it is for one that runs, and must not
+ * start another, which nobody would have counted. `launched_for`: the task with which that one was launched, as far as the
+ * master knows.
  */
 export const RunTask = message({
   framework: FrameworkInfo,
   task: TaskInfo,
   launch_executor: optional(flag),
+  launched_for: optional(TaskID),
 })
 export type RunTask = v.InferOutput<typeof RunTask>
 

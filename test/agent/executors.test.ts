@@ -472,6 +472,17 @@ t.test('an executor is started only for a task with which the master has counted
   run('d', false)
   await s.world.advance(10)
   t.strictSame(s.master.states('d'), [], 'which runs along')
+  s.master.say.tell('run_task', {
+    framework: AWARE,
+    task: custom('e', 'ex6'),
+    launch_executor: false,
+    launched_for: { value: 'earlier' },
+  })
+  await s.reaches('e', 'TASK_DROPPED')
+  t.match(s.master.exits.at(-1), {
+    executor_id: { value: 'ex6' },
+    launched_for: { value: 'earlier' },
+  })
 })
 
 t.test('a refused task gives its executor back', async t => {

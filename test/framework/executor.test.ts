@@ -215,12 +215,16 @@ t.test('what is not acknowledged is told again after a reconnection', async t =>
   await world.stop()
 })
 
-t.test('without checkpoints it ends with its agent', async t => {
-  const { executor, world, ended } = await connected()
-  world.crash(AGENT)
+t.test('without checkpoints it ends with its agent, though not with a connection', async t => {
+  const { agent, executor, world, ended } = await connected()
+  world.network.reset(AGENT)
   await world.advance(1_000)
+  t.same(agent.of('SUBSCRIBE').length, 2)
+  t.same(executor.heard, ['registered', 'registered'])
+  world.crash(AGENT)
+  await world.advance(5_000)
   t.ok(await ended)
-  t.same(executor.heard, ['registered', 'shutdown'])
+  t.same(executor.heard, ['registered', 'registered', 'shutdown'])
   t.notOk(executor.succeeded)
   await world.stop()
 })

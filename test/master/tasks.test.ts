@@ -282,8 +282,11 @@ t.test("an executor's resources are held from its first task to its end", async 
     ['t3', 'TASK_ERROR', 'REASON_TASK_INVALID', /^ExecutorInfo is not compatible with existing/],
   ])
   t.same(
-    agent.of('run_task').map(run => run.launch_executor),
-    [true, false],
+    agent.of('run_task').map(run => [run.launch_executor, run.launched_for?.value]),
+    [
+      [true, undefined],
+      [false, 't1'],
+    ],
     'only the first may start it',
   )
   t.match(agent.of('run_task')[0]!.task.executor, {
