@@ -65,10 +65,6 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS
 
-export function isErrorCode(text: string): text is ErrorCode {
-  return Object.hasOwn(ERRORS, text)
-}
-
 /**
  * An operating error, met in ordinary life: `message` names the flag, field or file and what was wrong with it,
  * `hint` says what to do. It is shown to people without a stack; a bug is an `AssertionError` instead.

@@ -79,11 +79,6 @@ function attributeValue({ type, scalar, ranges, set, text }: Attribute): string 
   }
 }
 
-/** `rack:r1;level:10`, which `parseAttributes` reads. */
-export function formatAttributes(attributes: readonly Attribute[]): string {
-  return attributes.map(attribute => `${attribute.name}:${attributeValue(attribute)}`).join(';')
-}
-
 /** For people and messages, with all that matters: `cpus(allocated: a)(reservations: [(DYNAMIC,a,p)]):1; mem…`. */
 export function describe(resources: Resources): string {
   return resources.isEmpty ? '{}' : resources.list().map(describeResource).join('; ')

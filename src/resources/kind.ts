@@ -53,10 +53,6 @@ export class Kind {
     return this.reservations.length > 0
   }
 
-  get isPersistent(): boolean {
-    return this.disk?.persistence !== undefined
-  }
-
   /** The same, allocated to `role` (undefined: to none). Made once for each role. */
   allocatedTo(role: string | undefined): Kind {
     if (role === this.allocationRole) return this
@@ -71,10 +67,6 @@ export class Kind {
       this.#allocated.set(role, kind)
     }
     return kind
-  }
-
-  reservedBy(reservations: readonly ReservationInfo[]): Kind {
-    return new Kind({ ...this.#parts(), reservations })
   }
 
   #parts(): KindParts {

@@ -1,7 +1,7 @@
 // Named amounts without roles or reservations: what quotas, limits and thresholds are stated in.
 
 import type { Scalar } from '../messages/values.ts'
-import { fromMilli, toMilli } from './milli.ts'
+import { toMilli } from './milli.ts'
 import { malformed } from './parse.ts'
 
 /** Thousandths by resource name. A name that is not there means 0. `Resources.scalars()` gives this too. */
@@ -69,9 +69,4 @@ export function subtractQuantities(a: Quantities, b: Quantities): Quantities {
     if (left > 0) out.set(name, left)
   }
   return out
-}
-
-/** `cpus:0.01;mem:32`, which `parseQuantities` reads. */
-export function formatQuantities(quantities: Quantities): string {
-  return [...quantities].map(([name, milli]) => `${name}:${fromMilli(milli)}`).join(';')
 }

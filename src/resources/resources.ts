@@ -3,8 +3,7 @@
 // A `Resources` is an immutable value. Inside, amounts are integers (thousandths, ranges, sets), one entry a kind;
 // outside, it is a list of v1 Resource objects. Amounts merge if all else about them is equal (see kind.ts).
 
-import type { ReservationInfo, Resource } from '../messages/resource.ts'
-import { assert } from '../base/assert.ts'
+import type { Resource } from '../messages/resource.ts'
 import {
   addEntries,
   containsEntry,
@@ -161,24 +160,6 @@ export class Resources {
     return this.#group(kind => (kind.isReserved ? kind.reservationRole : undefined))
   }
 
-  /** The same with this reservation on top of the stack (RESERVE). */
-  pushReservation(reservation: ReservationInfo): Resources {
-    return this.#map(kind => kind.reservedBy([...kind.reservations, reservation]))
-  }
-
-  /** The same without the topmost reservation (UNRESERVE). All must be reserved. */
-  popReservation(): Resources {
-    return this.#map(kind => {
-      assert(kind.isReserved, 'only what is reserved can be unreserved')
-      return kind.reservedBy(kind.reservations.slice(0, -1))
-    })
-  }
-
-  /** The same as if nothing of it were reserved. */
-  toUnreserved(): Resources {
-    return this.#map(kind => (kind.isReserved ? kind.reservedBy([]) : kind))
-  }
-
   revocable(): Resources {
     return this.filter(kind => kind.revocable)
   }
@@ -189,14 +170,6 @@ export class Resources {
 
   shared(): Resources {
     return this.filter(kind => kind.shared)
-  }
-
-  nonShared(): Resources {
-    return this.filter(kind => !kind.shared)
-  }
-
-  persistentVolumes(): Resources {
-    return this.filter(kind => kind.isPersistent)
   }
 
   /** The sum of all scalars of this name, in units; 0 if there is none. */

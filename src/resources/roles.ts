@@ -40,12 +40,3 @@ export function validateRoles(roles: Iterable<string>): string | undefined {
 export function isStrictSubrole(role: string, ancestor: string): boolean {
   return role.length > ancestor.length && role[ancestor.length] === '/' && role.startsWith(ancestor)
 }
-
-/** The roles above `role`, nearest first: of `a/b/c`, `a/b` and `a`. */
-export function ancestorsOf(role: string): string[] {
-  const out: string[] = []
-  for (let at = role.lastIndexOf('/'); at > 0; at = role.lastIndexOf('/', at - 1)) {
-    out.push(role.slice(0, at))
-  }
-  return out
-}

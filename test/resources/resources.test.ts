@@ -185,13 +185,6 @@ t.test('both reservation forms are one', async t => {
   t.ok(old.equals(at({ reservations: stack })), 'whatever the order of fields and labels')
   t.notOk(old.equals(at({ role: 'a' })))
   t.same(old.list()[0]?.role, undefined, 'the list has the new form')
-
-  const free = at({})
-  const pushed = free.pushReservation({ type: 'DYNAMIC', role: 'a' })
-  t.equal(pushed.kinds()[0]?.reservationRole, 'a')
-  t.ok(pushed.popReservation().equals(free))
-  t.ok(pushed.toUnreserved().equals(free))
-  t.throws(() => free.popReservation(), /only what is reserved/)
 })
 
 t.test('filters and groups', async t => {
@@ -217,7 +210,6 @@ t.test('filters and groups', async t => {
   t.ok(mine.add(all).unallocate().equals(all.add(all)))
   t.same([...mine.add(all).allocations().keys()], ['eng'])
   t.equal(mine.allocate('eng'), mine, 'nothing changes, nothing is made')
-  t.equal(mine.nonShared(), mine)
 })
 
 t.test('volumes are whole', async t => {
