@@ -197,8 +197,11 @@ export class Outbox {
       // It goes into the next message, of which it is the first.
       const frame = open.take().slice(again ? before + AGAIN.length : before)
       open.truncate(before)
+      const late = this.#late
+      this.#late = undefined
       this.#close()
       const next = this.#opened()
+      this.#late = late
       if (again) next.raw(head!)
       next.raw(frame)
       this.length += whole

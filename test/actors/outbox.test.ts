@@ -192,6 +192,24 @@ t.test(
   },
 )
 
+t.test(
+  'what a getter says follows what it is in, also where that goes into the next message',
+  async t => {
+    const outbox = new Outbox()
+    outbox.add(note('x'.repeat(900)), LIMITS)
+    const body = {
+      get text() {
+        outbox.add(note('getter'), LIMITS)
+        return 'y'.repeat(200)
+      },
+    }
+    outbox.add([FRAME.tell, 'to', 'from', 'p/m', body], LIMITS)
+    outbox.add(note('next'), LIMITS)
+    const texts = read(outbox.take()).map(frame => (frame[4] as { text: string }).text[0])
+    t.strictSame(texts, ['x', 'y', 'g', 'n'])
+  },
+)
+
 t.test('what a getter says has been said even if it throws then', async t => {
   const outbox = new Outbox()
   const head = beginning(5, [FRAME.tell, 'to', 'from', 'p/m'])
