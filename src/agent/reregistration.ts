@@ -34,7 +34,7 @@ export function reregistration(
 function inParts(all: Contents): Contents[] {
   const parts = [empty()]
   let bytes = 0
-  const add = <K extends keyof Contents>(kind: K): void => {
+  const add = (kind: keyof Contents): void => {
     for (const one of all[kind]) {
       const size = encode(one).length
       if (bytes > 0 && bytes + size > PART_BYTES) {

@@ -92,7 +92,9 @@ export function addRoutes(m: MasterContext, routing: Routing): void {
 
 /** `/state` is asked for by everyone, again and again: who has it already is told so in a few bytes. */
 function stateHandler(m: MasterContext, routing: Routing): HttpHandler {
-  const view = new Rebuilt<{ readonly etag: string; readonly response: HttpResponse }>(m.now)
+  const view = new Rebuilt<{ readonly etag: string; readonly response: HttpResponse }>(() =>
+    m.now(),
+  )
   return (request: HttpRequest) => {
     const { version } = m.state
     const asked = request.headers['if-none-match']
