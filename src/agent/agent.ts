@@ -99,7 +99,7 @@ export class Agent extends Actor {
     })
   }
 
-  protected override initialize(): void {
+  protected override initialize(): Promise<void> | void {
     const { context } = this
     const options = this.#options
     const state = this.#state
@@ -164,7 +164,7 @@ export class Agent extends Actor {
       { master: options.masters[0], work_dir: options.workDir, hostname: options.hostname },
       'agent started',
     )
-    registration.begin()
+    return registration.begin()
   }
 
   /** Ends for good: gives the agent's id back and ends all it runs. `onShutdown` is called when that is done. */
@@ -275,12 +275,12 @@ export class Agent extends Actor {
     for (const reconciliation of reconciliations) await this.#tasks.reconcile(reconciliation)
   }
 
-  #ping({ connected, registration }: Ping, from: Pid): void {
+  #ping({ connected, registration }: Ping, from: Pid): Promise<void> | void {
     // A master may ping before its answer to the registration is out.
     if (!this.#registration.accepts(from)) return this.#stranger('ping', from)
     const { id } = this.#state.info
     if (id) this.#registration.master.tell('pong', { agent_id: id })
-    this.#registration.pinged(connected, registration)
+    return this.#registration.pinged(connected, registration)
   }
 
   /**

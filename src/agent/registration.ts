@@ -4,7 +4,7 @@
 import type { Context } from '../actors/actor.ts'
 import type { Timer } from '../actors/clock.ts'
 import { type Address, addressOf, idOf, type Pid, pid } from '../actors/pid.ts'
-import type { Ref } from '../actors/protocol.ts'
+import { AskError, type Ref } from '../actors/protocol.ts'
 import { seconds } from '../base/duration.ts'
 import { onceAWhile } from '../base/log.ts'
 import {
@@ -23,17 +23,21 @@ const FIRST_RETRY_PART = 0.1
 const PATIENCE_MS = seconds(5)
 /** Then it is complained of this often. */
 const COMPLAINT_MS = seconds(30)
+/** To take one part of what is more than one message holds. */
+const PART_LIMIT_MS = seconds(15)
 
 /** `DISCONNECTED`: asking. `RUNNING`: the master has us. `TERMINATING`: the agent ends, and asks no more. */
 export type RegistrationState = 'DISCONNECTED' | 'RUNNING' | 'TERMINATING'
 
+export interface Reregistration {
+  readonly type: 'reregister'
+  readonly parts: readonly ReregisterPart[]
+  readonly body: ReregisterAgent
+}
+
 export type RegistrationRequest =
   | { readonly type: 'register'; readonly body: RegisterAgent }
-  | {
-      readonly type: 'reregister'
-      readonly parts: readonly ReregisterPart[]
-      readonly body: ReregisterAgent
-    }
+  | Reregistration
 
 export interface RegistrationOptions {
   readonly context: Context
@@ -88,9 +92,9 @@ export class Registration {
   }
 
   /** Asks at once. */
-  begin(): void {
+  begin(): Promise<void> | void {
     this.#retryMs = this.#o.backoffMs * FIRST_RETRY_PART
-    this.#attempt()
+    return this.#attempt()
   }
 
   /**
@@ -130,7 +134,7 @@ export class Registration {
    * A ping of the master; `connected`: whether it counts us as registered. `registration`: an answer that has come by now,
    * or is lost, but had not when we asked last.
    */
-  pinged(connected: boolean, registration: string | undefined): void {
+  pinged(connected: boolean, registration: string | undefined): Promise<void> | void {
     this.#watch()
     if (registration !== undefined) this.#last = registration
     if (!connected && this.state === 'RUNNING') {
@@ -138,7 +142,7 @@ export class Registration {
     }
     if (registration === undefined || this.state !== 'DISCONNECTED') return
     this.#retry?.cancel()
-    this.#attempt()
+    return this.#attempt()
   }
 
   /** A linked actor is gone or out of reach. */
@@ -173,7 +177,7 @@ export class Registration {
     this.#silence?.cancel()
   }
 
-  #attempt(): void {
+  #attempt(): Promise<void> | void {
     if (this.state !== 'DISCONNECTED') return
     const { context } = this.#o
     if (this.#attempts === 0) this.#firstAttemptAtMs = context.clock.now()
@@ -181,15 +185,40 @@ export class Registration {
     this.#attempts++
     this.#lastError = 'no answer'
     context.link(this.#asked)
-    const request = this.#o.request()
-    if (request.type === 'register') this.master.tell('register_agent', request.body)
-    else {
-      for (const part of request.parts) this.master.tell('reregister_part', part)
-      this.master.tell('reregister_agent', request.body)
-    }
     const pauseMs = this.#retryMs * (0.5 + context.random.next())
     this.#retryMs = Math.min(this.#retryMs * 2, Math.max(MAX_RETRY_MS, this.#o.backoffMs))
-    this.#retry = context.delay(pauseMs, () => this.#attempt())
+    const again = (): void => {
+      this.#retry = context.delay(pauseMs, () => this.#attempt())
+    }
+    const request = this.#o.request()
+    if (request.type === 'reregister' && request.parts.length > 0) {
+      return this.#sayInParts(request, again)
+    }
+    if (request.type === 'register') this.master.tell('register_agent', request.body)
+    else this.master.tell('reregister_agent', request.body)
+    again()
+  }
+
+  /** It is tried again when all was said, or when something of it could not be. */
+  async #sayInParts({ parts, body }: Reregistration, again: () => void): Promise<void> {
+    const attempt = this.#attempts
+    for (const part of parts) {
+      const taken = await this.#isTaken(part)
+      if (attempt !== this.#attempts || this.state !== 'DISCONNECTED') return
+      if (!taken) return again()
+    }
+    this.master.tell('reregister_agent', body)
+    again()
+  }
+
+  async #isTaken(part: ReregisterPart): Promise<boolean> {
+    try {
+      const answer = await this.master.ask('reregister_part', part, { timeoutMs: PART_LIMIT_MS })
+      return answer.taken
+    } catch (error) {
+      if (error instanceof AskError) return false
+      throw error
+    }
   }
 
   #report(): void {

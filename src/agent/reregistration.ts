@@ -9,7 +9,7 @@ import type {
 } from '../messages/agent-registration.ts'
 import type { Task } from '../messages/task.ts'
 import type { AgentExecutor, AgentState } from './agent-state.ts'
-import type { RegistrationRequest } from './registration.ts'
+import type { Reregistration } from './registration.ts'
 import { taskRecord } from './task-record.ts'
 
 type Contents = Omit<ReregisterPart, 'index'>
@@ -20,7 +20,7 @@ const PART_BYTES = 8 * 1024 * 1024
 export function reregistration(
   identity: RegisterAgent & Pick<ReregisterAgent, 'registration'>,
   all: Contents,
-): Extract<RegistrationRequest, { type: 'reregister' }> {
+): Reregistration {
   const parts = inParts(all)
   const last = parts.pop()!
   return {

@@ -78,8 +78,9 @@ export class Master extends Actor {
     serve(MasterAgent, {
       register_agent: (message, from) =>
         this.#leading(from, 'messages_register_slave', () => registerAgent(this.#m, message, from)),
-      reregister_part: (part, from) =>
-        this.#leading(from, undefined, () => reregisterPart(this.#m, part, from)),
+      reregister_part: (part, from) => ({
+        taken: this.#phase === 'leading' && reregisterPart(this.#m, part, from),
+      }),
       reregister_agent: (message, from) =>
         this.#leading(from, 'messages_reregister_slave', () =>
           reregisterAgent(this.#m, message, from),

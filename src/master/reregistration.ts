@@ -28,17 +28,18 @@ import { tellKill } from './tasks.ts'
 const MOST_PARTS = 256
 
 /** A part of what an agent runs, before the rest. An attempt begins with the first one. */
-export function reregisterPart(m: MasterContext, part: ReregisterPart, from: Pid): void {
+export function reregisterPart(m: MasterContext, part: ReregisterPart, from: Pid): boolean {
   const { reregistering } = m.state
   const parts = part.index === 0 ? [] : reregistering.get(from)
-  // Of an attempt whose beginning is missing nothing is taken: the agent asks again.
+  // Of an attempt whose beginning is missing nothing is taken: the agent begins again.
   if (!parts || parts.length !== part.index || part.index >= MOST_PARTS) {
     m.log.warn({ agent: from, index: part.index }, 'part of a registration ignored')
-    return
+    return false
   }
   parts.push(part)
   reregistering.set(from, parts)
   m.link(from)
+  return true
 }
 
 /** The message with all parts that came before it; undefined if some are missing. */

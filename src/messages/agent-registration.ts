@@ -4,7 +4,7 @@
 // answers it (register until `registered`, an update until its acknowledgement).
 
 import * as v from 'valibot'
-import { cast, protocol } from '../actors/protocol.ts'
+import { call, cast, protocol } from '../actors/protocol.ts'
 import { AgentInfo } from './agent.ts'
 import { Capability, FrameworkInfo } from './framework.ts'
 import { AgentID, ExecutorID, FrameworkID, TaskID } from './ids.ts'
@@ -49,9 +49,14 @@ export const ReregisterAgent = message({
 })
 export type ReregisterAgent = v.InferOutput<typeof ReregisterAgent>
 
-/** What an agent runs may be more than one message holds. `index` counts from 0. */
+/**
+ * What an agent runs may be more than one message holds, and more than may wait for a peer: each part is sent when the one
+ * before it has been taken. `index` counts from 0.
+ */
 export const ReregisterPart = message({ index: integer, ...content })
 export type ReregisterPart = v.InferOutput<typeof ReregisterPart>
+/** `taken` false: begin again, a while later. */
+export const PartTaken = message({ taken: flag })
 
 /** Sent by an agent that ends for good (asked to by its operator): its tasks are over, its id is given back. */
 export const UnregisterAgent = message({ agent_id: AgentID })
@@ -104,7 +109,7 @@ export type Pong = v.InferOutput<typeof Pong>
 /** Served by the master. Sent by agents to `master`. */
 export const MasterAgent = protocol('master.agent', {
   register_agent: cast(RegisterAgent),
-  reregister_part: cast(ReregisterPart),
+  reregister_part: call(ReregisterPart, PartTaken),
   reregister_agent: cast(ReregisterAgent),
   unregister_agent: cast(UnregisterAgent),
   status_update: cast(StatusUpdateMessage),

@@ -30,6 +30,7 @@ export class FakeMaster extends Actor {
   readonly registrations: { readonly at: number; readonly from: Pid }[] = []
   readonly reregistrations: ReregisterAgent[] = []
   readonly parts: ReregisterPart[] = []
+  takesParts = true
   readonly unregistered: string[] = []
   readonly updates: StatusUpdate[] = []
   readonly updateTimes: number[] = []
@@ -52,6 +53,7 @@ export class FakeMaster extends Actor {
       },
       reregister_part: part => {
         this.parts.push(part)
+        return { taken: this.takesParts }
       },
       reregister_agent: (message, from) => {
         this.reregistrations.push(message)

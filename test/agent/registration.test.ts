@@ -179,6 +179,32 @@ t.test('asking again, it names the last answer that it had', async t => {
   )
 })
 
+t.test('each part is sent when the one before it was taken, else it begins again', async t => {
+  const s = await scene()
+  const large = { labels: [{ key: 'k', value: 'x'.repeat(5 << 20) }] }
+  const tasks = ['a', 'b', 'c'].map(id => command(id, 'sleep 500', { labels: large }))
+  s.master.run(AWARE, ...tasks)
+  await s.reaches('c', 'TASK_RUNNING')
+  s.master.takesParts = false
+  s.master.say.tell('ping', { connected: false })
+  await s.world.advance(3_000)
+  t.ok(s.master.parts.length >= 2)
+  t.ok(s.master.parts.every(({ index }) => index === 0))
+  t.strictSame(s.master.reregistrations, [])
+  s.master.takesParts = true
+  s.master.parts.length = 0
+  await s.world.until(() => s.master.reregistrations.length === 1, 'it is back', 16_000)
+  const said = [...s.master.parts, s.master.reregistrations[0]!]
+  t.strictSame(
+    said.map(part => part.tasks.map(({ task_id }) => task_id.value)),
+    [['a'], ['b'], ['c']],
+  )
+  t.strictSame(
+    s.master.parts.map(({ index }) => index),
+    [0, 1],
+  )
+})
+
 t.test('silence and doubt make it register again', async t => {
   const s = await scene()
   const { master } = s
@@ -227,7 +253,7 @@ t.test('only the master is obeyed', async t => {
     override readonly serves = [
       serve(MasterAgent, {
         register_agent: () => {},
-        reregister_part: () => {},
+        reregister_part: () => ({ taken: true }),
         reregister_agent: () => {},
         unregister_agent: () => {},
         status_update: () => {},

@@ -236,14 +236,15 @@ t.test('more tasks than one message holds come back in several', async t => {
     const [framework] = (await c.json('/state')).frameworks as { tasks: { id: string }[] }[]
     return framework?.tasks.map(({ id }) => id).sort() ?? []
   }
-  agent.reregisterInParts(part => part !== 0)
+  void agent.reregisterInParts(part => part !== 0)
   await c.settle()
   t.strictSame(agent.of('reregistered'), [], 'of an attempt that is not whole nothing is taken')
-  agent.reregisterInParts(part => part !== 1)
+  void agent.reregisterInParts(part => part !== 1)
   await c.settle()
   t.strictSame(agent.of('reregistered'), [])
-  agent.reregisterInParts()
+  void agent.reregisterInParts()
   await c.settle()
+  t.strictSame(agent.taken, [false, true, true, true])
   t.equal(agent.of('reregistered').length, 1)
   t.strictSame(await running(), ['t1', 't2'])
 })

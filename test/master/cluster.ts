@@ -3,7 +3,7 @@
 import { Actor } from '../../src/actors/actor.ts'
 import type { HttpRequest, HttpResponse } from '../../src/actors/http.ts'
 import { type Address, type Pid, pid } from '../../src/actors/pid.ts'
-import { type RequestOf, serve } from '../../src/actors/protocol.ts'
+import { type CastNames, type RequestOf, serve } from '../../src/actors/protocol.ts'
 import type { Runtime } from '../../src/actors/runtime.ts'
 import type { RuntimeOptions } from '../../src/actors/runtime-options.ts'
 import { parseFlags } from '../../src/base/flags.ts'
@@ -280,6 +280,8 @@ export class FakeAgent extends Actor {
   readonly options: FakeAgentOptions
   runtime!: Runtime
   id: string | undefined
+  /** Whether the parts of its registrations were taken. */
+  readonly taken: boolean[] = []
   /** The last answer of the master. */
   registration: string | undefined
   resources: string
@@ -362,7 +364,7 @@ export class FakeAgent extends Actor {
     }
   }
 
-  say<K extends keyof ToMaster>(name: K, body: RequestOf<ToMaster[K]>): void {
+  say<K extends CastNames<ToMaster>>(name: K, body: RequestOf<ToMaster[K]>): void {
     this.ref(MasterAgent, MASTER_PID).tell(name, body)
   }
 
@@ -383,13 +385,15 @@ export class FakeAgent extends Actor {
   }
 
   /** The same in several messages, one for each task, of which some may be left out. */
-  reregisterInParts(keep: (part: number) => boolean = () => true): void {
+  async reregisterInParts(keep: (part: number) => boolean = () => true): Promise<void> {
     this.link(MASTER_PID)
+    const master = this.ref(MasterAgent, MASTER_PID)
     const tasks = [...this.tasks.values()]
-    tasks.forEach((task, index) => {
-      if (!keep(index)) return
-      this.say('reregister_part', { index, tasks: [task], executor_infos: [], frameworks: [] })
-    })
+    for (const [index, task] of tasks.entries()) {
+      if (!keep(index)) continue
+      const part = { index, tasks: [task], executor_infos: [], frameworks: [] }
+      this.taken.push((await master.ask('reregister_part', part)).taken)
+    }
     this.say('reregister_agent', {
       ...this.#identity(),
       ...(this.registration !== undefined && { registration: this.registration }),
