@@ -10,6 +10,7 @@
 import { assert } from '../base/assert.ts'
 import type {
   Action,
+  Chosen,
   LearnedAction,
   Metadata,
   Position,
@@ -84,6 +85,11 @@ export class Acceptor {
     return this.#end
   }
 
+  /** Every position from `begin` to below this one is learned. */
+  get learnedBelow(): Position {
+    return this.#learnedBelow
+  }
+
   /** What is held at a position; undefined for a hole, a truncated position, and one past the end. */
   at(position: Position): Held | undefined {
     return this.#entries.get(position)
@@ -142,19 +148,21 @@ export class Acceptor {
 
   // Write
 
-  write(request: WriteRequest): Decision<WriteResponse> {
-    const { proposal, position, value } = request
+  write({ proposal, position, values }: WriteRequest): Decision<WriteResponse> {
     if (this.#metadata.status !== 'VOTING') return ignoredAt(position)
-    // A learned value cannot change, and a writer that has another one has been overtaken; nothing to be voted on.
-    if (position < this.#begin || this.isLearned(position)) return ignoredAt(position)
-    const promised = this.#promisedAt(position)
-    // Equal is accepted: the promise was given to this very proposer, and a repeated write is the same write.
-    if (proposal < promised) {
-      return { response: { type: 'reject', proposal: promised, position }, persist: NOTHING }
+    const records: ReplicaRecord[] = []
+    for (const [i, value] of values.entries()) {
+      const at = position + i
+      // A learned value cannot change, and a writer that has another one has been overtaken; nothing to be voted on.
+      if (at < this.#begin || this.isLearned(at)) return ignoredAt(position)
+      const promised = this.#promisedAt(at)
+      // Equal is accepted: the promise was given to this very proposer, and a repeated write is the same write.
+      if (proposal < promised) {
+        return { response: { type: 'reject', proposal: promised, position }, persist: NOTHING }
+      }
+      records.push({ type: 'write', position: at, proposal, learned: false, value })
     }
-    return this.#decide({ type: 'accept', proposal, position }, [
-      { type: 'write', position, proposal, learned: false, value },
-    ])
+    return this.#decide({ type: 'accept', proposal, position }, records)
   }
 
   // Learned
@@ -173,6 +181,26 @@ export class Acceptor {
       ? { type: 'learned', position, proposal }
       : { type: 'write', position, proposal, learned: true, value }
     return this.#decide(undefined, [record]).persist
+  }
+
+  /**
+   * Takes it that what was accepted here under `proposal` in a range is chosen. `missing`: whether there is something in the
+   * range that is not learned then.
+   */
+  chosen({ proposal, from, to }: Chosen): {
+    readonly records: readonly ReplicaRecord[]
+    readonly missing: boolean
+  } {
+    const records: ReplicaRecord[] = []
+    let missing = false
+    for (let position = Math.max(from, this.#begin); position <= to; position++) {
+      const performed = this.#entries.get(position)?.performed
+      if (performed?.learned) continue
+      if (performed?.proposal === proposal) records.push({ type: 'learned', position, proposal })
+      else missing = true
+    }
+    this.#decide(undefined, records)
+    return { records, missing }
   }
 
   // Status
@@ -265,6 +293,23 @@ function ignoredAt(position: Position): Decision<WriteResponse> {
 
 function reject(promised: Proposal): Decision<PromiseDecision> {
   return { response: { type: 'reject', proposal: promised }, persist: NOTHING }
+}
+
+/** What is learned at a position, on the wire. */
+export function learnedAction(position: Position, held: Held, value: Value): LearnedAction {
+  const { promised, performed } = held
+  assert(performed?.learned, 'only what is learned is told as such')
+  return { position, promised, performed: { proposal: performed.proposal, learned: true, value } }
+}
+
+/** Says that all positions up to this one are truncated. */
+export function tombstone(position: Position): LearnedAction {
+  const performed = {
+    proposal: 0,
+    learned: true as const,
+    value: { type: 'NOP', tombstone: true } as const,
+  }
+  return { position, promised: 0, performed }
 }
 
 /** The action on the wire, once the bytes of an appended value are there. */

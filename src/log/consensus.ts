@@ -96,8 +96,19 @@ export async function writePhase(
 /** Phase 3. Resolves, with where the log now begins, when the local replica has learned; the others are only told. */
 export async function learnPhase(host: Host, action: LearnedAction): Promise<Position> {
   host.network.broadcast('learned', { action }, host.local.pid)
-  const { begin } = await host.local.ask('learn', { action })
+  const { begin } = await host.local.ask('learn', { actions: [action] })
   return begin
+}
+
+/** The same for values that were written with one request: who accepted them need not be sent them once more. */
+export async function learnWritten(
+  host: Host,
+  { proposal, position, values }: WriteRequest,
+): Promise<void> {
+  const to = position + values.length - 1
+  host.network.broadcast('chosen', { proposal, from: position, to }, host.local.pid)
+  const actions = values.map((value, i) => chosen(position + i, proposal, value))
+  await host.local.ask('learn', { actions })
 }
 
 /**
@@ -124,7 +135,7 @@ export async function fill(
       case 'write': {
         const written = await writePhase(
           host,
-          { proposal: current, position, value: step.value },
+          { proposal: current, position, values: [step.value] },
           stopped,
         )
         if (stopped()) return undefined

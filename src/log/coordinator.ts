@@ -14,10 +14,16 @@
 
 import { assert } from '../base/assert.ts'
 import { type Deferred, deferred } from '../base/deferred.ts'
-import type { Position, Proposal, Value } from '../messages/log.ts'
+import {
+  MOST_POSITIONS,
+  type Position,
+  type Proposal,
+  type Value,
+  type WriteRequest,
+} from '../messages/log.ts'
 import { catchUp } from './catchup.ts'
-import { type Host, learnPhase, promisePhase, writePhase } from './consensus.ts'
-import { chosen, proposalAbove } from './proposer.ts'
+import { type Host, learnWritten, promisePhase, writePhase } from './consensus.ts'
+import { proposalAbove } from './proposer.ts'
 import { appendOf } from './storage.ts'
 
 /**
@@ -46,12 +52,16 @@ interface Writing {
   readonly done: Deferred<Position | undefined>
 }
 
-/**
- * How many writes may be on their way to an ensemble of one. In order on the way and on disk, an earlier one cannot be
- * lost while a later one stays. With several members a message can be lost in the middle; until members refuse a write
- * behind a gap, writes there go one by one.
- */
-const WINDOW_ALONE = 64
+/** So many requests may be on their way at a time; what comes meanwhile goes into the next one together. */
+const MOST_REQUESTS = 8
+/** What goes into one request, in bytes: as soon as there are so many nothing is added. */
+const REQUEST_BYTES = 256 * 1024
+
+interface Flight {
+  readonly writings: readonly Writing[]
+  readonly request: WriteRequest
+  learned: boolean
+}
 
 export class Coordinator {
   readonly #host: Host
@@ -63,8 +73,8 @@ export class Coordinator {
   /** The position of the next write. */
   #next: Position = 0
   #queue: Writing[] = []
-  /** Writes on their way, in order of position, with the position of each that is learned. */
-  #inFlight: { readonly writing: Writing; position: Position; learned: boolean }[] = []
+  /** Requests on their way, in order of position. */
+  #inFlight: Flight[] = []
 
   constructor(host: Host) {
     this.#host = host
@@ -116,7 +126,7 @@ export class Coordinator {
   demote(): void {
     this.#state = 'initial'
     this.#term++
-    const given = [...this.#inFlight.map(({ writing }) => writing), ...this.#queue]
+    const given = [...this.#inFlight.flatMap(({ writings }) => writings), ...this.#queue]
     this.#inFlight = []
     this.#queue = []
     for (const { done } of given) done.resolve(undefined)
@@ -143,11 +153,13 @@ export class Coordinator {
   }
 
   #pump(): void {
-    const window = this.#host.network.size === 1 ? WINDOW_ALONE : 1
-    while (this.#queue.length > 0 && this.#inFlight.length < window) {
-      const writing = this.#queue.shift()!
+    while (this.#queue.length > 0 && this.#inFlight.length < MOST_REQUESTS) {
+      const writings = this.#take()
       this.#state = 'writing'
-      const flight = { writing, position: this.#next++, learned: false }
+      const values = writings.map(({ value }) => value)
+      const request = { proposal: this.#proposal, position: this.#next, values }
+      this.#next += values.length
+      const flight = { writings, request, learned: false }
       this.#inFlight.push(flight)
       this.#write(flight).catch((error: unknown) => {
         this.#host.log.error({ error }, 'the coordinator failed while writing')
@@ -156,28 +168,36 @@ export class Coordinator {
     }
   }
 
-  async #write(flight: {
-    readonly writing: Writing
-    readonly position: Position
-    learned: boolean
-  }): Promise<void> {
+  /** From the queue what goes into the next request: one at least. */
+  #take(): Writing[] {
+    let count = 0
+    let bytes = 0
+    for (const { value } of this.#queue) {
+      if (count === MOST_POSITIONS || bytes >= REQUEST_BYTES) break
+      count++
+      bytes += value.type === 'APPEND' ? value.bytes.length : 0
+    }
+    return this.#queue.splice(0, count)
+  }
+
+  async #write(flight: Flight): Promise<void> {
     const term = this.#term
     const stopped = (): boolean => term !== this.#term
-    const proposal = this.#proposal
-    const { position } = flight
-    const { value } = flight.writing
-
-    const outcome = await writePhase(this.#host, { proposal, position, value }, stopped)
+    const { request } = flight
+    const outcome = await writePhase(this.#host, request, stopped)
     if (stopped()) return
     if (outcome.type !== 'accept') {
       // Rejected: another coordinator has been promised a higher proposal. Ignored: too few of those who promised still
-      // vote, or the position has been learned, which only another coordinator can have brought about.
+      // vote, or a position has been learned, which only another coordinator can have brought about.
       if (outcome.type === 'reject') this.#proposal = Math.max(this.#proposal, outcome.proposal)
-      this.#host.log.info({ position, outcome: outcome.type }, 'the coordinator has been replaced')
+      this.#host.log.info(
+        { position: request.position, outcome: outcome.type },
+        'the coordinator has been replaced',
+      )
       this.demote()
       return
     }
-    await learnPhase(this.#host, chosen(position, proposal, value))
+    await learnWritten(this.#host, request)
     if (stopped()) return
     flight.learned = true
     this.#land()
@@ -187,8 +207,8 @@ export class Coordinator {
   /** Reports writes in order: who is told that one succeeded knows that all before it did. */
   #land(): void {
     while (this.#inFlight[0]?.learned) {
-      const { writing, position } = this.#inFlight.shift()!
-      writing.done.resolve(position)
+      const { writings, request } = this.#inFlight.shift()!
+      for (const [i, { done }] of writings.entries()) done.resolve(request.position + i)
     }
     if (this.#inFlight.length === 0) this.#state = 'elected'
   }

@@ -2,7 +2,7 @@
 
 import * as v from 'valibot'
 import { call, protocol } from '../actors/protocol.ts'
-import { Learned, Position, Proposal, ReplicaStatus } from '../messages/log.ts'
+import { LearnedAction, Position, Proposal, ReplicaStatus } from '../messages/log.ts'
 
 const Nothing = v.object({})
 
@@ -13,6 +13,8 @@ const State = v.object({
   begin: Position,
   /** The last position known; 0 for a new log. */
   end: Position,
+  /** All positions from `begin` to below this one are learned. */
+  learnedBelow: Position,
 })
 
 /** One record of the log's user. */
@@ -35,8 +37,11 @@ export const LocalReplica = protocol(
     state: call(Nothing, State),
     /** Positions in the range (both ends included) that are not learned here; those past the end are missing, too. */
     missing: call(Range, v.array(Position)),
-    /** As the wire's `learned`, but answered when it is taken in. `begin` as it is then: the value may have truncated. */
-    learn: call(Learned, v.object({ begin: Position })),
+    /** As the wire's `learned`, of many, and answered when they are taken in. `begin` as it is then: they may have truncated. */
+    learn: call(
+      v.object({ actions: v.array(LearnedAction) }),
+      v.object({ begin: Position, learnedBelow: Position }),
+    ),
     /** Takes a new status, and raises the promise to `promised` if it was lower. Answered when that is on disk. */
     become: call(v.object({ status: ReplicaStatus, promised: v.optional(Proposal) }), Nothing),
     /** Both ends included. */

@@ -24,7 +24,7 @@ import { Acceptor } from './acceptor.ts'
 import { backOff, DEFAULT_TIMING, type Host, type Timing } from './consensus.ts'
 import { Coordinator } from './coordinator.ts'
 import { type Entry, LocalReplica, ReadResult } from './local.ts'
-import { Network } from './network.ts'
+import { Network, REPLICA_ID } from './network.ts'
 import { ensembleOf, isSafeQuorum, majorityOf } from './quorum.ts'
 import { recover } from './recover.ts'
 import { Replica } from './replica.ts'
@@ -40,8 +40,7 @@ export {
   type StorageWarning,
 } from './storage.ts'
 
-/** The id under which every process has its replica. */
-export const REPLICA_ID = 'log-replica(1)'
+export { REPLICA_ID } from './network.ts'
 
 const Nothing = v.object({})
 const Term = v.number()

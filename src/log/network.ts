@@ -4,6 +4,9 @@ import type { Pid } from '../actors/pid.ts'
 import type { CastNames, Ref, RequestOf } from '../actors/protocol.ts'
 import type { LogReplica } from '../messages/log.ts'
 
+/** The id under which every process has its replica. */
+export const REPLICA_ID = 'log-replica(1)'
+
 type Entries = typeof LogReplica.entries
 export type ReplicaRef = Ref<Entries>
 

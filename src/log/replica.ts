@@ -5,12 +5,14 @@
 // in the ensemble, until a restart reads what the disk really holds.
 
 import { Actor } from '../actors/actor.ts'
-import { type Address, addressOf, type Pid } from '../actors/pid.ts'
+import { type Address, addressOf, type Pid, pid } from '../actors/pid.ts'
 import { protocol, type Served, serve } from '../actors/protocol.ts'
 import { onceAWhile } from '../base/log.ts'
 import {
+  type Chosen,
   type LearnedAction,
   LogReplica,
+  MOST_POSITIONS,
   type Position,
   type PromiseRequest,
   type PromiseResponse,
@@ -20,8 +22,16 @@ import {
   type WriteRequest,
   type WriteResponse,
 } from '../messages/log.ts'
-import { type Acceptor, actionOf, type PromiseDecision } from './acceptor.ts'
+import {
+  type Acceptor,
+  actionOf,
+  learnedAction,
+  type PromiseDecision,
+  tombstone,
+} from './acceptor.ts'
+import { copyFrom } from './catchup.ts'
 import { type Entry, LocalReplica, type ReadResult } from './local.ts'
+import { REPLICA_ID } from './network.ts'
 import type { ReplicaRecord, Storage } from './storage.ts'
 
 /**
@@ -31,6 +41,10 @@ import type { ReplicaRecord, Storage } from './storage.ts'
 const FLUSH_NOTES_MS = 100
 
 const COMPLAINT_MS = 30_000
+
+/** About so much goes into one answer to `fetch`. */
+const FETCH_BYTES = 1024 * 1024
+const READ_AT_ONCE = 64
 
 /** The same conversation for an ensemble of one: refused at the door if it comes from another process. */
 const LogReplicaAlone = protocol('log.replica', LogReplica.entries, { local: true })
@@ -57,6 +71,7 @@ export class Replica extends Actor {
   readonly #members: ReadonlySet<Address>
   readonly #complain = onceAWhile(() => this.clock.now(), COMPLAINT_MS)
   #flushing = false
+  #fetching = false
   readonly serves: readonly Served[]
 
   constructor({ acceptor, storage, owner, members }: ReplicaOptions) {
@@ -79,8 +94,11 @@ export class Replica extends Actor {
             ? this.#write(request)
             : { type: 'ignored', position: request.position },
         learned: ({ action }, from) => {
-          if (this.#isMember(from)) this.#learned(action)
+          if (this.#isMember(from)) this.#learned([action])
         },
+        chosen: (chosen, from) => this.#chosen(chosen, from),
+        fetch: (request, from) =>
+          this.#isMember(from) ? this.#fetch(request.from) : { actions: [] },
         // To an outsider as if it did not vote, which is never a reason to do anything.
         recover: (_, from) => (this.#isMember(from) ? this.#recover() : { status: 'RECOVERING' }),
       }),
@@ -89,11 +107,12 @@ export class Replica extends Actor {
           ...this.#acceptor.metadata,
           begin: this.#acceptor.begin,
           end: this.#acceptor.end,
+          learnedBelow: this.#acceptor.learnedBelow,
         }),
         missing: ({ from, to }) => this.#acceptor.missing(from, to),
-        learn: ({ action }) => {
-          this.#learned(action)
-          return { begin: this.#acceptor.begin }
+        learn: ({ actions }) => {
+          this.#learned(actions)
+          return { begin: this.#acceptor.begin, learnedBelow: this.#acceptor.learnedBelow }
         },
         become: ({ status, promised }) => this.#become(status, promised),
         read: ({ from, to }) => this.#read(from, to),
@@ -145,14 +164,72 @@ export class Replica extends Actor {
     return {}
   }
 
-  /** Not waited for: a value that is forgotten in a crash is still chosen, and is learned again. */
-  #learned(action: LearnedAction): void {
+  #learned(actions: readonly LearnedAction[]): void {
     const begin = this.#acceptor.begin
-    const records = this.#acceptor.learned(action)
+    this.#note(
+      actions.flatMap(action => this.#acceptor.learned(action)),
+      begin,
+    )
+  }
+
+  #chosen(chosen: Chosen, from: Pid): Promise<void> | void {
+    if (!this.#isMember(from)) return
+    const begin = this.#acceptor.begin
+    const { records, missing } = this.#acceptor.chosen(chosen)
+    this.#note(records, begin)
+    if (missing) return this.#fetchFrom(pid(REPLICA_ID, addressOf(from)), chosen.to)
+  }
+
+  /** Not waited for: a value that is forgotten in a crash is still chosen, and is learned again. */
+  #note(records: readonly ReplicaRecord[], beganAt: Position): void {
     if (records.length === 0) return
     this.#storage.note(records)
     this.#flushSoon()
-    if (this.#acceptor.begin > begin) this.#truncate()
+    if (this.#acceptor.begin > beganAt) this.#truncate()
+  }
+
+  /** Learns what it has missed, from a replica that has it, up to a position. One such talk at a time is enough. */
+  async #fetchFrom(other: Pid, to: Position): Promise<void> {
+    if (this.#fetching || addressOf(other) === addressOf(this.self)) return
+    this.#fetching = true
+    await copyFrom(this.ref(LogReplica, other), to, this.#acceptor.learnedBelow, actions => {
+      this.#learned(actions)
+      return this.#acceptor.learnedBelow
+    })
+    this.#fetching = false
+  }
+
+  /** What is learned here from a position on, as far as it goes into one message. */
+  async #fetch(from: Position): Promise<{ actions: LearnedAction[] }> {
+    const { begin, end } = this.#acceptor
+    const actions: LearnedAction[] = []
+    if (from < begin) actions.push(tombstone(begin - 1))
+    let bytes = 0
+    const last = Math.min(end, from + MOST_POSITIONS - 1)
+    for (let at = Math.max(from, begin); at <= last && bytes < FETCH_BYTES; at += READ_AT_ONCE) {
+      for (const action of await this.#learnedIn(at, Math.min(last, at + READ_AT_ONCE - 1))) {
+        const { value } = action.performed
+        bytes += value.type === 'APPEND' ? value.bytes.length : 0
+        actions.push(action)
+      }
+    }
+    return { actions }
+  }
+
+  /** What is learned in a range, with its bytes. What is truncated meanwhile is not in it. */
+  #learnedIn(from: Position, to: Position): Promise<LearnedAction[]> {
+    const actions: Promise<LearnedAction>[] = []
+    for (let position = from; position <= to; position++) {
+      const held = this.#acceptor.at(position)
+      if (!held?.performed?.learned) continue
+      const { value } = held.performed
+      actions.push(
+        value.type === 'APPEND'
+          ? this.#storage.read(position).then(read => learnedAction(position, held, read))
+          : Promise.resolve(learnedAction(position, held, value)),
+      )
+    }
+    return this.#io(Promise.all(actions))
   }
 
   #recover(): RecoverResponse {

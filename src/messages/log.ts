@@ -112,15 +112,25 @@ export const PromiseResponse = variant('type', [
 ])
 export type PromiseResponse = v.InferOutput<typeof PromiseResponse>
 
-/** Sent by a proposer that holds the promise of a quorum, to every replica: accept `value` at `position`. */
-export const WriteRequest = message({ proposal: Proposal, position: Position, value: Value })
+/** One message names no more positions than this: a replica looks at each of them in one turn. */
+export const MOST_POSITIONS = 4_096
+
+/**
+ * Sent by a proposer that holds the promise of a quorum, to every replica: accept these values, the first at `position`, the
+ * others at those behind it. All are accepted, or none.
+ */
+export const WriteRequest = message({
+  proposal: Proposal,
+  position: Position,
+  values: v.pipe(v.array(Value), v.minLength(1), v.maxLength(MOST_POSITIONS)),
+})
 export type WriteRequest = v.InferOutput<typeof WriteRequest>
 
 /**
- * A replica's answer to a `write`, sent after the value is on disk.
- * - `accept`: accepted under `proposal` at `position`.
+ * A replica's answer to a `write`, sent after the values are on disk.
+ * - `accept`: accepted under `proposal` at `position` and behind it.
  * - `reject`: `proposal` is the higher one promised meanwhile (an equal one is accepted).
- * - `ignored`: the replica does not vote, or the position is learned already and cannot change; the writer learns
+ * - `ignored`: the replica does not vote, or a position is learned already and cannot change; the writer learns
  *   nothing from it and counts it for neither side.
  */
 export const WriteResponse = variant('type', [
@@ -136,6 +146,25 @@ export type WriteResponse = v.InferOutput<typeof WriteResponse>
  */
 export const Learned = message({ action: LearnedAction })
 export type Learned = v.InferOutput<typeof Learned>
+
+/**
+ * Told by a coordinator to every replica: what was accepted under `proposal` from position `from` to `to` (both included) is
+ * chosen. Not answered; a replica that lacks some of it asks the sender's own replica for that (`fetch`).
+ */
+export const Chosen = v.pipe(
+  message({ proposal: Proposal, from: Position, to: Position }),
+  v.check(({ from, to }) => from <= to && to - from < MOST_POSITIONS, 'names too many positions'),
+)
+export type Chosen = v.InferOutput<typeof Chosen>
+
+/** Asked of a replica: what has it learned from this position on? */
+export const FetchRequest = message({ from: Position })
+
+/**
+ * Learned actions in order of position, some of those that there are; positions that are not learned are left out. If what
+ * was asked for is truncated, the first says so: a NOP with `tombstone`. Empty: there is nothing.
+ */
+export const FetchResponse = message({ actions: v.array(LearnedAction) })
 
 /** Sent by a replica that does not vote (it recovers), or wants to catch up for reading, to every replica. */
 export const RecoverRequest = message({})
@@ -157,5 +186,7 @@ export const LogReplica = protocol('log.replica', {
   promise: call(PromiseRequest, PromiseResponse),
   write: call(WriteRequest, WriteResponse),
   learned: cast(Learned),
+  chosen: cast(Chosen),
+  fetch: call(FetchRequest, FetchResponse),
   recover: call(RecoverRequest, RecoverResponse),
 })

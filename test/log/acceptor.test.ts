@@ -27,7 +27,7 @@ t.test('a replica that does not vote ignores promises and writes', async t => {
       response: { type: 'ignored' },
       persist: [],
     })
-    t.same(acceptor.write({ proposal: 1, position: 3, value: NOP }), {
+    t.same(acceptor.write({ proposal: 1, position: 3, values: [NOP] }), {
       response: { type: 'ignored', position: 3 },
       persist: [],
     })
@@ -45,13 +45,13 @@ t.test(
     t.same(acceptor.promise({ proposal: 2 }).response, { type: 'reject', proposal: 2 })
     t.same(acceptor.promise({ proposal: 1 }).response, { type: 'reject', proposal: 2 })
     t.same(acceptor.promise({ proposal: 2, position: 7 }).response, { type: 'reject', proposal: 2 })
-    t.same(acceptor.write({ proposal: 1, position: 9, value: NOP }).response, {
+    t.same(acceptor.write({ proposal: 1, position: 9, values: [NOP] }).response, {
       type: 'reject',
       proposal: 2,
       position: 9,
     })
     t.equal(acceptor.end, 0, 'what was rejected leaves no trace')
-    t.same(acceptor.write({ proposal: 2, position: 9, value: NOP }).response, {
+    t.same(acceptor.write({ proposal: 2, position: 9, values: [NOP] }).response, {
       type: 'accept',
       proposal: 2,
       position: 9,
@@ -66,7 +66,7 @@ t.test('an explicit promise answers with what was there before it', async t => {
     response: { type: 'accept', proposal: 1, position: 4 },
     persist: [{ type: 'promise', position: 4, promised: 1 }],
   })
-  acceptor.write({ proposal: 1, position: 4, value: append('a') })
+  acceptor.write({ proposal: 1, position: 4, values: [append('a')] })
   t.same(acceptor.promise({ proposal: 5, position: 4 }).response, {
     type: 'accept',
     proposal: 5,
@@ -74,19 +74,19 @@ t.test('an explicit promise answers with what was there before it', async t => {
     held: { promised: 1, performed: { proposal: 1, learned: false, value: { type: 'APPEND' } } },
   })
   t.same(acceptor.promise({ proposal: 5, position: 4 }).response, { type: 'reject', proposal: 5 })
-  t.equal(acceptor.write({ proposal: 4, position: 4, value: NOP }).response.type, 'reject')
+  t.equal(acceptor.write({ proposal: 4, position: 4, values: [NOP] }).response.type, 'reject')
   t.equal(
     acceptor.promise({ proposal: 1 }).response.type,
     'accept',
     'other positions are not bound',
   )
-  t.equal(acceptor.write({ proposal: 1, position: 5, value: NOP }).response.type, 'accept')
+  t.equal(acceptor.write({ proposal: 1, position: 5, values: [NOP] }).response.type, 'accept')
 })
 
 t.test('a learned position answers no write, and tells promises that it is learned', async t => {
   const { acceptor } = voting()
   acceptor.learned(chosen(0, 3, append('x')))
-  t.same(acceptor.write({ proposal: 9, position: 0, value: NOP }), {
+  t.same(acceptor.write({ proposal: 9, position: 0, values: [NOP] }), {
     response: { type: 'ignored', position: 0 },
     persist: [],
   })
@@ -99,11 +99,11 @@ t.test('a learned position answers no write, and tells promises that it is learn
 
 t.test('learning what was accepted does not repeat it; learning anything else does', async t => {
   const { acceptor } = voting()
-  acceptor.write({ proposal: 1, position: 0, value: append('a') })
+  acceptor.write({ proposal: 1, position: 0, values: [append('a')] })
   t.same(acceptor.learned(chosen(0, 1, append('a'))), [
     { type: 'learned', position: 0, proposal: 1 },
   ])
-  acceptor.write({ proposal: 1, position: 1, value: append('b') })
+  acceptor.write({ proposal: 1, position: 1, values: [append('b')] })
   t.match(acceptor.learned(chosen(1, 2, append('c'))), [
     { type: 'write', position: 1, proposal: 2, learned: true },
   ])
@@ -114,7 +114,7 @@ t.test(
   async t => {
     const { acceptor } = voting()
     for (const p of [0, 1, 2, 3]) acceptor.learned(chosen(p, 1, append(`${p}`)))
-    acceptor.write({ proposal: 1, position: 4, value: { type: 'TRUNCATE', to: 3 } })
+    acceptor.write({ proposal: 1, position: 4, values: [{ type: 'TRUNCATE', to: 3 }] })
     t.equal(acceptor.begin, 0, 'not before it is chosen')
     acceptor.learned(chosen(4, 1, { type: 'TRUNCATE', to: 3 }))
     t.equal(acceptor.begin, 3)
@@ -131,7 +131,7 @@ t.test(
       },
       persist: [],
     })
-    t.equal(acceptor.write({ proposal: 9, position: 2, value: NOP }).response.type, 'ignored')
+    t.equal(acceptor.write({ proposal: 9, position: 2, values: [NOP] }).response.type, 'ignored')
     t.same(acceptor.missing(0, 6), [5, 6])
   },
 )
@@ -152,7 +152,7 @@ t.test(
     t.same(acceptor.missing(0, 0), [0])
     acceptor.learned(chosen(0, 1, NOP))
     acceptor.learned(chosen(4, 1, NOP))
-    acceptor.write({ proposal: 1, position: 2, value: NOP })
+    acceptor.write({ proposal: 1, position: 2, values: [NOP] })
     t.same(acceptor.missing(0, 5), [1, 2, 3, 5])
     t.same(acceptor.missing(0, 0), [])
   },
@@ -162,7 +162,10 @@ t.test(
 
 t.test('P1: an acceptor must accept the first proposal that it receives', async t => {
   const { acceptor } = voting()
-  t.equal(acceptor.write({ proposal: 1, position: 0, value: append('v') }).response.type, 'accept')
+  t.equal(
+    acceptor.write({ proposal: 1, position: 0, values: [append('v')] }).response.type,
+    'accept',
+  )
 })
 
 t.test('P1a: it can accept n iff it has not responded to a prepare greater than n', async t => {
@@ -173,7 +176,7 @@ t.test('P1a: it can accept n iff it has not responded to a prepare greater than 
   ] as const) {
     const { acceptor } = voting()
     acceptor.promise({ proposal: promised, position: 0 })
-    const { response } = acceptor.write({ proposal, position: 0, value: append('v') })
+    const { response } = acceptor.write({ proposal, position: 0, values: [append('v')] })
     t.equal(response.type === 'accept', accepts, `${proposal} after a promise of ${promised}`)
   }
 })
@@ -182,7 +185,7 @@ t.test('2.3: it remembers these things even if it fails and then restarts', asyn
   const { acceptor, disk } = voting()
   const script = [
     () => acceptor.promise({ proposal: 3 }).persist,
-    () => acceptor.write({ proposal: 3, position: 1, value: append('a') }).persist,
+    () => acceptor.write({ proposal: 3, position: 1, values: [append('a')] }).persist,
     () => acceptor.promise({ proposal: 4, position: 0 }).persist,
     () => acceptor.learned(chosen(1, 3, append('a'))),
     () => acceptor.learned(chosen(2, 3, { type: 'TRUNCATE', to: 1 })),
@@ -272,7 +275,11 @@ function run(seed: number, replicas: number): { wrong: string | undefined; chose
     const write = (value: Value): void => {
       for (const [i, replica] of ensemble.entries()) {
         send(() => {
-          const { response, persist } = replica.acceptor.write({ proposal, position, value })
+          const { response, persist } = replica.acceptor.write({
+            proposal,
+            position,
+            values: [value],
+          })
           replica.persist(persist)
           if (response.type === 'accept') wrong ??= checker.vote(i, position, proposal, value)
           send(() => {

@@ -256,7 +256,7 @@ t.test('a replica restarted from segments that rolled and went is the one before
     for (let p = 0; p < 60; p++) {
       const value: Value =
         p % 20 === 19 ? { type: 'TRUNCATE', to: p - 3 } : appendOf(Buffer.from(`value ${p}`))
-      await storage.persist(acceptor.write({ proposal: 1, position: p, value }).persist)
+      await storage.persist(acceptor.write({ proposal: 1, position: p, values: [value] }).persist)
       if (random.next() < 0.2)
         await storage.persist(acceptor.promise({ proposal: 1, position: p + 1 }).persist)
       if (p < 5) continue

@@ -509,7 +509,7 @@ t.test('multiple appends not learned are filled by the next coordinator', async 
   await e.start()
   await e.voting()
   const writer = await e.elect(0)
-  const dropped = e.world.network.drop(({ message }) => message === 'log.replica/learned')
+  const dropped = e.world.network.drop(({ message }) => message === 'log.replica/chosen')
   await e.append(writer, 'a', 'b', 'c')
   t.ok(dropped.count >= 6)
   await e.world.advance(500)
@@ -581,6 +581,98 @@ t.test(
     await e.finish(t)
   },
 )
+
+t.test('what is chosen after a gap is kept, and the gap is filled', async t => {
+  // Lamport, section 3: a leader may propose the next commands before it knows that the ones before are chosen.
+  const e = new Ensemble(3)
+  await e.start()
+  await e.voting()
+  const writer = await e.elect(0)
+  let first = true
+  const lost = e.world.network.drop(({ message }) => message === 'log.replica/write' && first)
+  const appended = [writer.append(bytes('lost')), writer.append(bytes('lost, too'))]
+  await e.world.advance(5)
+  first = false
+  appended.push(writer.append(bytes('kept')))
+  let known = 0
+  for (const each of appended) void each.then(() => known++)
+  await e.world.advance(100)
+  t.ok(lost.count >= 2)
+  t.equal(known, 0, 'nobody is told of what comes after a gap')
+  e.crash(0)
+  await e.elect(1)
+  t.same(await e.read(1), ['3 kept'])
+  await e.finish(t)
+})
+
+t.test('many appends at once travel together', async t => {
+  const e = new Ensemble(3)
+  await e.start()
+  await e.voting()
+  const writer = await e.elect(0)
+  let writes = 0
+  e.world.network.drop(({ message }) => {
+    if (message === 'log.replica/write') writes++
+    return false
+  })
+  const texts = Array.from({ length: 2_000 }, (_, i) => `${i}`)
+  const positions = await e.run(Promise.all(texts.map(each => writer.append(bytes(each)))))
+  t.same(
+    positions,
+    texts.map((_, i) => i + 1),
+  )
+  t.ok(writes < 60, `${writes} requests`)
+  await e.world.advance(200)
+  for (const i of [0, 1, 2]) {
+    t.same(
+      await e.read(i),
+      texts.map((each, k) => `${k + 1} ${each}`),
+    )
+  }
+  await e.finish(t)
+})
+
+t.test('a replica that missed much catches up from another while appends go on', async t => {
+  const e = new Ensemble(3)
+  await e.start()
+  await e.voting()
+  const writer = await e.elect(0)
+  e.world.network.partition([e.addresses[2]!], e.addresses.slice(0, 2))
+  for (let i = 0; i < 50; i++) {
+    await e.run(Promise.all(Array.from({ length: 100 }, () => writer.append(bytes(`${i}`)))))
+  }
+  await e.run(writer.truncate(1_000))
+  e.world.network.heal()
+  let promises = 0
+  e.world.network.drop(({ message }) => {
+    if (message === 'log.replica/promise') promises++
+    return false
+  })
+  t.same(await e.append(writer, 'next'), [5_002])
+  await e.world.until(() => e.learned(2).has(5_002), 'it has what was written last', 20_000)
+  await e.world.advance(1_000)
+  const [begin, end] = [await e.run(e.reader(2).beginning()), await e.run(e.reader(2).ending())]
+  t.same([begin, end], [1_000, 5_002])
+  t.equal((await e.read(2)).length, 4_002)
+  t.equal(promises, 0, 'nothing is voted on for that')
+  await e.finish(t)
+})
+
+t.test('an election after many appends copies what others have learned', async t => {
+  const e = new Ensemble(3)
+  await e.start()
+  await e.voting()
+  const writer = await e.elect(0)
+  e.world.network.partition([e.addresses[2]!], e.addresses.slice(0, 2))
+  const texts = Array.from({ length: 3_000 }, (_, i) => `${i}`)
+  await e.run(Promise.all(texts.map(each => writer.append(bytes(each)))))
+  e.world.network.heal()
+  const from = e.world.clock.now()
+  await e.elect(2)
+  t.ok(e.world.clock.now() - from < 1_000, `${e.world.clock.now() - from} ms`)
+  t.equal((await e.read(2)).length, 3_000)
+  await e.finish(t)
+})
 
 t.test('a lost request or answer costs time only', async t => {
   const e = new Ensemble(3, { timing: { answerMs: 200 } })

@@ -239,19 +239,26 @@ t.test('task states', async t => {
 })
 
 t.test('the log', async t => {
-  const { promise, write, learned, recover } = LogReplica.entries
+  const { promise, write, learned, chosen, recover } = LogReplica.entries
   const value = { type: 'APPEND' as const, bytes: new Uint8Array([1, 2]) }
   const action = { position: 3, promised: 2, performed: { proposal: 2, learned: true, value } }
   t.ok(v.is(promise.request, overWire({ proposal: 1 })))
   t.ok(v.is(promise.response, overWire({ type: 'accept', proposal: 1, position: 3, action })))
   t.ok(v.is(promise.response, { type: 'ignored' }))
   t.notOk(v.is(promise.response, { type: 'reject' }), 'a rejection names the higher proposal')
-  const request = overWire({ proposal: 1, position: 0, value })
+  const values = [value]
+  const request = overWire({ proposal: 1, position: 0, values })
   t.ok(v.is(write.request, request))
-  t.same(v.parse(write.request, request).value, { type: 'APPEND', bytes: Buffer.from([1, 2]) })
-  t.notOk(v.is(write.request, { proposal: 1, position: 0, value: { type: 'APPEND', bytes: [1] } }))
-  t.notOk(v.is(write.request, { proposal: 1, position: -1, value }))
-  t.notOk(v.is(write.request, { proposal: 2 ** 53, position: 1, value }))
+  const bytes = Buffer.from([1, 2])
+  t.same(v.parse(write.request, request).values, [{ type: 'APPEND', bytes }])
+  const wrong = [{ type: 'APPEND', bytes: [1] }]
+  t.notOk(v.is(write.request, { proposal: 1, position: 0, values: wrong }))
+  t.notOk(v.is(write.request, { proposal: 1, position: 0, values: [] }))
+  t.notOk(v.is(write.request, { proposal: 1, position: -1, values }))
+  t.notOk(v.is(write.request, { proposal: 2 ** 53, position: 1, values }))
+  t.ok(v.is(chosen.request, { proposal: 1, from: 5, to: 5 }))
+  t.notOk(v.is(chosen.request, { proposal: 1, from: 5, to: 4 }))
+  t.notOk(v.is(chosen.request, { proposal: 1, from: 0, to: 2 ** 40 }), 'that would take for ever')
   t.ok(v.is(learned.request, overWire({ action })))
   t.notOk(
     v.is(learned.request, {
