@@ -8,6 +8,7 @@ import type { ExitReason } from './mailbox.ts'
 import type { Peer } from './peer.ts'
 import type { Peers } from './peers.ts'
 import { type Address, addressOf, idOf, type Pid, pid } from './pid.ts'
+import { NOBODY_LISTENS } from './transport.ts'
 
 export interface LinksOptions {
   readonly address: Address
@@ -125,13 +126,14 @@ export class Links {
     }
   }
 
-  /** The connection to a peer is gone: with it all that was linked over it, both ways. */
-  lost(peer: Peer): void {
+  /** The connection to a peer is gone, or could not be made: with it all that was linked over it, both ways. */
+  lost(peer: Peer, reason: string): void {
+    // Its process would listen as long as it lives.
+    const why = reason.startsWith(NOBODY_LISTENS) ? 'absent' : 'unreachable'
     for (const id of peer.watches) this.#o.cell(id)?.remoteWatchers?.delete(peer)
     peer.watches.clear()
     for (const address of peer.addresses) {
-      for (const to of [...(this.#remote.get(address)?.keys() ?? [])])
-        this.#break(address, to, 'unreachable')
+      for (const to of [...(this.#remote.get(address)?.keys() ?? [])]) this.#break(address, to, why)
     }
   }
 

@@ -13,8 +13,8 @@ export interface Reply {
 
 /**
  * How a linked actor came to be gone. `ended`: it was terminated, or terminated itself. `failed`: a handler of it threw.
- * `absent`: nobody had that id when the link was made. `unreachable`: the connection to its process broke; it may
- * still live.
+ * `absent`: nobody had that id when the link was made, or nobody listened at its address. `unreachable`: the connection to
+ * its process broke, or there was no answer; it may still live.
  */
 export type ExitReason = 'ended' | 'failed' | 'absent' | 'unreachable'
 

@@ -112,7 +112,7 @@ export class Runtime {
         delivered: () => this.#runNow(),
         lost: (peer, reason) => {
           this.#delivery.lost(peer, reason)
-          this.#links.lost(peer)
+          this.#links.lost(peer, reason)
         },
       },
     })

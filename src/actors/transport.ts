@@ -4,6 +4,9 @@
 import type { CutOff } from './peer-metrics.ts'
 import type { Address } from './pid.ts'
 
+/** How the reason of a closed channel begins when nobody listened where it was dialled, in Node's words. */
+export const NOBODY_LISTENS = 'connect ECONNREFUSED'
+
 /** One side of an open, ordered, message-preserving connection. */
 export interface Channel {
   /** Where the other side is, for log lines: the socket's view, not a claim. */

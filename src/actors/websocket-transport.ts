@@ -8,7 +8,7 @@ import { WebSocket, WebSocketServer } from 'ws'
 import type { HttpServer } from './http-server.ts'
 import type { CutOff } from './peer-metrics.ts'
 import type { Address } from './pid.ts'
-import type { Channel, ChannelEvents, Transport } from './transport.ts'
+import { type Channel, type ChannelEvents, NOBODY_LISTENS, type Transport } from './transport.ts'
 
 /** Names our traffic among other uses of WebSocket. */
 const SUBPROTOCOL = 'mesos-ts.1'
@@ -104,9 +104,10 @@ export class WebSocketTransport implements Transport {
     this.#sockets.add(ws)
     let failure: string | undefined
     let cutOff: CutOff | undefined
-    ws.on('error', error => {
-      failure ??= error.message
-      cutOff ??= cutOffOf((error as NodeJS.ErrnoException).code)
+    ws.on('error', (error: NodeJS.ErrnoException) => {
+      // Of a name with several addresses the message is empty.
+      failure ??= error.code === 'ECONNREFUSED' ? `${NOBODY_LISTENS} ${ws.url}` : error.message
+      cutOff ??= cutOffOf(error.code)
     })
     ws.on('message', (data, isBinary) => {
       if (isBinary) return events.message(data as Buffer)

@@ -38,6 +38,20 @@ t.test('whoever is linked is told why', async t => {
   })
 })
 
+t.test('where nobody listens there is nobody; where nobody answers there may be', async t => {
+  await withStage(t, async ({ world, probe }) => {
+    const witness = probe(A).probe
+    await world.advance(10)
+    witness.link(pid('x', '10.0.9.9:5050'))
+    await world.advance(10)
+    t.strictSame(witness.reasons, ['absent'])
+    world.network.partition([A], [B])
+    witness.link(pid('x', B))
+    await world.advance(60_000)
+    t.strictSame(witness.reasons, ['absent', 'unreachable'])
+  })
+})
+
 t.test('an actor ends another one at once, or when that has served what it has', async t => {
   await withStage(t, async ({ world, probe, runtime }) => {
     const now = probe(A)
