@@ -30,6 +30,7 @@ import { recover } from './recover.ts'
 import { Replica } from './replica.ts'
 import type { Storage, StorageWarning } from './storage.ts'
 
+export { Election, ELECTION_ID, type ElectionOptions } from './election.ts'
 export { FileStorage, type FileStorageOptions } from './file-storage.ts'
 export type { Entry } from './local.ts'
 export { type LogEntry, type LogView, type ReadLogOptions, readLog, viewLog } from './read-log.ts'
