@@ -3,6 +3,7 @@
 import { join } from 'node:path'
 import type { Runtime } from '../actors/runtime.ts'
 import { masterConfig, masterFlags } from '../master/flags.ts'
+import { masterAddresses } from '../messages/master-address.ts'
 import type { Command } from './main.ts'
 import { serve } from './server.ts'
 import { checkDirectory } from './work-dir.ts'
@@ -12,13 +13,28 @@ export const masterCommand: Command<typeof masterFlags> = {
   summary: 'The master of a cluster: knows its agents, and offers what they have to frameworks.',
   flags: masterFlags,
   examples: ['mesos-master --ip=127.0.0.1 --work_dir=/var/lib/mesos'],
-  check: ({ registry, work_dir }) =>
-    registry === 'replicated_log' && work_dir === undefined
-      ? [
-          "Flag '--work_dir' is required: the directory where the registry is kept; write for example " +
-            "'--work_dir=/var/lib/mesos' or set MESOS_WORK_DIR.",
-        ]
-      : [],
+  check: ({ registry, work_dir, masters, quorum }) => {
+    const problems: string[] = []
+    if (registry === 'replicated_log' && work_dir === undefined) {
+      problems.push(
+        "Flag '--work_dir' is required: the directory where the registry is kept; write for example " +
+          "'--work_dir=/var/lib/mesos' or set MESOS_WORK_DIR.",
+      )
+    }
+    if (registry === 'in_memory' && masters !== undefined) {
+      problems.push(
+        "Flag '--masters' needs '--registry=replicated_log': several masters share what is on their disks.",
+      )
+    }
+    const size = masterAddresses(masters ?? '')?.length ?? 1
+    const majority = Math.floor(size / 2) + 1
+    if (quorum !== undefined && (quorum < majority || quorum > size)) {
+      problems.push(
+        `Flag '--quorum': ${quorum} of ${size} masters cannot be; it must be from ${majority} to ${size}, and ${majority} is what is used without it.`,
+      )
+    }
+    return problems
+  },
   run: async (flags, { warnings }) => {
     const workDir = flags.registry === 'replicated_log' ? flags.work_dir : undefined
     if (workDir !== undefined) checkDirectory('work_dir', workDir)
@@ -30,8 +46,17 @@ export const masterCommand: Command<typeof masterFlags> = {
           import('./dashboard.ts'),
         ])
       const storage = workDir && new FileStorage({ directory: join(workDir, 'replicated_log') })
-      const registryLog = storage ? await Log.open({ storage, quorum: 1 }) : undefined
-      startMaster(runtime, { config: masterConfig(flags), hostname, log: registryLog })
+      const masters = masterAddresses(flags.masters ?? '')
+      const quorum = flags.quorum ?? Math.floor((masters?.length ?? 1) / 2) + 1
+      const registryLog = storage
+        ? await Log.open({ storage, quorum, ...(masters && { replicas: masters }) })
+        : undefined
+      startMaster(runtime, {
+        config: masterConfig(flags),
+        hostname,
+        log: registryLog,
+        ...(masters && { masters }),
+      })
       for (const [path, asset] of dashboard(dashboardDirectory)) runtime.provide(path, asset)
       const port = runtime.address.split(':').at(-1)
       void leading(runtime).then(() => log.info(`dashboard: http://${hostname}:${port}`))
@@ -47,8 +72,8 @@ async function leading(runtime: Runtime): Promise<void> {
   const request = { method: 'GET', path: '/flags', query, headers: {}, body: new Uint8Array() }
   for (;;) {
     const { status } = await runtime.http(request)
-    // 403: the firewall's answer, which comes before the master's.
-    if (status === 200 || status === 403) return
+    // 403: the firewall's answer, which comes before the master's. 307: another one leads.
+    if (status !== 503) return
     await new Promise(resolve => setTimeout(resolve, POLL_MS))
   }
 }

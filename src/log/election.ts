@@ -28,6 +28,8 @@ const RENEWALS = 4
 const AGAIN_MS = 10
 /** The first of the list tries at once, each other one so much later than the one before it: rivals take it from each other. */
 const STAGGER_MS = 40
+/** After each try in vain it waits twice as long, so many times. */
+const MOST_DOUBLINGS = 3
 
 const Text = v.pipe(v.string(), v.maxLength(64 * 1024))
 const Ms = v.pipe(v.number(), v.finite())
@@ -76,6 +78,8 @@ export class Election extends Actor {
   #grants!: Grants
   #candidate = ''
   #role: 'follower' | 'candidate' | 'leader' = 'follower'
+  /** Tries in vain, one after the other, since somebody led. */
+  #failures = 0
   /** Until when this process leads, by its own clock. */
   #validUntilMs = 0
   /** Where the holder of our grant is, to notice its end. */
@@ -124,9 +128,11 @@ export class Election extends Actor {
   }
 
   #release(candidate: string): void {
-    this.#grants.release(candidate)
+    if (!this.#grants.release(candidate)) return
     this.#tell()
-    if (this.#role === 'follower') this.#contendIn(this.#staggerMs())
+    if (this.#role === 'follower' && candidate !== this.#candidate) {
+      this.#contendIn(this.#staggerMs())
+    }
   }
 
   protected override exited(gone: Pid, why: ExitReason): void {
@@ -146,6 +152,7 @@ export class Election extends Actor {
   /** Says who leads, if that has changed. */
   #tell(): void {
     const about = this.#grants.holder(this.clock.now())?.about
+    if (about !== undefined) this.#failures = 0
     if (about === this.#known) return
     this.#known = about
     this.#o.leads?.(about)
@@ -155,7 +162,7 @@ export class Election extends Actor {
 
   #staggerMs(): number {
     const rank = this.#o.members.indexOf(addressOf(this.self))
-    return (rank + this.random.next()) * STAGGER_MS
+    return (rank + this.random.next()) * STAGGER_MS * 2 ** Math.min(this.#failures, MOST_DOUBLINGS)
   }
 
   #contendIn(ms: number): void {
@@ -172,6 +179,7 @@ export class Election extends Actor {
     if (result.type === 'sure') result = await this.#ask(true)
     if (result.type === 'won') return this.#lead()
     this.#role = 'follower'
+    this.#failures++
     const candidate = this.#candidate
     for (const member of this.#members) member.tell('release', { candidate })
     this.#contendIn(this.#staggerMs())

@@ -35,7 +35,7 @@ export interface Holder {
 /** What one member has granted. */
 export class Grants {
   readonly #ttlMs: number
-  readonly #freshUntilMs: number
+  #freshUntilMs: number
   #holder: Holder | undefined
   #untilMs = 0
 
@@ -57,16 +57,19 @@ export class Grants {
     if (!holder && nowMs < this.#freshUntilMs && !sure) {
       return { type: 'fresh', leftMs: this.#freshUntilMs - nowMs }
     }
+    // Who is sure, or leads, is the only one who can: whoever was granted it before has no use for that any more.
+    if (sure) this.#freshUntilMs = 0
     this.#holder = { candidate, about }
     this.#untilMs = nowMs + this.#ttlMs
     return { type: 'granted' }
   }
 
-  /** Given back, or its process is known to be gone. */
-  release(candidate: string): void {
-    if (this.#holder?.candidate !== candidate) return
+  /** Given back, or its process is known to be gone. False if it was not his. */
+  release(candidate: string): boolean {
+    if (this.#holder?.candidate !== candidate) return false
     this.#holder = undefined
     this.#untilMs = 0
+    return true
   }
 }
 

@@ -5,6 +5,7 @@ import { trustFlags } from '../actors/trust-flags.ts'
 import { addressFlags, logFlags } from '../base/server-flags.ts'
 import { defineFlags, type FlagValues, flag, printableFlags } from '../base/flags.ts'
 import { days, minutes, seconds } from '../base/duration.ts'
+import { masterAddresses } from '../messages/master-address.ts'
 import { parseAlternatives } from '../resources/quantities.ts'
 import { validateRole } from '../resources/roles.ts'
 import type { MasterConfig } from './config.ts'
@@ -33,6 +34,20 @@ export const masterFlags = defineFlags({
     group: 'Where',
     help: 'Name of the cluster, shown in the dashboard.',
     example: 'production',
+  }),
+  masters: flag.string({
+    group: 'Registry',
+    help: 'All masters of the cluster, this one among them, by the addresses that they advertise. They keep the registry together, and elect who leads. Without it this master is alone.',
+    example: '10.0.0.1:5050,10.0.0.2:5050,10.0.0.3:5050',
+    validate: text =>
+      masterAddresses(text)
+        ? undefined
+        : 'expected addresses of masters, each once, with commas between',
+  }),
+  quorum: flag.integer({
+    group: 'Registry',
+    min: 1,
+    help: 'How many masters must have a change of the registry on disk: more than half of --masters, which is the default.',
   }),
   registry: flag.choice(['replicated_log', 'in_memory'], {
     group: 'Registry',

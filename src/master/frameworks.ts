@@ -315,3 +315,18 @@ function remember(removed: Set<string>, id: string): void {
     return
   }
 }
+
+/** Roles of REVIVE and SUPPRESS; undefined (the whole call is dropped) if one is not the framework's. */
+export function ownRoles(
+  m: MasterContext,
+  framework: FrameworkRecord,
+  roles: readonly string[] | undefined,
+): readonly string[] | undefined {
+  const foreign = roles?.find(role => !framework.roles.has(role))
+  if (foreign === undefined) return roles ?? []
+  m.log.warn(
+    { framework_id: framework.id, role: foreign },
+    'call names a role that is not its own, dropped',
+  )
+  return undefined
+}

@@ -24,10 +24,12 @@ import { HEARTBEAT_INTERVAL_MS } from './constants.ts'
 import type { MasterContext, ToAgent } from './context.ts'
 import {
   disconnectFramework,
+  ownRoles,
   removeFramework,
   subscribe,
   updateFrameworkCall,
 } from './frameworks.ts'
+import { assertHeld, type Leadership } from './leadership.ts'
 import { type CounterName, MasterMetrics } from './metrics.ts'
 import { decline, makeOffers } from './offers.ts'
 import { RegistrarProtocol } from './registrar.ts'
@@ -39,17 +41,17 @@ import { addRoutes } from './routes/routes.ts'
 import { type AgentRecord, type FrameworkRecord, MasterState } from './state.ts'
 import { executorMessage, exitedExecutor, frameworkMessage, shutdownExecutor } from './executors.ts'
 import { acknowledge, kill, reconcile, statusUpdate } from './tasks.ts'
+import { Waiting } from './waiting.ts'
 
 export interface MasterOptions {
   readonly config: MasterConfig
   readonly info: MasterInfo
   readonly registrar: Pid
+  readonly leadership: Leadership
   /** Called once, before the first message: for checkers, which look at the books and change nothing. */
   readonly inspect?: (books: MasterContext) => void
 }
 
-/** What may wait for the registry to be read; beyond it senders repeat themselves anyway. */
-const MAX_WAITING = 10_000
 /** A scheduler that was not told of its framework's end may go on for long; the log need not say each time. */
 const COMPLAINT_MS = 10_000
 
@@ -60,10 +62,9 @@ export class Master extends Actor {
   readonly #o: MasterOptions
   readonly #state: MasterState
   #m!: MasterContext
-  #phase: 'recovering' | 'leading' = 'recovering'
+  #phase: 'standby' | 'recovering' | 'leading' = 'recovering'
   #electedAtMs = 0
-  /** Messages that came while the registry was being read; served in order afterwards, if their senders are still there. */
-  #waiting: { readonly from: Pid; readonly run: () => unknown }[] = []
+  readonly #waiting = new Waiting()
   readonly #schedulers = new Map<Pid, Ref<(typeof SchedulerEvents)['entries']>>()
   readonly #agents = new Map<Pid, Ref<ToAgent>>()
   readonly #registryView = new Registry()
@@ -121,17 +122,24 @@ export class Master extends Actor {
     this.#state = new MasterState(new BoundedRing(options.config.maxCompletedFrameworks))
   }
 
-  /** Reads the registry, then leads. */
+  /** Waits until it is elected, reads the registry, then leads. */
   protected override async initialize(): Promise<void> {
+    const { leadership } = this.#o
     this.#m = this.#makeContext()
     this.#o.inspect?.(this.#m)
     addRoutes(this.#m, {
       route: (path, help, handler) => this.route(path, help, handler),
       leading: () => this.#phase === 'leading',
+      leader: leadership.leader,
       startedAtMs: this.clock.now(),
       electedAtMs: () => this.#electedAtMs,
       files: of => this.ref(Files, of),
     })
+    if (!leadership.holds()) {
+      this.#phase = 'standby'
+      await this.resume(leadership.elected)
+      this.#phase = 'recovering'
+    }
     const registrar = this.ref(RegistrarProtocol, this.#o.registrar)
     const snapshot = await registrar.ask('recover', { master: this.#o.info })
     Object.assign(this.#registryView, Registry.of(snapshot))
@@ -153,7 +161,7 @@ export class Master extends Actor {
       'leading',
     )
     this.#m.changed()
-    for (const { run } of this.#waiting.splice(0)) this.dispatch(run)
+    for (const run of this.#waiting.take()) this.dispatch(run)
   }
 
   protected override exited(pid: Pid): void {
@@ -166,14 +174,18 @@ export class Master extends Actor {
     const asking = this.#state.asking.get(pid)
     if (asking) asking.lost = true
     this.#state.reregistering.delete(pid)
-    this.#waiting = this.#waiting.filter(({ from }) => from !== pid)
+    this.#waiting.forget(pid)
   }
 
   #leading(from: Pid, counter: CounterName | undefined, run: () => unknown): void | Promise<void> {
     if (counter) this.#m.metrics.count(counter)
-    if (this.#phase === 'leading') return run() as void | Promise<void>
-    if (this.#waiting.length >= MAX_WAITING) return this.#m.metrics.count('dropped_messages')
-    this.#waiting.push({ from, run })
+    if (this.#phase === 'leading') {
+      assertHeld(this.#o.leadership)
+      return run() as void | Promise<void>
+    }
+    if (this.#phase === 'standby' || !this.#waiting.add(from, run)) {
+      return this.#m.metrics.count('dropped_messages')
+    }
     this.link(from)
   }
 
@@ -230,12 +242,12 @@ export class Master extends Actor {
       case 'RECONCILE':
         return reconcile(m, framework, call.reconcile.tasks)
       case 'REVIVE': {
-        const roles = this.#rolesOf(framework, call.revive?.roles)
+        const roles = ownRoles(m, framework, call.revive?.roles)
         if (roles) m.allocator.revive(framework.id, roles)
         return m.allocateSoon()
       }
       case 'SUPPRESS': {
-        const roles = this.#rolesOf(framework, call.suppress?.roles)
+        const roles = ownRoles(m, framework, call.suppress?.roles)
         if (roles) m.allocator.suppress(framework.id, roles)
         return
       }
@@ -260,20 +272,6 @@ export class Master extends Actor {
         )
         return
     }
-  }
-
-  /** Roles of REVIVE and SUPPRESS; undefined (the whole call is dropped) if one is not the framework's. */
-  #rolesOf(
-    framework: FrameworkRecord,
-    roles: readonly string[] | undefined,
-  ): readonly string[] | undefined {
-    const foreign = roles?.find(role => !framework.roles.has(role))
-    if (foreign === undefined) return roles ?? []
-    this.log.warn(
-      { framework_id: framework.id, role: foreign },
-      'call names a role that is not its own, dropped',
-    )
-    return undefined
   }
 
   #makeContext(): MasterContext {

@@ -18,7 +18,10 @@ export function replicatedLog(log: Ref<(typeof LogService)['entries']>): Registr
   }
   return {
     recover: async () => {
-      const end = still(await writer.start())
+      let end: number | undefined
+      // In vain if a higher proposal was made: by who led before, or by a replica that recovers. This master has been elected
+      // to lead, so it goes on; how long, the one who asks decides.
+      while (end === undefined) end = await writer.start()
       const begin = await reader.beginning()
       if (begin > end) return []
       return (await reader.read(begin, end)).map(entry => entry.bytes)

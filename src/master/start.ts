@@ -1,12 +1,15 @@
 // Puts a master together. The order is the list below, and nothing else happens here.
 
-import { type Pid, parseAddress, pid } from '../actors/pid.ts'
+import { type Address, type Pid, parseAddress, pid } from '../actors/pid.ts'
 import type { Runtime } from '../actors/runtime.ts'
 import { VERSION } from '../base/version.ts'
 import { type Log, LogService } from '../log/log.ts'
 import type { MasterInfo } from '../messages/agent.ts'
+import { DETECTOR_ID } from '../messages/detector.ts'
 import type { MasterConfig } from './config.ts'
 import type { MasterContext } from './context.ts'
+import { Detector } from './detector.ts'
+import { leadsAlone, leadsByElection } from './leadership.ts'
 import { Master } from './master.ts'
 import { Registrar } from './registrar.ts'
 import { memoryLog, replicatedLog } from './registry-log.ts'
@@ -17,13 +20,15 @@ export interface StartMasterOptions {
   readonly hostname: string
   /** Opened; undefined keeps the registry in memory only. */
   readonly log: Log | undefined
+  /** Addresses of all masters, this one's among them, if it is not alone. */
+  readonly masters?: readonly Address[]
   /** As in `MasterOptions`. */
   readonly inspect?: (books: MasterContext) => void
 }
 
 /** Spawns the log, the registrar and the master; the master leads as soon as it has read the registry. */
 export function startMaster(runtime: Runtime, options: StartMasterOptions): Pid {
-  const { log, config, hostname, inspect } = options
+  const { log, config, hostname, inspect, masters } = options
   const logPid = log && runtime.spawn(log, 'log(1)')
   const registrar = runtime.spawn(
     new Registrar({
@@ -35,8 +40,13 @@ export function startMaster(runtime: Runtime, options: StartMasterOptions): Pid 
   )
   runtime.delegate = 'master'
   const info = masterInfo(runtime, hostname)
+  const detector = new Detector(masters ? undefined : info)
+  runtime.spawn(detector, DETECTOR_ID)
+  const leadership = masters
+    ? leadsByElection(runtime, info, masters, leader => detector.appoint(leader))
+    : leadsAlone(info)
   return runtime.spawn(
-    new Master({ config, info, registrar, ...(inspect && { inspect }) }),
+    new Master({ config, info, registrar, leadership, ...(inspect && { inspect }) }),
     'master',
   )
 }

@@ -11,6 +11,13 @@ export function masterAddress(text: string): string | undefined {
   return parsed && parsed.port > 0 ? address : undefined
 }
 
+/** The addresses of several masters, with commas between; undefined if one is none, or named twice. */
+export function masterAddresses(text: string): string[] | undefined {
+  const addresses = text.split(',').map(part => masterAddress(part.trim()))
+  const known = addresses.filter(address => address !== undefined)
+  return new Set(known).size === addresses.length ? known : undefined
+}
+
 /** What is wrong with an address that is none. */
 export function masterProblem(text: string): string {
   if (text.startsWith('zk://')) return `'${text}': masters are not found through ZooKeeper yet`

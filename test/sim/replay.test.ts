@@ -9,6 +9,7 @@ import { type Pid, pid } from '../../src/actors/pid.ts'
 import { call, cast, protocol, serve } from '../../src/actors/protocol.ts'
 import { parseRecording, Recorder } from '../../src/actors/recorder.ts'
 import { silentLogger } from '../../src/base/log.ts'
+import { leadsAlone } from '../../src/master/leadership.ts'
 import { Master } from '../../src/master/master.ts'
 import { Registrar, type RegistrarOptions } from '../../src/master/registrar.ts'
 import { replicatedLog } from '../../src/master/registry-log.ts'
@@ -410,11 +411,12 @@ t.test('a master with its allocator is replayed, and a changed one is caught', a
   t.ok(all.length > 60, `${all.length} events`)
   const info = masterInfo(record)
   const registrar = pid('registrar(1)', MASTER)
-  const same = new Master({ config: configOf(), info, registrar })
+  const leadership = leadsAlone(info)
+  const same = new Master({ config: configOf(), info, registrar, leadership })
   t.strictSame(await replay(record, same), { events: all.length, truncated: false })
 
   const config = { ...configOf(), agentPingTimeoutMs: 14_000 }
-  const changed = new Master({ config, info, registrar })
+  const changed = new Master({ config, info, registrar, leadership })
   const { departure } = await replay(record, changed)
   // It says so at once, in its answer to the first agent: five pings.
   t.match(departure, {

@@ -12,6 +12,7 @@ import {
 import { type Pid, pid, addressOf } from '../../actors/pid.ts'
 import { VERSION } from '../../base/version.ts'
 import { taskJson } from '../../resources/task-json.ts'
+import type { MasterInfo } from '../../messages/agent.ts'
 import type { MasterContext } from '../context.ts'
 import { Rebuilt } from './rebuilt.ts'
 import { agentFilesRoutes, type FilesRef } from './agent-files.ts'
@@ -27,6 +28,8 @@ import {
 export interface Routing {
   route(path: string, help: string, handler: HttpHandler): void
   leading(): boolean
+  /** Who leads, as far as is known. */
+  leader(): MasterInfo | undefined
   readonly startedAtMs: number
   electedAtMs(): number
   files(of: Pid): FilesRef
@@ -36,18 +39,18 @@ export function addRoutes(m: MasterContext, routing: Routing): void {
   const get = (path: string, help: string, handler: HttpHandler): void => {
     routing.route(path, help, request => {
       if (request.method !== 'GET' && request.method !== 'HEAD') return methodNotAllowed(['GET'])
-      if (!routing.leading()) return text(503, 'Master has not finished recovery\n')
-      return handler(request)
+      if (routing.leading()) return handler(request)
+      return elsewhere(m, routing.leader(), request)
     })
   }
   routing.route('/health', '200 while the master serves.', () => ({ status: 200 }))
   routing.route('/version', 'The version of the program.', () => json({ version: VERSION }))
-  get('/redirect', 'Leads to the dashboard of the leading master.', ({ path }) =>
-    // As in Mesos the host is the name that people know, and the scheme is the browser's. What is below is nothing.
-    path.endsWith('/redirect')
-      ? { status: 307, headers: { location: `//${m.info.hostname}:${m.info.port}` } }
-      : { status: 404 },
-  )
+  // As in Mesos the host is the name that people know, and the scheme is the browser's. What is below is nothing.
+  routing.route('/redirect', 'Leads to the dashboard of the leading master.', ({ path }) => {
+    const leader = routing.leader()
+    if (!path.endsWith('/redirect')) return { status: 404 }
+    return leader ? moved(leader, '') : text(503, NO_LEADER)
+  })
   get('/flags', 'The flags in force.', () => json({ flags: m.config.printable }))
   get('/state', 'Everything: agents, frameworks, tasks, offers.', stateHandler(m, routing))
   get('/slaves', 'The agents. ?slave_id= for one of them.', ({ query }) => {
@@ -88,6 +91,23 @@ export function addRoutes(m: MasterContext, routing: Routing): void {
     const agent = m.state.agents.get(id)
     return agent && routing.files(pid('files', addressOf(agent.pid)))
   })
+}
+
+/** Of a master that does not lead: whoever does serves this. */
+function elsewhere(
+  { info }: MasterContext,
+  leader: MasterInfo | undefined,
+  { path, query }: HttpRequest,
+): HttpResponse {
+  if (!leader) return text(503, NO_LEADER)
+  if (leader.id === info.id) return text(503, 'Master has not finished recovery\n')
+  return moved(leader, query.size > 0 ? `${path}?${query.toString()}` : path)
+}
+
+const NO_LEADER = 'No leader elected\n'
+
+function moved({ hostname, port }: MasterInfo, to: string): HttpResponse {
+  return { status: 307, headers: { location: `//${hostname}:${port}${to}` } }
 }
 
 /** `/state` is asked for by everyone, again and again: who has it already is told so in a few bytes. */
