@@ -11,6 +11,7 @@ import { json } from '../actors/http.ts'
 import type { Pid } from '../actors/pid.ts'
 import { type Served, serve } from '../actors/protocol.ts'
 import { messageOf } from '../base/errors.ts'
+import { Detection } from '../detector/detection.ts'
 import {
   AgentMaster,
   type ExecutorMessage,
@@ -164,6 +165,8 @@ export class Agent extends Actor {
       { master: options.masters[0], work_dir: options.workDir, hostname: options.hostname },
       'agent started',
     )
+    const changed = (leader: Pid) => registration.appoint(leader)
+    new Detection({ context, masters: options.masters, changed }).begin()
     return registration.begin()
   }
 

@@ -5,7 +5,7 @@ import { UserError } from '../base/errors.ts'
 import { defineFlags, type FlagValues, flag } from '../base/flags.ts'
 import { trustFlags } from '../actors/trust-flags.ts'
 import { addressFlags, logFlags } from '../base/server-flags.ts'
-import { masterAddress, masterProblem } from '../messages/master-address.ts'
+import { masterAddresses, masterProblem } from '../messages/master-address.ts'
 import { parseAgentResources, parseAttributes } from '../resources/parse.ts'
 import { DEFAULT_ROLE, validateRole } from '../resources/roles.ts'
 import { DEFAULT_SETTINGS } from './settings.ts'
@@ -19,9 +19,9 @@ export const agentFlags = defineFlags({
   master: flag.string({
     group: 'Where',
     required: true,
-    help: 'The master: host:port; without a port 5050.',
+    help: 'The master: host:port; without a port 5050. Of several masters all of them, with commas between.',
     example: '127.0.0.1:5050',
-    validate: text => (masterAddress(text) === undefined ? masterProblem(text) : undefined),
+    validate: text => (masterAddresses(text) === undefined ? masterProblem(text) : undefined),
   }),
   work_dir: flag.path({
     group: 'Where',

@@ -7,7 +7,7 @@ import type { Resource } from '../messages/resource.ts'
 import type { Attribute } from '../messages/values.ts'
 import { parseAgentResources, parseAttributes } from '../resources/parse.ts'
 import type { Environment } from './environment.ts'
-import { masterAddress } from '../messages/master-address.ts'
+import { masterAddresses } from '../messages/master-address.ts'
 import { type AgentFlags, agentFlags } from './flags.ts'
 import { agentResources, type Machine } from './machine.ts'
 import type { Processes } from './processes.ts'
@@ -66,7 +66,7 @@ export function agentOptions(flags: AgentFlags, own: AgentProcess): AgentOptions
   const secret = flags.cluster_secret
   const given = parseAgentResources(flags.resources ?? '', { defaultRole: flags.default_role })
   return {
-    masters: [masterAddress(flags.master)!],
+    masters: masterAddresses(flags.master)!,
     hostname: own.hostname,
     ip: host,
     port,

@@ -41,6 +41,7 @@ export type RegistrationRequest =
 
 export interface RegistrationOptions {
   readonly context: Context
+  /** The one that is asked first. */
   readonly master: Address
   /** `--registration_backoff_factor`. */
   readonly backoffMs: number
@@ -54,7 +55,7 @@ export class Registration {
   state: RegistrationState = 'DISCONNECTED'
   readonly #o: RegistrationOptions
   /** Where the master is asked. */
-  readonly #asked: Pid
+  #asked: Pid
   /** What the master calls itself, where that differs from how we were told to find it (`localhost`). */
   #alias: Pid | undefined
   /** The last answer of a master, or what it said of it. */
@@ -84,11 +85,24 @@ export class Registration {
   }
 
   get masterHost(): string {
-    return this.#o.master.slice(0, this.#o.master.lastIndexOf(':'))
+    const address = addressOf(this.#asked)
+    return address.slice(0, address.lastIndexOf(':'))
   }
 
   isMaster(from: Pid): boolean {
     return from === this.#asked || from === this.#alias
+  }
+
+  /** Another master leads. */
+  appoint(master: Pid): Promise<void> | void {
+    if (master === this.#asked || this.state === 'TERMINATING') return
+    this.#o.context.unlink(this.#asked)
+    this.#asked = master
+    this.#alias = undefined
+    this.#attempts = 0
+    if (this.state === 'RUNNING') return this.lose('another master leads')
+    this.#retry?.cancel()
+    return this.begin()
   }
 
   /** Asks at once. */
@@ -106,9 +120,9 @@ export class Registration {
     if (this.state !== 'DISCONNECTED' || this.#alias !== undefined || idOf(from) !== 'master') {
       return false
     }
-    if (port(addressOf(from)) !== port(this.#o.master)) return false
+    if (port(addressOf(from)) !== port(addressOf(this.#asked))) return false
     this.#o.context.log.info(
-      { master: from, as: this.#o.master },
+      { master: from, as: addressOf(this.#asked) },
       'the master calls itself otherwise',
     )
     this.#alias = from
@@ -157,7 +171,7 @@ export class Registration {
     if (this.state !== 'RUNNING') return
     const { context, backoffMs, disconnected } = this.#o
     context.log.warn(
-      { master: this.#o.master, why },
+      { master: addressOf(this.#asked), why },
       'disconnected from the master; registering again',
     )
     this.state = 'DISCONNECTED'
@@ -222,7 +236,8 @@ export class Registration {
   }
 
   #report(): void {
-    const { context, master } = this.#o
+    const { context } = this.#o
+    const master = addressOf(this.#asked)
     const waitedMs = context.clock.now() - this.#firstAttemptAtMs
     if (this.#lastError === 'no answer' && waitedMs < PATIENCE_MS) return
     this.#complain(() =>

@@ -1,7 +1,7 @@
 // mesos-execute: runs one command on the cluster as if it ran here: its output, and its success as exit status.
 
 import { checkExecuteFlags, executeFlags, frameworkOf, taskOf } from './execute/flags.ts'
-import { masterAddress } from '../messages/master-address.ts'
+import { masterAddresses } from '../messages/master-address.ts'
 import type { Command } from './main.ts'
 
 export const executeCommand: Command<typeof executeFlags> = {
@@ -23,7 +23,7 @@ export const executeCommand: Command<typeof executeFlags> = {
       import('./execute/terminal.ts'),
     ])
     const watcher = new Terminal(flags, task.executor?.executor_id.value ?? task.task_id.value)
-    const options = { master: masterAddress(flags.master)!, framework: frameworkOf(flags) }
+    const options = { master: masterAddresses(flags.master)!.join(), framework: frameworkOf(flags) }
     const scheduler = new ExecuteScheduler(options, task, watcher, flags.kill_after)
     const secret = flags.cluster_secret
     const status = await runScheduler(scheduler, secret ? { clusterSecret: secret } : {})

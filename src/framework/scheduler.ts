@@ -3,7 +3,7 @@
 // It subscribes to the master, and again under the same framework id whenever the connection is lost, for ever; the
 // author's callbacks see offers and statuses only while subscribed.
 
-import { type Address, parseAddress, type Pid, pid } from '../actors/pid.ts'
+import { type Pid, pid } from '../actors/pid.ts'
 import type { Timer } from '../actors/clock.ts'
 import { serve } from '../actors/protocol.ts'
 import { seconds } from '../base/duration.ts'
@@ -13,6 +13,7 @@ import type { MasterInfo } from '../messages/agent.ts'
 import type { FrameworkInfo } from '../messages/framework.ts'
 import type { AgentID, ExecutorID, FrameworkID, OfferID, TaskID } from '../messages/ids.ts'
 import type { Filters, Offer } from '../messages/offer.ts'
+import { masterAddresses } from '../messages/master-address.ts'
 import type { OfferOperation } from '../messages/operation.ts'
 import {
   type Call,
@@ -32,8 +33,8 @@ import { type Launched, tasksOf, unsent, UnansweredLaunches } from './unanswered
 export type FrameworkDescription = Partial<Omit<FrameworkInfo, 'name'>> & { readonly name: string }
 
 export interface SchedulerOptions {
-  /** `host:port` of the master. */
-  readonly master: Address
+  /** `host:port` of the master; of several masters all of them, with commas between. */
+  readonly master: string
   readonly framework: FrameworkDescription
   /** Without it every status is acknowledged when `update` has returned (or what it returned has resolved). */
   readonly explicitAcknowledgements?: boolean
@@ -75,12 +76,13 @@ export abstract class Scheduler extends Subscriber {
 
   /** Throws a `UserError` if `master` is no address. */
   constructor(options: SchedulerOptions) {
-    if (!parseAddress(options.master)) {
+    const masters = masterAddresses(options.master)
+    if (!masters) {
       throw new UserError('invalid_value', `'${options.master}' is no address of a master.`, {
-        hint: 'Write host:port, such as 127.0.0.1:5050.',
+        hint: 'Write host:port, such as 127.0.0.1:5050; of several masters all, with commas between.',
       })
     }
-    super(pid('master', options.master))
+    super(pid('master', masters[0]), masters)
     const { capabilities = [], roles = ['*'], user = '', ...rest } = options.framework
     const added = OWN_CAPABILITIES.filter(type => !capabilities.some(given => given.type === type))
     this.#framework = {

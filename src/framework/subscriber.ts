@@ -2,9 +2,10 @@
 
 import { Actor } from '../actors/actor.ts'
 import type { Timer } from '../actors/clock.ts'
-import type { Pid } from '../actors/pid.ts'
+import type { Address, Pid } from '../actors/pid.ts'
 import { seconds } from '../base/duration.ts'
 import { onceAWhile } from '../base/log.ts'
+import { Detection } from '../detector/detection.ts'
 import { Backoff } from './backoff.ts'
 
 const FIRST_RETRY_MS = 100
@@ -17,7 +18,8 @@ const COMPLAINT_INTERVAL_MS = seconds(30)
 
 /** Authors of frameworks subclass Scheduler or Executor, never this. */
 export abstract class Subscriber extends Actor {
-  readonly #server: Pid
+  #server: Pid
+  readonly #masters: readonly Address[]
   /**
    * - `disconnected`: nobody to talk to; a timer will try again.
    * - `subscribing`: linked to the server, SUBSCRIBE sent; a timer will repeat it.
@@ -33,9 +35,11 @@ export abstract class Subscriber extends Actor {
   #silence: Timer | undefined
   #complain: ReturnType<typeof onceAWhile> | undefined
 
-  constructor(server: Pid) {
+  /** `masters`: if the server is the leading one of these, whoever that is. */
+  constructor(server: Pid, masters: readonly Address[] = []) {
     super()
     this.#server = server
+    this.#masters = masters
   }
 
   /** Where it subscribes. */
@@ -56,6 +60,17 @@ export abstract class Subscriber extends Actor {
   /** Subclasses that override it call it too. */
   protected override initialize(): void | Promise<void> {
     this.#complain = onceAWhile(() => this.clock.now(), COMPLAINT_INTERVAL_MS)
+    const changed = (leader: Pid) => this.#appoint(leader)
+    new Detection({ context: this.context, masters: this.#masters, changed }).begin()
+    this.#subscribe()
+  }
+
+  #appoint(server: Pid): Promise<void> | void {
+    if (server === this.#server) return
+    this.unlink(this.#server)
+    this.#server = server
+    this.#backoff.reset()
+    if (this.isSubscribed) return this.#lost('another master leads')
     this.#subscribe()
   }
 

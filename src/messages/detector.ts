@@ -10,7 +10,7 @@ import { message, optional, text } from './schema.ts'
 export const DETECTOR_ID = 'detector'
 
 /** A question is answered after so long even if nothing has changed. */
-export const DETECT_LIMIT_MS = seconds(15)
+export const DETECT_LIMIT_MS = seconds(5)
 
 /** Absent: nobody leads at present, as far as is known. */
 export const Detected = message({ leader: optional(MasterInfo) })

@@ -12,15 +12,16 @@ export function masterAddress(text: string): string | undefined {
 }
 
 /** The addresses of several masters, with commas between; undefined if one is none, or named twice. */
-export function masterAddresses(text: string): string[] | undefined {
+export function masterAddresses(text: string): [string, ...string[]] | undefined {
   const addresses = text.split(',').map(part => masterAddress(part.trim()))
-  const known = addresses.filter(address => address !== undefined)
-  return new Set(known).size === addresses.length ? known : undefined
+  const [first, ...others] = addresses.filter(address => address !== undefined)
+  if (first === undefined || new Set([first, ...others]).size < addresses.length) return undefined
+  return [first, ...others]
 }
 
 /** What is wrong with an address that is none. */
 export function masterProblem(text: string): string {
   if (text.startsWith('zk://')) return `'${text}': masters are not found through ZooKeeper yet`
-  if (text.includes(',')) return `'${text}': it is more than one master`
+  if (text.includes(',')) return `'${text}' are not addresses of masters, host:port, each once`
   return `'${text}' is not the address of a master, host:port`
 }

@@ -17,6 +17,7 @@ export const ROOMS: readonly Room[] = [
   { folder: 'src/agent', floor: 5 },
   { folder: 'src/framework', floor: 5 },
   { folder: 'src/log', floor: 4 },
+  { folder: 'src/detector', floor: 4 },
   { folder: 'src/resources', floor: 3 },
   { folder: 'src/messages', floor: 2 },
   { folder: 'src/actors', floor: 1 },

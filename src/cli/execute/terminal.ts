@@ -1,7 +1,6 @@
 // The terminal of mesos-execute: it prints what happens to the task, and follows its output by way of the master.
 
-import { get } from 'node:http'
-import { masterAddress } from '../../messages/master-address.ts'
+import { masterAddresses } from '../../messages/master-address.ts'
 import type { ExecuteFlags } from './flags.ts'
 import { Follower, outputPath, type ReadFile } from './follow.ts'
 import type { Watcher } from './scheduler.ts'
@@ -37,7 +36,7 @@ export class Terminal implements Watcher {
 
   launched(frameworkId: string, agentId: string): void {
     if (!this.#flags.follow) return
-    const read = readThrough(masterAddress(this.#flags.master)!, agentId)
+    const read = readThrough(masterAddresses(this.#flags.master)!, agentId)
     const follow = (file: 'stdout' | 'stderr', print: (bytes: Uint8Array) => void): Follower =>
       new Follower(outputPath(frameworkId, this.#executorId, file), read, print)
     this.#followers = [
@@ -76,24 +75,27 @@ export class Terminal implements Watcher {
   }
 }
 
-/** Reads files of an agent by `GET /files/read` of the master. */
-function readThrough(master: string, agentId: string): ReadFile {
-  return (path, offset, lengthBytes) => {
+/** Reads files of an agent by `GET /files/read` of the leading master, which the others send one to. */
+function readThrough(masters: readonly string[], agentId: string): ReadFile {
+  let master = 0
+  return async (path, offset, lengthBytes) => {
     const query = new URLSearchParams({ agent_id: agentId, path, offset: String(offset) })
     query.set('encoding', 'base64')
     if (offset >= 0) query.set('length', String(lengthBytes))
-    return new Promise((resolve, reject) => {
-      const request = get(`http://${master}/files/read?${query.toString()}`, response => {
-        let body = ''
-        response.setEncoding('utf8').on('data', (text: string) => (body += text))
-        response.on('error', reject).on('end', () => {
-          if (response.statusCode === 404) resolve(undefined)
-          else if (response.statusCode === 200) resolve(JSON.parse(body))
-          else reject(new Error(body.trim() || `the master answered ${response.statusCode}`))
-        })
-      })
-      request.setTimeout(REQUEST_LIMIT_MS, () => request.destroy(new Error('no answer in time')))
-      request.on('error', reject)
-    })
+    try {
+      const url = `http://${masters[master % masters.length]}/files/read?${query.toString()}`
+      const { status, body } = await ask(url)
+      if (status === 404) return undefined
+      if (status === 200) return JSON.parse(body)
+      throw new Error(body.trim() || `the master answered ${status}`)
+    } catch (error) {
+      master++
+      throw error
+    }
   }
+}
+
+async function ask(url: string): Promise<{ readonly status: number; readonly body: string }> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(REQUEST_LIMIT_MS) })
+  return { status: response.status, body: await response.text() }
 }
