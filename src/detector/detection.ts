@@ -64,15 +64,18 @@ export class Detection {
       this.#at++
       if (this.#at % masters.length === 0) {
         this.#pauseMs = Math.min(this.#pauseMs * 2, MOST_PAUSE_MS)
-        this.#complain(repeats =>
-          context.log.warn(
-            { masters, ...repeats },
-            'none of the masters knows who leads; asking on',
-          ),
-        )
+        // For a moment, while one is being elected, nobody does.
+        if (this.#pauseMs === MOST_PAUSE_MS) this.#complainOfNobody()
       }
     }
     context.delay(this.#pauseMs * context.random.next(), () => this.#ask())
+  }
+
+  #complainOfNobody(): void {
+    const { context, masters } = this.#o
+    this.#complain(repeats =>
+      context.log.warn({ masters, ...repeats }, 'none of the masters knows who leads; asking on'),
+    )
   }
 
   async #answerOf(master: Address): Promise<Detected | undefined> {
