@@ -96,6 +96,7 @@ export class Runtime {
       ...(options.profiler && { profiler: options.profiler }),
       ...(options.system && { system: options.system }),
     })
+    this.#countDropped()
     const complaints = new Complaints(options.log.child({ actor: 'peers' }), options.clock)
     this.#peers = new Peers({
       address: options.address,
@@ -269,6 +270,12 @@ export class Runtime {
   /** Who the process at an address has proved to be; undefined if it is not connected, or nobody proves anything here. */
   principalOf(address: Address): string | undefined {
     return this.#peers.find(address)?.principal
+  }
+
+  #countDropped(): void {
+    for (const why of ['malformed', 'unknown', 'oversized'] as const) {
+      this.metrics.gauge(`actors/dropped/${why}`, () => this.dropped[why])
+    }
   }
 
   /** Messages dropped since the start, and why. */

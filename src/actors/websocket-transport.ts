@@ -106,7 +106,7 @@ export class WebSocketTransport implements Transport {
     let cutOff: CutOff | undefined
     ws.on('error', (error: NodeJS.ErrnoException) => {
       // Of a name with several addresses the message is empty.
-      failure ??= error.code === 'ECONNREFUSED' ? `${NOBODY_LISTENS} ${ws.url}` : error.message
+      failure ??= isRefusal(error) ? `${NOBODY_LISTENS} ${ws.url}` : error.message
       cutOff ??= cutOffOf(error.code)
     })
     ws.on('message', (data, isBinary) => {
@@ -234,4 +234,10 @@ function refuse(socket: Duplex, status: string): void {
   // Without it a client that has gone already would end this process.
   socket.on('error', () => {})
   socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
+}
+
+/** Whether nobody listens there: of a name with several addresses, at any of them. */
+function isRefusal(error: NodeJS.ErrnoException): boolean {
+  const all = error instanceof AggregateError ? (error.errors as NodeJS.ErrnoException[]) : [error]
+  return all.every(({ code }) => code === 'ECONNREFUSED')
 }

@@ -280,9 +280,11 @@ export class Agent extends Actor {
 
   #ping({ connected, registration }: Ping, from: Pid): Promise<void> | void {
     // A master may ping before its answer to the registration is out.
-    if (!this.#registration.accepts(from)) return this.#stranger('ping', from)
+    if (!this.#registration.mayBeMaster(from)) return this.#stranger('ping', from)
     const { id } = this.#state.info
-    if (id) this.#registration.master.tell('pong', { agent_id: id })
+    // A master that does not have this agent answers each of its words by such a ping.
+    if (id && (connected || this.#registration.connected))
+      this.#registration.master.tell('pong', { agent_id: id })
     return this.#registration.pinged(connected, registration)
   }
 
@@ -344,13 +346,13 @@ export class Agent extends Actor {
     if (framework) framework.info = info
   }
 
-  /** The master does not want this agent any more: all it runs ends, and then the agent. */
   /** The master's word, and maybe its first. */
   #refused(reason: string, from: Pid): void {
-    if (this.#registration.accepts(from)) this.#shutdown(reason)
+    if (this.#registration.mayBeMaster(from)) this.#shutdown(reason)
     else this.#stranger('shutdown', from)
   }
 
+  /** All that it runs ends, and then the agent. */
   #shutdown(reason: string): void {
     if (this.#ending !== undefined) return
     this.log.warn({ reason }, 'told to shut down; ending all that runs here')

@@ -24,7 +24,9 @@ const PATIENCE_MS = seconds(5)
 /** Then it is complained of this often. */
 const COMPLAINT_MS = seconds(30)
 /** To take one part of what is more than one message holds. */
-const PART_LIMIT_MS = seconds(15)
+const PART_LIMIT_MS = seconds(60)
+/** After an attempt in parts its answer is waited for at least so long: another one would be much work for nothing. */
+const PARTS_RETRY_MS = seconds(5)
 
 /** `DISCONNECTED`: asking. `RUNNING`: the master has us. `TERMINATING`: the agent ends, and asks no more. */
 export type RegistrationState = 'DISCONNECTED' | 'RUNNING' | 'TERMINATING'
@@ -60,7 +62,10 @@ export class Registration {
   #alias: Pid | undefined
   /** The last answer of a master, or what it said of it. */
   #last: string | undefined
+  /** Tries since the agent was registered last. */
   #attempts = 0
+  /** All tries: what still goes on for an earlier one is told from the present one. */
+  #number = 0
   #firstAttemptAtMs = 0
   #retryMs = 0
   #retry: Timer | undefined
@@ -117,16 +122,20 @@ export class Registration {
    */
   accepts(from: Pid): boolean {
     if (this.isMaster(from)) return true
-    if (this.state !== 'DISCONNECTED' || this.#alias !== undefined || idOf(from) !== 'master') {
-      return false
-    }
-    if (port(addressOf(from)) !== port(addressOf(this.#asked))) return false
+    if (!this.mayBeMaster(from)) return false
     this.#o.context.log.info(
       { master: from, as: addressOf(this.#asked) },
       'the master calls itself otherwise',
     )
     this.#alias = from
     return true
+  }
+
+  /** The same of what comes before an answer, and decides nothing for later. */
+  mayBeMaster(from: Pid): boolean {
+    if (this.isMaster(from)) return true
+    if (this.state !== 'DISCONNECTED' || this.#alias !== undefined) return false
+    return idOf(from) === 'master' && port(addressOf(from)) === port(addressOf(this.#asked))
   }
 
   /** What to name in a request, so that the master knows which of its answers came before it. */
@@ -197,12 +206,13 @@ export class Registration {
     if (this.#attempts === 0) this.#firstAttemptAtMs = context.clock.now()
     else this.#report()
     this.#attempts++
+    this.#number++
     this.#lastError = 'no answer'
     context.link(this.#asked)
     const pauseMs = this.#retryMs * (0.5 + context.random.next())
     this.#retryMs = Math.min(this.#retryMs * 2, Math.max(MAX_RETRY_MS, this.#o.backoffMs))
-    const again = (): void => {
-      this.#retry = context.delay(pauseMs, () => this.#attempt())
+    const again = (leastMs = 0): void => {
+      this.#retry = context.delay(Math.max(pauseMs, leastMs), () => this.#attempt())
     }
     const request = this.#o.request()
     if (request.type === 'reregister' && request.parts.length > 0) {
@@ -214,15 +224,18 @@ export class Registration {
   }
 
   /** It is tried again when all was said, or when something of it could not be. */
-  async #sayInParts({ parts, body }: Reregistration, again: () => void): Promise<void> {
-    const attempt = this.#attempts
+  async #sayInParts(
+    { parts, body }: Reregistration,
+    again: (leastMs?: number) => void,
+  ): Promise<void> {
+    const number = this.#number
     for (const part of parts) {
       const taken = await this.#isTaken(part)
-      if (attempt !== this.#attempts || this.state !== 'DISCONNECTED') return
+      if (number !== this.#number || this.state !== 'DISCONNECTED') return
       if (!taken) return again()
     }
     this.master.tell('reregister_agent', body)
-    again()
+    again(PARTS_RETRY_MS)
   }
 
   async #isTaken(part: ReregisterPart): Promise<boolean> {

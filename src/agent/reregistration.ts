@@ -15,7 +15,7 @@ import { taskRecord } from './task-record.ts'
 type Contents = Omit<ReregisterPart, 'index'>
 
 /** More than this, in bytes, goes into a message of its own: much less than a message may have, and much more than is usual. */
-const PART_BYTES = 8 * 1024 * 1024
+const PART_BYTES = 1024 * 1024
 
 export function reregistration(
   identity: RegisterAgent & Pick<ReregisterAgent, 'registration'>,

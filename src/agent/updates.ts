@@ -13,12 +13,12 @@ import {
   type TaskStatus,
   type TaskStatusReason,
 } from '../messages/status.ts'
+import { withinSize } from '../messages/status-size.ts'
 import type { Task } from '../messages/task.ts'
 import type { AgentExecutor, AgentFramework, AgentState } from './agent-state.ts'
 import type { AgentMetrics } from './metrics.ts'
 import type { Registration } from './registration.ts'
 import { stateFor } from './refusals.ts'
-import { withinSize } from './status-size.ts'
 import type { AcknowledgeableUpdate } from './status-update-stream.ts'
 import { applyStatus, refusedRecord, taskRecord } from './task-record.ts'
 import type { TaskStatusUpdateManager, UpdateResult } from './task-status-update-manager.ts'
@@ -62,10 +62,11 @@ export class Updates {
   ): Promise<void> {
     if (!wasGiven(executor, given.task_id.value)) return this.#disregard(executor, given)
     this.#o.metrics.count('valid_status_updates')
+    const kept = withinSize(given)
     const status: TaskStatus = {
-      ...withinSize(given),
+      ...kept,
       executor_id: given.executor_id ?? executor.info.executor_id,
-      container_status: this.#containerStatus(executor, given),
+      container_status: this.#containerStatus(executor, kept),
     }
     await this.#take(executor.framework, executor, status, given.uuid)
   }

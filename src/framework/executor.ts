@@ -11,6 +11,7 @@ import { AgentExecutor, type ExecutorEvent, ExecutorEvents } from '../messages/e
 import type { FrameworkInfo } from '../messages/framework.ts'
 import type { AgentID, ExecutorID, FrameworkID, TaskID } from '../messages/ids.ts'
 import type { TaskStatus } from '../messages/status.ts'
+import { withinSize } from '../messages/status-size.ts'
 import type { ExecutorInfo, KillPolicy, TaskInfo } from '../messages/task.ts'
 import { encodeData } from './data.ts'
 import { Subscriber } from './subscriber.ts'
@@ -135,7 +136,8 @@ export abstract class Executor extends Subscriber {
 
   /** Tells the state of a task; sent again after a reconnection until the agent has stored it. */
   update({ data, ...update }: StatusUpdate): void {
-    const status: TaskStatus = {
+    // The state must arrive: what is more than the agent keeps does not travel.
+    const status: TaskStatus = withinSize({
       ...update,
       ...(data !== undefined && { data: encodeData(data) }),
       uuid: uuidToBase64(this.random.uuid()),
@@ -143,7 +145,7 @@ export abstract class Executor extends Subscriber {
       source: 'SOURCE_EXECUTOR',
       executor_id: this.#environment.executorId,
       agent_id: this.#environment.agentId,
-    }
+    })
     this.#unacknowledged.set(status.uuid!, status)
     if (this.isSubscribed) {
       this.#agent.tell('call', { type: 'UPDATE', ...this.#sender, update: { status } })

@@ -17,8 +17,11 @@ export function exitedExecutor(
   const executorId = executor_id.value
   // The end of an earlier one may be told late: it ended while the agent was away, and the next one was launched as soon as
   // the agent was back.
-  const known = framework.executors.get(agent.id)?.get(executorId)?.launchedFor
-  if (known !== undefined && launched_for !== undefined && launched_for.value !== known) return
+  const known = framework.executors.get(agent.id)?.get(executorId)
+  // Told twice, or off the books for another reason: its scheduler has heard of it.
+  if (!known) return
+  const { launchedFor } = known
+  if (launchedFor !== undefined && launched_for && launched_for.value !== launchedFor) return
   removeExecutor(m, framework, agent.id, executorId)
   m.tellFramework(framework, {
     type: 'FAILURE',

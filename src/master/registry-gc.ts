@@ -10,6 +10,9 @@ export async function collectGarbage(m: MasterContext): Promise<void> {
   const prune = { unreachable: tooOld(unreachable, limits), gone: tooOld(gone, limits) }
   const count = prune.unreachable.length + prune.gone.length
   if (count > 0 && (await m.registry({ type: 'prune', ...prune }))) {
+    for (const { value: id } of [...prune.unreachable, ...prune.gone]) {
+      m.state.registrations.delete(id)
+    }
     m.log.info({ agents: count }, 'agents that were given up long ago forgotten')
     m.changed()
   }

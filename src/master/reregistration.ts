@@ -25,7 +25,7 @@ import { sameJson } from './task-validation.ts'
 import { tellKill } from './tasks.ts'
 
 /** An agent has more than this to say only if it is mad. */
-const MOST_PARTS = 256
+const MOST_PARTS = 1024
 
 /** A part of what an agent runs, before the rest. An attempt begins with the first one. */
 export function reregisterPart(m: MasterContext, part: ReregisterPart, from: Pid): boolean {
@@ -46,8 +46,8 @@ export function reregisterPart(m: MasterContext, part: ReregisterPart, from: Pid
 function whole(m: MasterContext, message: ReregisterAgent, from: Pid): ReregisterAgent | undefined {
   const parts = m.state.reregistering.get(from) ?? []
   m.state.reregistering.delete(from)
-  if (parts.length !== (message.parts ?? 0)) return undefined
-  if (parts.length === 0) return message
+  if (!message.parts) return message
+  if (parts.length !== message.parts) return undefined
   const all = [...parts, message]
   return {
     ...message,
@@ -99,6 +99,8 @@ export async function reregisterAgent(
     agent.reregisteredAtMs = m.now()
     // While it was connected nothing of it was lost here: the books are right, and newer than this message.
     if (!wasConnected) adopt(m, agent, message, !failedOver)
+    // Of another attempt that it began meanwhile, and gives up now.
+    state.reregistering.delete(from)
     if (asking.lost) return disconnectAgent(m, agent)
     const reconciliations = missingTasks(m, agent, message, ended)
     m.tellAgent(agent, 'reregistered', {

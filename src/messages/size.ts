@@ -15,7 +15,7 @@ export const MOST_BYTES = {
   /** What an executor adds to a status: each is kept until it is acknowledged, and the last ones as long as their task. */
   statusData: 1024 * 1024,
   status: 64 * 1024,
-  /** All that a scheduler says in one call. A message of the wire may be twice as large. */
+  /** What a scheduler accepts offers for with one call. A message of the wire may be twice as large. */
   call: 32 * 1024 * 1024,
 } as const
 

@@ -2,6 +2,8 @@
 
 import fc from 'fast-check'
 import t from 'tap'
+import { memberAuthenticator } from '../../src/actors/shared-secret.ts'
+import { SeededRandom } from '../../src/base/random.ts'
 import { DEFAULT_LIMITS } from '../../src/actors/limits.ts'
 import { decodeFrames, encode } from '../../src/actors/codec.ts'
 import { FRAME } from '../../src/actors/frames.ts'
@@ -330,6 +332,26 @@ t.test('a greeting that waits for our dial serves when the dial fails', async t 
   t.equal(world.clock.pending, 1, 'the ping, for the last time')
 })
 
+t.test(
+  'where proofs are asked for, nobody is sent to another address that was not dialled',
+  async t => {
+    const random = new SeededRandom(3)
+    const secret = 'a secret of thirty-two characters'
+    const authenticator = memberAuthenticator(secret, count => random.bytes(count))
+    const { world, runtime, open, log } = bare({}, A, authenticator)
+    const probe = new Probe()
+    runtime.spawn(probe, 'x')
+    probe.link(pid('far', B))
+    await world.settle()
+    const ours = open()
+    await world.settle()
+    ours.events.closed(`duplicate of ${C}`)
+    await world.settle()
+    t.strictSame(probe.heard, [`exited far@${B}`])
+    t.match(log.records.at(-1), { fields: { reason: /which was not dialled/ } })
+  },
+)
+
 t.test('a process without a port greets just when it is written to', async t => {
   const { world, runtime, connect } = bare()
   runtime.ref(Chat, pid('x', NAT)).tell('note', { text: 'are you there?' })
@@ -415,6 +437,7 @@ t.test('a message too large to travel is dropped alone', async t => {
   const text = 'x'.repeat(10_000)
   probe.chat(far).tell('note', { text })
   probe.chat(far).tell('note', { text: 'small' })
+  probe.many([far]).tell('note', { text })
   const refused = probe.chat(far).ask('echo', { text })
   await world.settle()
   await t.rejects(refused, { code: 'REFUSED', message: /larger than/ })
@@ -432,7 +455,7 @@ t.test('a message too large to travel is dropped alone', async t => {
   )
   t.equal(got.closed, '', 'the connection stays, and what else travels on it')
   t.strictSame(probe.heard, [])
-  t.equal(runtime.dropped.oversized, 3)
+  t.equal(runtime.dropped.oversized, 4)
   t.match(log.messages('warn'), ['message larger than 10000B, dropped'])
 })
 

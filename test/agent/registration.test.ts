@@ -138,7 +138,7 @@ t.test('what is more than one message holds is told in several, in order', async
     agent_capabilities: [],
     checkpointed_resources: [],
   }
-  const labels = { labels: [{ key: 'k', value: 'x'.repeat(3 << 20) }] }
+  const labels = { labels: [{ key: 'k', value: 'x'.repeat(400_000) }] }
   const tasks = ['a', 'b', 'c', 'd', 'e'].map(id => ({
     ...taskRecord(command(id, 'true'), AWARE),
     labels,
@@ -181,7 +181,7 @@ t.test('asking again, it names the last answer that it had', async t => {
 
 t.test('each part is sent when the one before it was taken, else it begins again', async t => {
   const s = await scene()
-  const large = { labels: [{ key: 'k', value: 'x'.repeat(5 << 20) }] }
+  const large = { labels: [{ key: 'k', value: 'x'.repeat(640_000) }] }
   const tasks = ['a', 'b', 'c'].map(id => command(id, 'sleep 500', { labels: large }))
   s.master.run(AWARE, ...tasks)
   await s.reaches('c', 'TASK_RUNNING')
@@ -203,6 +203,16 @@ t.test('each part is sent when the one before it was taken, else it begins again
     s.master.parts.map(({ index }) => index),
     [0, 1],
   )
+})
+
+t.test('while it asks, it does not answer that it is not known', async t => {
+  const s = await scene()
+  await s.world.advance(100)
+  s.master.mode = 'silent'
+  const pongs = s.master.pongs
+  for (let i = 0; i < 10; i++) s.master.say.tell('ping', { connected: false })
+  await s.world.advance(20)
+  t.equal(s.master.pongs, pongs + 1)
 })
 
 t.test('silence and doubt make it register again', async t => {

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { MAX_WAITING, StatusUpdateStream } from '../../src/agent/status-update-stream.ts'
-import { withinSize } from '../../src/agent/status-size.ts'
+import { withinSize } from '../../src/messages/status-size.ts'
 import { applyStatus, taskRecord } from '../../src/agent/task-record.ts'
 import { MAX_STATUSES, type TaskState } from '../../src/messages/status.ts'
 import { AWARE, command, MASTER, scene } from './world.ts'

@@ -215,6 +215,19 @@ t.test('what is not acknowledged is told again after a reconnection', async t =>
   await world.stop()
 })
 
+t.test('a state arrives, whatever is said with it', async t => {
+  const { agent, executor, world } = await connected()
+  agent.launch('a')
+  await world.advance(10)
+  const data = new Uint8Array(68 << 20)
+  executor.update({ task_id: { value: 'a' }, state: 'TASK_FINISHED', data })
+  await world.advance(10)
+  const last = agent.of('UPDATE').at(-1)!.update.status
+  t.match(last, { state: 'TASK_FINISHED', message: '(its data left out: more than 1MB)' })
+  t.equal(last.data, undefined)
+  await world.stop()
+})
+
 t.test('without checkpoints it ends with its agent, though not with a connection', async t => {
   const { agent, executor, world, ended } = await connected()
   world.network.reset(AGENT)

@@ -2,8 +2,8 @@
 // must arrive.
 
 import { formatBytes } from '../base/bytes.ts'
-import { MOST_BYTES, whyTooLarge } from '../messages/size.ts'
-import type { TaskStatus } from '../messages/status.ts'
+import { MOST_BYTES, whyTooLarge } from './size.ts'
+import type { TaskStatus } from './status.ts'
 
 /** Of a message that is cut off, in characters. */
 const MESSAGE_CHARACTERS = 4_096
