@@ -118,7 +118,9 @@ export class Executors {
   async #subscribe(executor: AgentExecutor, call: SubscribeCall, from: Pid): Promise<void> {
     const { context, state, ends, links } = this.#o
     const { framework } = executor
-    if (executor.state === 'TERMINATING' || executor.state === 'TERMINATED') {
+    const { agent_id: by } = call.subscribe
+    const isOurs = by === undefined || by.value === state.info.id?.value
+    if (!isOurs || executor.state === 'TERMINATING' || executor.state === 'TERMINATED') {
       return links.tellTo(from, { type: 'SHUTDOWN' })
     }
     // One that asks once more over a connection that stands was only not answered in time: what it was sent is on its way.

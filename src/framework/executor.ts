@@ -189,7 +189,11 @@ export abstract class Executor extends Subscriber {
       type: 'SUBSCRIBE',
       ...this.#sender,
       subscribe: {
-        unacknowledged_tasks: [...this.#unknownTasks.values()],
+        agent_id: this.#environment.agentId,
+        // By their names: the agent has the rest, and many of them may be more than one message holds.
+        unacknowledged_tasks: [...this.#unknownTasks.values()].map(
+          ({ name, task_id, agent_id }) => ({ name, task_id, agent_id }),
+        ),
         unacknowledged_updates: [...this.#unacknowledged.values()].map(status => ({ status })),
       },
     })

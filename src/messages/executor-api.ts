@@ -7,7 +7,7 @@ import * as v from 'valibot'
 import { cast, protocol } from '../actors/protocol.ts'
 import { AgentInfo } from './agent.ts'
 import { FrameworkInfo } from './framework.ts'
-import { ContainerID, ExecutorID, FrameworkID, TaskID } from './ids.ts'
+import { AgentID, ContainerID, ExecutorID, FrameworkID, TaskID } from './ids.ts'
 import { bytes, message, optional, repeated, text, variant } from './schema.ts'
 import { TaskStatus } from './status.ts'
 import { ExecutorInfo, KillPolicy, TaskGroupInfo, TaskInfo } from './task.ts'
@@ -30,6 +30,8 @@ export const ExecutorCall = variant('type', [
     subscribe: message({
       unacknowledged_tasks: repeated(TaskInfo),
       unacknowledged_updates: repeated(Update),
+      /** The agent that started it: one that has another id knows nothing of its tasks, though it may have an executor so named. */
+      agent_id: optional(AgentID),
     }),
   }),
   message({ type: v.literal('UPDATE'), ...sender, update: Update }),

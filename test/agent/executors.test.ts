@@ -238,6 +238,15 @@ t.test('an executor speaks for its own tasks only', async t => {
   t.equal(metrics['slave/invalid_status_updates'], 2)
 })
 
+t.test('an executor that another agent started is not taken for one of the same name', async t => {
+  const s = await play()
+  s.master.run(AWARE, custom('a'))
+  const executor = await s.connect()
+  executor.call({ type: 'SUBSCRIBE', subscribe: { agent_id: { value: 'S666' } } })
+  await s.world.advance(100)
+  t.equal(executor.seen.at(-1), 'SHUTDOWN')
+})
+
 t.test('a task ends once, whatever its executor says when that is acknowledged', async t => {
   const s = await play()
   s.master.run(AWARE, custom('a'), custom('b'))
