@@ -151,6 +151,7 @@ export class Delivery implements RefHost {
     what: string,
     forget: (() => void) | undefined,
   ): void {
+    if (pending.done) return
     const expire = (): void => {
       forget?.()
       pending.fail('TIMEOUT', `no answer within ${timeoutMs} ms: ${what}`)
@@ -308,6 +309,11 @@ class Pending implements Reply {
       this.#resolve = resolve
       this.#reject = reject
     })
+  }
+
+  /** Whether it has settled, or is about to. */
+  get done(): boolean {
+    return this.#done
   }
 
   answer(value: unknown): void {

@@ -186,6 +186,8 @@ export class Outbox {
     const overflow = this.#check(whole, limits)
     if (overflow) {
       open.truncate(before)
+      // It has grown for what does not go into it.
+      if (before === 0) this.#open = undefined
       return overflow
     }
     if (open.length + LIST_HEADER_BYTES <= limits.maxMessageBytes) {

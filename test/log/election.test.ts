@@ -186,7 +186,7 @@ t.test('strangers are granted nothing, and take nothing from anyone', async t =>
 })
 
 t.test('whatever happens two never lead at once, and when all is well somebody does', async t => {
-  for (let seed = 1; seed <= 40; seed++) {
+  for (let seed = 1; seed <= 15; seed++) {
     const m = new Members(seed % 2 === 0 ? 3 : 5, seed)
     const all = [...m.addresses.keys()]
     m.start(...all)
