@@ -2,6 +2,7 @@
 
 import { join } from 'node:path'
 import type { Runtime } from '../actors/runtime.ts'
+import { majorityOf } from '../log/quorum.ts'
 import { masterConfig, masterFlags } from '../master/flags.ts'
 import { masterAddresses } from '../messages/master-address.ts'
 import type { Command } from './main.ts'
@@ -27,7 +28,7 @@ export const masterCommand: Command<typeof masterFlags> = {
       )
     }
     const size = masterAddresses(masters ?? '')?.length ?? 1
-    const majority = Math.floor(size / 2) + 1
+    const majority = majorityOf(size)
     if (quorum !== undefined && (quorum < majority || quorum > size)) {
       problems.push(
         `Flag '--quorum': ${quorum} of ${size} masters cannot be; it must be from ${majority} to ${size}, and ${majority} is what is used without it.`,
@@ -47,7 +48,7 @@ export const masterCommand: Command<typeof masterFlags> = {
         ])
       const storage = workDir && new FileStorage({ directory: join(workDir, 'replicated_log') })
       const masters = masterAddresses(flags.masters ?? '')
-      const quorum = flags.quorum ?? Math.floor((masters?.length ?? 1) / 2) + 1
+      const quorum = flags.quorum ?? majorityOf(masters?.length ?? 1)
       const registryLog = storage
         ? await Log.open({ storage, quorum, ...(masters && { replicas: masters }) })
         : undefined
