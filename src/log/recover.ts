@@ -3,13 +3,16 @@
 // A.  Ask every replica, itself included, for its status.
 // B1. A quorum votes: become RECOVERING, fence, catch up with all positions that they know, become VOTING.
 // B2. EMPTY, and all 2 · quorum - 1 replicas of the ensemble are EMPTY or STARTING: become STARTING.
-// B3. STARTING, and all of them are STARTING or VOTING: become VOTING.
+// B3. STARTING, and all of them are STARTING or VOTING, or one votes: become VOTING.
 // C.  Otherwise, wait a while and go to A.
 //
 // B2 and B3 initialise a new ensemble by itself, and can be forbidden (`autoInitialize`). Two steps, because with one a
 // replica that is still EMPTY would have to start to vote beside others that vote already (having seen it EMPTY a moment
 // before them); and so would one that had voted and lost its disk. Two such of three have forgotten an entry that was
-// chosen with them. STARTING tells the two apart: beside a voter, EMPTY can only mean lost.
+// chosen with them. STARTING tells the two apart: beside a voter, EMPTY can only mean lost, while STARTING was reached
+// when nobody else voted, so nothing that was chosen is forgotten with it. It needs no fence then, and one voter is
+// enough for it to vote too: that one has seen that all are STARTING. (In Mesos it waits to see them all itself, or
+// recovers, which would cost a coordinator its election that was elected a moment before.)
 //
 // The fence: this replica's votes may be lost, with entries that were chosen by them while the other voters have not
 // seen them yet. It asks a quorum of those who vote for an implicit promise. After that no write of an older proposal can
@@ -58,12 +61,12 @@ export class RecoverCollector {
     }
     const { VOTING, STARTING, EMPTY } = this.#count
     const all = ensembleOf(this.#quorum)
+    if (this.#status === 'STARTING' && this.#autoInitialize && (VOTING > 0 || STARTING >= all))
+      return { type: 'become', status: 'VOTING' }
     if (VOTING >= this.#quorum) return { type: 'catch up', begin: this.#begin! }
     if (!this.#autoInitialize) return undefined
     if (this.#status === 'EMPTY' && EMPTY + STARTING >= all)
       return { type: 'become', status: 'STARTING' }
-    if (this.#status === 'STARTING' && STARTING + VOTING >= all)
-      return { type: 'become', status: 'VOTING' }
     return undefined
   }
 }

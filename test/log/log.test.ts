@@ -388,10 +388,11 @@ t.test('recovery decides by what all answers say', async t => {
   )
   t.same(decide('EMPTY', ['EMPTY', 'VOTING', 'STARTING']), undefined)
   t.same(decide('STARTING', ['STARTING', 'EMPTY', 'STARTING']), undefined)
-  t.same(decide('STARTING', ['STARTING', 'VOTING', 'STARTING']), {
-    type: 'become',
-    status: 'VOTING',
-  })
+  const vote = { type: 'become', status: 'VOTING' }
+  t.same(decide('STARTING', ['STARTING', 'STARTING', 'STARTING']), vote)
+  t.same(decide('STARTING', ['STARTING', 'VOTING', 'STARTING']), vote)
+  t.same(decide('STARTING', [voting, voting, 'STARTING']), vote, 'without a fence')
+  t.same(decide('STARTING', [voting]), vote, 'one that votes has seen that all had started')
   for (const status of ['EMPTY', 'STARTING', 'RECOVERING'] as const) {
     t.same(decide(status, ['EMPTY', voting, { ...voting, begin: 1 }], false), {
       type: 'catch up',

@@ -7,19 +7,22 @@ import t from 'tap'
 import { Batch } from '../cluster/batch.ts'
 import { type Command, RealCluster, until } from './real-cluster.ts'
 
-/** Ports that nobody listens on at present. All are held until each is known, so that no two are the same. */
+/** So many ports that nobody listens on, from below those that the kernel gives to connections: nobody takes them by chance. */
 async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer())
-  const ports = await Promise.all(
-    servers.map(
-      server =>
-        new Promise<number>(resolve => {
-          server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port))
-        }),
-    ),
-  )
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
-  return ports
+  const ports = new Set<number>()
+  while (ports.size < count) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000)
+    if (await isFree(port)) ports.add(port)
+  }
+  return [...ports]
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const server = createServer()
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
 }
 
 class Ensemble {
@@ -112,6 +115,9 @@ t.test('the leader is killed, then stands still: tasks and framework go on', asy
     await until(() => scheduler.count('TASK_FINISHED') === 10, 'all tasks finish', 60_000)
     t.equal(scheduler.ends('t0'), 1)
     t.strictSame(scheduler.errors, [])
+  } catch (error) {
+    for (const [address, { output }] of e.masters) t.comment(`${address}:\n${output}`)
+    throw error
   } finally {
     t.same(await cluster.stop(), [], 'no process is left behind')
   }
