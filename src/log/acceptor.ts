@@ -6,10 +6,12 @@
 // Invariants, for each position:
 //   promised never sinks; performed.proposal ≤ promised; one proposal carries one value;
 //   what is learned never changes; everything below `begin` is truncated (a learned TRUNCATE says so).
+//
+// Of positions below `learnedBelow` nothing is kept in memory: what is chosen there is in the storage, and no promise can
+// change it. What is kept is what is not learned yet, and what lies behind that: as long as all goes well, what is
+// under way.
 
-import { assert } from '../base/assert.ts'
 import type {
-  Action,
   Chosen,
   LearnedAction,
   Metadata,
@@ -20,20 +22,7 @@ import type {
   WriteRequest,
   WriteResponse,
 } from '../messages/log.ts'
-import type { ReplicaRecord } from './storage.ts'
-
-/** A value without the bytes of an `APPEND`: those stay in the storage. */
-export type HeldValue = Exclude<Value, { type: 'APPEND' }> | { readonly type: 'APPEND' }
-
-/** What is held of one position. */
-export interface Held {
-  readonly promised: Proposal
-  readonly performed?: {
-    readonly proposal: Proposal
-    readonly learned: boolean
-    readonly value: HeldValue
-  }
-}
+import type { Held, HeldValue, ReplicaRecord, Written } from './storage.ts'
 
 /** `PromiseResponse`, but that the action's bytes are still to be fetched from the storage. */
 export type PromiseDecision =
@@ -42,6 +31,8 @@ export type PromiseDecision =
       readonly proposal: Proposal
       readonly position: Position
       readonly held?: Held
+      /** Its value, which is in the storage, is chosen. */
+      readonly isLearned?: true
     }
   | { readonly type: 'reject'; readonly proposal: Proposal }
   | { readonly type: 'ignored' }
@@ -67,8 +58,9 @@ export class Acceptor {
   #begin: Position = 0
   /** The highest position anyone acted on; 0 for a new log, whose position 0 is a hole until the first election. */
   #end: Position = 0
+  /** From `learnedBelow` on. */
   readonly #entries = new Map<Position, Held>()
-  /** Every position in [begin, learnedBelow) is learned. */
+  /** Every position in [begin, learnedBelow) is learned. Never below `begin`. */
   #learnedBelow: Position = 0
 
   get metadata(): Metadata {
@@ -90,22 +82,34 @@ export class Acceptor {
     return this.#learnedBelow
   }
 
-  /** What is held at a position; undefined for a hole, a truncated position, and one past the end. */
+  /** What is held at a position from `learnedBelow` on; undefined for a hole, and past the end. */
   at(position: Position): Held | undefined {
     return this.#entries.get(position)
   }
 
+  /** Whether the value at a position is known to be chosen, or the position to be truncated. */
   isLearned(position: Position): boolean {
-    return this.#entries.get(position)?.performed?.learned === true
+    return position < this.#learnedBelow || this.#entries.get(position)?.performed?.learned === true
   }
 
-  /** The positions in [from, to] whose value is not learned here. Truncated ones are not missing; those past the end are. */
-  missing(from: Position, to: Position): Position[] {
+  /** The last `limit` positions in [from, to] whose value is not learned here, in order. Those past the end are not. */
+  missing(from: Position, to: Position, limit: number): Position[] {
     const positions: Position[] = []
-    for (let p = Math.max(from, this.#begin, this.#learnedBelow); p <= to; p++) {
+    const first = Math.max(from, this.#learnedBelow)
+    for (let p = to; p >= first && positions.length < limit; p--) {
       if (!this.isLearned(p)) positions.push(p)
     }
-    return positions
+    return positions.reverse()
+  }
+
+  /** The state, as records: applied to a new acceptor they make one like this, but for its status. */
+  snapshot(): ReplicaRecord[] {
+    const records: ReplicaRecord[] = [
+      { type: 'truncated', begin: this.#begin },
+      { type: 'settled', below: this.#learnedBelow },
+    ]
+    for (const [position, held] of this.#entries) records.push({ type: 'held', position, held })
+    return records
   }
 
   // Promise
@@ -132,6 +136,11 @@ export class Acceptor {
         performed: { proposal, learned: true, value: { type: 'NOP', tombstone: true } as const },
       }
       return this.#decide({ type: 'accept', proposal, position, held }, NOTHING)
+    }
+    // Nothing to promise: what is chosen cannot be changed by anybody, and whoever asks only needs to be told.
+    if (this.isLearned(position)) {
+      const response = { type: 'accept', proposal, position, isLearned: true } as const
+      return this.#decide(response, NOTHING)
     }
     const promised = this.#promisedAt(position)
     if (proposal <= promised) return reject(promised)
@@ -193,7 +202,7 @@ export class Acceptor {
   } {
     const records: ReplicaRecord[] = []
     let missing = false
-    for (let position = Math.max(from, this.#begin); position <= to; position++) {
+    for (let position = Math.max(from, this.#learnedBelow); position <= to; position++) {
       const performed = this.#entries.get(position)?.performed
       if (performed?.learned) continue
       if (performed?.proposal === proposal) records.push({ type: 'learned', position, proposal })
@@ -251,13 +260,24 @@ export class Acceptor {
       case 'truncated':
         this.#truncate(record.begin)
         return
+      case 'settled':
+        this.#settleBelow(record.below)
+        return
+      case 'held': {
+        const { position, held } = record
+        this.#set(position, held)
+        if (held.performed?.learned) this.#settle(position, held.performed.value)
+        return
+      }
+      case 'sealed':
+        return
       default:
         record satisfies never
     }
   }
 
   #set(position: Position, held: Held): void {
-    if (position < this.#begin) return
+    if (position < this.#learnedBelow) return
     this.#entries.set(position, held)
     if (position > this.#end) this.#end = position
   }
@@ -267,21 +287,33 @@ export class Acceptor {
     if (value.type === 'TRUNCATE') this.#truncate(Math.min(value.to, position))
     // Whoever says that a position was truncated has learned of a TRUNCATE above it, so all below it are, too.
     else if (value.type === 'NOP' && value.tombstone) this.#truncate(position + 1)
-    while (this.isLearned(this.#learnedBelow)) this.#learnedBelow++
+    this.#advance()
   }
 
   #truncate(begin: Position): void {
-    // Walks the shorter of the two: the positions that go, or all that are held (after a jump far ahead).
-    if (begin - this.#begin <= this.#entries.size) {
-      for (let p = this.#begin; p < begin; p++) this.#entries.delete(p)
-    } else {
-      for (const p of this.#entries.keys()) if (p < begin) this.#entries.delete(p)
-    }
     this.#begin = Math.max(this.#begin, begin)
-    // What is truncated was acted on, though after a restart nothing else may be left to say so.
-    this.#end = Math.max(this.#end, begin - 1)
-    this.#learnedBelow = Math.max(this.#learnedBelow, this.#begin)
-    while (this.isLearned(this.#learnedBelow)) this.#learnedBelow++
+    this.#settleBelow(this.#begin)
+  }
+
+  #settleBelow(below: Position): void {
+    if (below > this.#learnedBelow) {
+      // Walks the shorter of the two: the positions that go, or all that are held (after a jump far ahead).
+      if (below - this.#learnedBelow <= this.#entries.size) {
+        for (let p = this.#learnedBelow; p < below; p++) this.#entries.delete(p)
+      } else {
+        for (const p of this.#entries.keys()) if (p < below) this.#entries.delete(p)
+      }
+      this.#learnedBelow = below
+      // They were acted on, though after a restart nothing else may be left to say so.
+      this.#end = Math.max(this.#end, below - 1)
+    }
+    this.#advance()
+  }
+
+  #advance(): void {
+    while (this.#entries.get(this.#learnedBelow)?.performed?.learned) {
+      this.#entries.delete(this.#learnedBelow++)
+    }
   }
 }
 
@@ -296,10 +328,8 @@ function reject(promised: Proposal): Decision<PromiseDecision> {
 }
 
 /** What is learned at a position, on the wire. */
-export function learnedAction(position: Position, held: Held, value: Value): LearnedAction {
-  const { promised, performed } = held
-  assert(performed?.learned, 'only what is learned is told as such')
-  return { position, promised, performed: { proposal: performed.proposal, learned: true, value } }
+export function learnedAction(position: Position, { proposal, value }: Written): LearnedAction {
+  return { position, promised: proposal, performed: { proposal, learned: true, value } }
 }
 
 /** Says that all positions up to this one are truncated. */
@@ -310,12 +340,4 @@ export function tombstone(position: Position): LearnedAction {
     value: { type: 'NOP', tombstone: true } as const,
   }
   return { position, promised: 0, performed }
-}
-
-/** The action on the wire, once the bytes of an appended value are there. */
-export function actionOf(position: Position, held: Held, value: Value | undefined): Action {
-  const { promised, performed } = held
-  if (!performed) return { position, promised }
-  assert(value !== undefined, 'a performed action has a value')
-  return { position, promised, performed: { ...performed, value } }
 }

@@ -23,15 +23,15 @@ export async function catchUp(
   stopped?: Stopped,
 ): Promise<boolean> {
   await copy(host, to, stopped)
-  const missing = await host.local.ask('missing', { from, to })
-  let begin = from
   // From the last to the first: a TRUNCATE, or another's word that a position was truncated, comes first that way, and what
   // lies before it need not be asked for.
-  while (missing.length > 0) {
-    const some = missing.splice(-FILLED_AT_ONCE).filter(position => position >= begin)
-    const begins = await Promise.all(some.map(position => fill(host, position, proposal, stopped)))
-    if (begins.includes(undefined)) return false
-    begin = Math.max(begin, ...(begins as Position[]))
+  for (let last = to; last >= from; ) {
+    const range = { from, to: last, limit: FILLED_AT_ONCE }
+    const missing = await host.local.ask('missing', range)
+    if (missing.length === 0) break
+    const filled = missing.map(position => fill(host, position, proposal, stopped))
+    if ((await Promise.all(filled)).includes(undefined)) return false
+    last = missing[0]! - 1
   }
   return !stopped?.()
 }
@@ -70,4 +70,14 @@ export async function copyFrom(
     if (learnedBelow <= from) return
     from = learnedBelow
   }
+}
+
+/** What another replica has learned at a position; undefined if it does not answer, or has not learned or has truncated it. */
+export async function fetchOne(
+  other: ReplicaRef,
+  position: Position,
+): Promise<LearnedAction | undefined> {
+  const limit = { timeoutMs: COPY_LIMIT_MS }
+  const answer = await silenced(other.ask('fetch', { from: position }, limit))
+  return answer?.actions.find(action => action.position === position)
 }

@@ -1,27 +1,25 @@
 // A replica's disk: append-only segments in one directory.
-// The layout is drawn in segment.ts, the bytes in record.ts.
+// The layout is drawn in segment.ts, the bytes in record.ts and segment-index.ts.
 
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { assert } from '../base/assert.ts'
-import type { Position, Value } from '../messages/log.ts'
+import type { Position } from '../messages/log.ts'
 import { type LogFile, type LogFiles, systemFiles } from './files.ts'
 import { GroupCommit } from './group-commit.ts'
 import type { Lock } from './lock-file.ts'
-import { decodeBatch, encodeBatch, encodeHeader, HEADER_BYTES, isWhole } from './record.ts'
-import type { StoredRecord } from './record.ts'
-import { SegmentChain, segmentName, sequenceOf } from './segment.ts'
-import {
-  DamagedLogError,
-  type ReplicaRecord,
-  type Storage,
-  type StorageWarning,
-} from './storage.ts'
+import { loadSegments } from './load.ts'
+import { isPutAside, putAside } from './put-aside.ts'
+import { encodeBatch, encodeHeader, HEADER_BYTES, type StoredRecord } from './record.ts'
+import { enter, type Segment, Segments, writeFully } from './segments.ts'
+import { type ReplicaRecord, type Storage, type StorageWarning, type Written } from './storage.ts'
 
 export interface FileStorageOptions {
   /** `<work_dir>/replicated_log`. Created if it is missing; its parent must exist. */
   readonly directory: string
   /** A segment that has grown beyond this many bytes is closed. */
   readonly segmentBytes?: number
+  /** So much of the disk is taken up in advance: a sync is quicker if the file's size has not changed. */
+  readonly reserveBytes?: number
   /** How many bytes of truncated segments are kept for debugging, the newest; 0 for none, Infinity for all. */
   readonly retainBytes?: number
   /** Default: the system's. */
@@ -33,26 +31,9 @@ export interface FileStorageOptions {
 }
 
 export const DEFAULT_SEGMENT_BYTES = 32 * 1024 * 1024
+const DEFAULT_RESERVE_BYTES = 1024 * 1024
 
-interface Segment {
-  readonly sequence: number
-  sizeBytes: number
-  /** The highest position that any of its records is about; -1 if none. */
-  lastPosition: Position
-  /** Open for reading, or for the last segment also for writing; absent until needed. */
-  handle?: Promise<LogFile>
-}
-
-/** In which batch a value is, and which of its records. */
-interface WrittenPlace {
-  readonly segment: Segment
-  readonly offset: number
-  readonly length: number
-  readonly nth: number
-}
-
-/** Where a value is; it itself, as long as it is not written. */
-type Place = { readonly value: Value } | WrittenPlace
+type Write = ReplicaRecord & { readonly type: 'write' }
 
 export class FileStorage implements Storage {
   readonly #directory: string
@@ -61,27 +42,27 @@ export class FileStorage implements Storage {
   readonly #files: LogFiles
   readonly #sync: (handle: LogFile) => Promise<void>
   readonly #syncDirectory: (path: string) => Promise<void>
+  readonly #zeros: Buffer
 
   #lock: Lock | undefined
   #replicaId = ''
-  /** In order; the last one is written. */
-  readonly #segments: Segment[] = []
-  readonly #places = new Map<Position, Place>()
+  readonly #segments: Segments
+  /** Values that are not written yet. */
+  readonly #unwritten = new Map<Position, Write>()
   /** Directories whose entries changed since they were synced. */
   readonly #unsyncedDirectories = new Set<string>()
 
-  /** Restated at the beginning of each segment, so that earlier ones can go. */
+  // Restated at the beginning of each segment, so that earlier ones need not be read, and can go.
   #metadata: ReplicaRecord | undefined
+  #snapshot: () => readonly ReplicaRecord[] = () => []
   #begin: Position = 0
   #released = 0
 
-  /** The batch last read, because neighbours are asked for one after the other. */
-  #lastRead:
-    | { readonly place: WrittenPlace; readonly records: Promise<readonly StoredRecord[]> }
-    | undefined
+  /** Whether the last batch may be lost, since it only says what the ensemble can tell again. */
+  #isSealed = false
   readonly #reads = new Set<Promise<unknown>>()
-  /** The truncations asked for so far, one after the other. Never rejects. */
-  #truncations: Promise<unknown> = Promise.resolve()
+  /** The truncations asked for so far, and the indexes to be written, one after the other. Never rejects. */
+  #chores: Promise<unknown> = Promise.resolve()
   readonly #commits: GroupCommit<StoredRecord>
 
   constructor(options: FileStorageOptions) {
@@ -89,6 +70,9 @@ export class FileStorage implements Storage {
     this.#files = options.files ?? systemFiles
     this.#segmentBytes = options.segmentBytes ?? DEFAULT_SEGMENT_BYTES
     this.#retainBytes = options.retainBytes ?? 0
+    const reserve = options.reserveBytes ?? DEFAULT_RESERVE_BYTES
+    this.#zeros = Buffer.alloc(Math.min(reserve, this.#segmentBytes))
+    this.#segments = new Segments(options.directory, this.#files)
     this.#commits = new GroupCommit(`Writing to ${options.directory} failed`, records =>
       this.#writeBatch(records),
     )
@@ -98,42 +82,42 @@ export class FileStorage implements Storage {
 
   // Opening
 
-  async open(restore: (record: ReplicaRecord) => void): Promise<readonly StorageWarning[]> {
-    if (this.#files.makeDirectory(this.#directory))
-      this.#unsyncedDirectories.add(dirname(this.#directory))
-    this.#lock = await this.#files.lock(this.#directory)
+  async open(
+    restore: (record: ReplicaRecord) => void,
+    snapshot: () => readonly ReplicaRecord[],
+  ): Promise<readonly StorageWarning[]> {
+    this.#snapshot = snapshot
+    await this.#acquire()
     try {
       return await this.#load(restore)
     } catch (error) {
-      this.#lock.release()
-      this.#lock = undefined
+      await this.#segments.close()
+      this.#segments.list.length = 0
+      this.#release()
       throw error
     }
   }
 
-  async #load(restore: (record: ReplicaRecord) => void): Promise<StorageWarning[]> {
-    const names = await this.#files.list(this.#directory)
-    const sequences = names.flatMap(name => sequenceOf(name) ?? []).sort((a, b) => a - b)
-    const chain = new SegmentChain()
-    const warnings: StorageWarning[] = []
-    for (const sequence of sequences) {
-      const last = sequence === sequences.at(-1)
-      const file = this.#file(sequence)
-      const segment: Segment = { sequence, sizeBytes: 0, lastPosition: -1 }
-      this.#segments.push(segment)
-      const bytes = await this.#files.readFile(file)
-      const scan = chain.scan(file, bytes, sequence, last, (records, offset, length) => {
-        for (const record of records) if (isReplicas(record)) restore(record)
-        this.#wrote(segment, records, offset, length)
-      })
-      segment.sizeBytes = scan.validBytes
-      if (scan.warning) warnings.push(scan.warning)
-    }
-    chain.check(this.#directory)
-    await this.#settle(warnings.length > 0)
-    this.#replicaId = chain.replicaId ?? this.#files.newId()
-    if (this.#segments.length === 0) this.#addSegment(1)
-    return warnings
+  async #acquire(): Promise<void> {
+    if (this.#files.makeDirectory(this.#directory))
+      this.#unsyncedDirectories.add(dirname(this.#directory))
+    this.#lock = await this.#files.lock(this.#directory)
+  }
+
+  #release(): void {
+    this.#lock?.release()
+    this.#lock = undefined
+  }
+
+  async #load(restore: (record: ReplicaRecord) => void): Promise<readonly StorageWarning[]> {
+    const loaded = await loadSegments(this.#files, this.#directory, this.#segments, {
+      restore,
+      wrote: (segment, records, offset, length) => this.#wrote(segment, records, offset, length),
+    })
+    await this.#settle(loaded.warnings.length > 0)
+    this.#replicaId = loaded.replicaId ?? this.#files.newId()
+    if (!this.#segments.last) this.#addSegment(1)
+    return loaded.warnings
   }
 
   /**
@@ -141,9 +125,9 @@ export class FileStorage implements Storage {
    * taken away before anything is written behind it.
    */
   async #settle(torn: boolean): Promise<void> {
-    const segment = this.#segments.at(-1)
+    const segment = this.#segments.last
     if (!segment) return
-    const handle = await this.#handle(segment)
+    const handle = await this.#segments.handle(segment)
     if (torn) await handle.truncate(segment.sizeBytes)
     this.#unsyncedDirectories.add(this.#directory)
     await Promise.all([this.#sync(handle), this.#syncDirectories()])
@@ -162,15 +146,20 @@ export class FileStorage implements Storage {
     this.#commits.note(records)
   }
 
+  async seal(): Promise<void> {
+    await this.#commits.persist([])
+    if (!this.#isSealed) await this.#commits.persist([{ type: 'sealed' }])
+  }
+
   /** Until it is written, a value is read from memory. */
   #gathered(records: readonly ReplicaRecord[]): void {
     for (const record of records) {
-      if (record.type === 'write') this.#places.set(record.position, { value: record.value })
+      if (record.type === 'write') this.#unwritten.set(record.position, record)
     }
   }
 
   async #writeBatch(gathered: readonly StoredRecord[]): Promise<void> {
-    let segment = this.#segments.at(-1)!
+    let segment = this.#segments.last!
     if (segment.sizeBytes >= Math.max(this.#segmentBytes, HEADER_BYTES + 1)) {
       segment = this.#addSegment(segment.sequence + 1)
     }
@@ -182,64 +171,77 @@ export class FileStorage implements Storage {
     const { sequence } = segment
     const batch = encodeBatch(records, sequence, offset)
     const header = isNew ? [encodeHeader({ sequence, replicaId: this.#replicaId })] : []
-    const handle = await this.#handle(segment)
+    const handle = await this.#segments.handle(segment)
     await writeFully(handle, Buffer.concat([...header, batch]), segment.sizeBytes)
+    const end = offset + batch.length
+    if (end > segment.fileBytes) segment.fileBytes = await this.#reserve(handle, end)
     await Promise.all([this.#sync(handle), this.#syncDirectories()])
-    segment.sizeBytes = offset + batch.length
+    segment.sizeBytes = end
     this.#wrote(segment, records, offset, batch.length)
+    if (isFirst) this.#indexSoon()
   }
 
-  /** What makes the segments before the last one dispensable. */
+  /** Takes up space from `end` on. Returns up to where there is some now. */
+  async #reserve(handle: LogFile, end: number): Promise<number> {
+    try {
+      await writeFully(handle, this.#zeros, end)
+      return end + this.#zeros.length
+    } catch (error) {
+      // What had to be written is; the next batch will find out whether it still fits.
+      if ((error as NodeJS.ErrnoException).code === 'ENOSPC') return end
+      throw error
+    }
+  }
+
+  /**
+   * What makes the segments before the last one dispensable. The snapshot tells of the records of this batch already. That
+   * they follow once more does no harm: of what they say about a position, the last counts, as in the snapshot.
+   */
   #restated(): StoredRecord[] {
-    const closed = this.#segments.at(-2)
+    const closed = this.#segments.list.at(-2)
     // They go only once a batch of a later one is synced, so that the first batch of an only segment is a new log's.
     if (!closed) return []
     return [
       { type: 'closed', sizeBytes: closed.sizeBytes },
       ...(this.#metadata ? [this.#metadata] : []),
-      { type: 'truncated', begin: this.#begin },
+      ...this.#snapshot(),
       { type: 'released', through: this.#released },
     ]
   }
 
-  /** Takes note of where the records of a batch are. */
+  /** Takes note of a batch that is on disk. */
   #wrote(segment: Segment, records: readonly StoredRecord[], offset: number, length: number): void {
-    for (const [nth, record] of records.entries()) {
+    enter(segment, this.#segments.growing, records, { offset, length })
+    this.#isSealed = true
+    for (const record of records) {
       switch (record.type) {
-        case 'write': {
-          segment.lastPosition = Math.max(segment.lastPosition, record.position)
-          const place = this.#places.get(record.position)
+        case 'write':
           // A later value for that position may be waiting to be written.
-          const newer = place && 'value' in place && place.value !== record.value
-          if (!newer && record.position >= this.#begin) {
-            this.#places.set(record.position, { segment, offset, length, nth })
-          }
-          break
-        }
-        case 'promise':
-        case 'learned':
-          segment.lastPosition = Math.max(segment.lastPosition, record.position)
+          if (this.#unwritten.get(record.position) === record)
+            this.#unwritten.delete(record.position)
+          this.#isSealed &&= record.learned
           break
         case 'metadata':
           this.#metadata = record
+          this.#isSealed = false
+          break
+        case 'promise':
+          this.#isSealed = false
           break
         case 'truncated':
-          this.#forget(record.begin)
+          this.#begin = Math.max(this.#begin, record.begin)
           break
         case 'released':
           this.#released = Math.max(this.#released, record.through)
           break
-        case 'closed':
-          break
+        default:
       }
     }
   }
 
   #addSegment(sequence: number): Segment {
-    const segment: Segment = { sequence, sizeBytes: 0, lastPosition: -1 }
-    this.#segments.push(segment)
     this.#unsyncedDirectories.add(this.#directory)
-    return segment
+    return this.#segments.add(sequence, { isNew: true })
   }
 
   async #syncDirectories(): Promise<void> {
@@ -248,55 +250,46 @@ export class FileStorage implements Storage {
     await Promise.all(directories.map(this.#syncDirectory))
   }
 
+  /** Writes the index of the segment before the last one; that there is one shows that the last has something in it. */
+  #indexSoon(): void {
+    const segment = this.#segments.list.at(-2)
+    if (!segment) return
+    const index = this.#segments.indexOf(segment)
+    void this.#chore(async () => {
+      // It may have been given back meanwhile. If there is no room for it, it is made when the log is opened again.
+      if (!this.#segments.list.includes(segment)) return
+      await this.#segments.writeIndex(segment, await index, this.#replicaId).catch(() => {})
+    })
+  }
+
+  #chore(run: () => Promise<void>): Promise<void> {
+    const chore = this.#chores.then(run)
+    this.#chores = chore.catch(() => {})
+    return chore
+  }
+
   // Reading
 
-  read(position: Position): Promise<Value> {
-    const place = this.#places.get(position)
-    assert(place, `there is a value at ${position}`)
-    if ('value' in place) return Promise.resolve(place.value)
-    const reading = this.#readBatch(place).then(records => {
-      const record = records[place.nth]
-      assert(record?.type === 'write', 'places point at writes')
-      return record.value
-    })
+  read(position: Position): Promise<Written> {
+    const unwritten = this.#unwritten.get(position)
+    if (unwritten) return Promise.resolve(unwritten)
+    const reading = this.#segments.read(position)
     this.#reads.add(reading)
     const done = (): unknown => this.#reads.delete(reading)
     reading.then(done, done)
     return reading
   }
 
-  #readBatch(place: WrittenPlace): Promise<readonly StoredRecord[]> {
-    const last = this.#lastRead
-    if (last?.place.segment === place.segment && last.place.offset === place.offset)
-      return last.records
-    const records = this.#fetch(place)
-    this.#lastRead = { place, records }
-    return records
-  }
-
-  async #fetch({ segment, offset, length }: WrittenPlace): Promise<readonly StoredRecord[]> {
-    const batch = Buffer.allocUnsafe(length)
-    const handle = await this.#handle(segment)
-    const { bytesRead } = await handle.read(batch, 0, length, offset)
-    if (bytesRead < length || !isWhole(batch, segment.sequence, offset)) {
-      const file = this.#file(segment.sequence)
-      throw new DamagedLogError(file, offset, 'what was whole when it was written is not any more')
-    }
-    return decodeBatch(batch)
-  }
-
   // Truncating
 
   truncate(begin: Position): Promise<void> {
     assert(this.#lock, 'the storage is open')
-    this.#forget(begin)
-    const truncation = this.#truncations.then(() => this.#giveBack())
-    this.#truncations = truncation.catch(() => {})
-    return truncation
+    this.#begin = Math.max(this.#begin, begin)
+    return this.#chore(() => this.#giveBack())
   }
 
   async #giveBack(): Promise<void> {
-    const spare = this.#spareSegments()
+    const spare = this.#segments.spare(this.#begin, this.#retainBytes)
     const through = spare.at(-1)?.sequence
     if (through === undefined) return
     // Only after this is on disk may they be missing. It also says where the log begins, since the TRUNCATE may be in them.
@@ -306,35 +299,28 @@ export class FileStorage implements Storage {
     ])
     await Promise.allSettled(this.#reads)
     for (const segment of spare) {
-      await (await segment.handle)?.close()
-      await this.#files.remove(this.#file(segment.sequence))
+      await this.#segments.remove(segment)
       // One by one: after a power loss a later one must not be missing while an earlier one is there again.
       await this.#syncDirectory(this.#directory)
     }
   }
 
-  #forget(begin: Position): void {
-    if (begin <= this.#begin) return
-    if (begin - this.#begin <= this.#places.size) {
-      for (let p = this.#begin; p < begin; p++) this.#places.delete(p)
-    } else {
-      for (const p of this.#places.keys()) if (p < begin) this.#places.delete(p)
-    }
-    this.#begin = begin
-  }
+  // Starting over
 
-  /** Takes the segments that nobody needs off the list: the oldest, wholly below `begin`, but for those to be kept. */
-  #spareSegments(): Segment[] {
-    let count = 0
-    while (count < this.#segments.length - 1 && this.#segments[count]!.lastPosition < this.#begin)
-      count++
-    let keptBytes = 0
-    while (count > 0) {
-      keptBytes += this.#segments[count - 1]!.sizeBytes
-      if (keptBytes > this.#retainBytes) break
-      count--
+  async startOver(): Promise<void> {
+    await this.#acquire()
+    try {
+      await putAside(this.#files, this.#directory)
+      this.#replicaId = this.#files.newId()
+      this.#snapshot = () => []
+      this.#addSegment(1)
+      await this.#commits.persist([{ type: 'metadata', status: 'RECOVERING', promised: 0 }])
+      await this.#segments.close()
+      this.#segments.list.length = 0
+      await isPutAside(this.#files, this.#directory)
+    } finally {
+      this.#release()
     }
-    return this.#segments.splice(0, count)
   }
 
   // Closing
@@ -342,42 +328,13 @@ export class FileStorage implements Storage {
   async close(): Promise<void> {
     if (!this.#lock) return
     try {
-      if (!this.#commits.failure) await this.#commits.persist([])
+      if (!this.#commits.failure) await this.seal()
     } finally {
       // Whoever opens the directory next must not see files go.
-      await this.#truncations
+      await this.#chores
       await Promise.allSettled(this.#reads)
-      for (const { handle } of this.#segments) await (await handle)?.close()
-      this.#lock.release()
-      this.#lock = undefined
+      await this.#segments.close()
+      this.#release()
     }
-  }
-
-  #file(sequence: number): string {
-    return join(this.#directory, segmentName(sequence))
-  }
-
-  #handle(segment: Segment): Promise<LogFile> {
-    const isLast = segment === this.#segments.at(-1)
-    const flags = !isLast ? 'r' : segment.sizeBytes === 0 ? 'w+' : 'r+'
-    segment.handle ??= this.#files.open(this.#file(segment.sequence), flags)
-    return segment.handle
-  }
-}
-
-function isReplicas(record: StoredRecord): record is ReplicaRecord {
-  return record.type !== 'released' && record.type !== 'closed'
-}
-
-async function writeFully(handle: LogFile, bytes: Buffer, position: number): Promise<void> {
-  let written = 0
-  while (written < bytes.length) {
-    const { bytesWritten } = await handle.write(
-      bytes,
-      written,
-      bytes.length - written,
-      position + written,
-    )
-    written += bytesWritten
   }
 }

@@ -2,7 +2,7 @@
 // (sim/virtual-disk.ts). One of the few files that may touch the world.
 
 import { randomBytes } from 'node:crypto'
-import { open, readdir, readFile, rm } from 'node:fs/promises'
+import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { type Lock, lockDirectory, makeDirectory } from './lock-file.ts'
 
 /** An open file; a `FileHandle` is one. */
@@ -35,6 +35,10 @@ export interface LogFiles {
   readFile(path: string): Promise<Buffer>
   open(path: string, flags: 'r' | 'r+' | 'w+'): Promise<LogFile>
   remove(path: string): Promise<void>
+  /** Within one directory, or into one below it. */
+  rename(from: string, to: string): Promise<void>
+  /** Bytes. */
+  size(path: string): Promise<number>
   /** Resolves when the entries of a directory are on disk. */
   syncDirectory(path: string): Promise<void>
   /** An id that no other replica has. */
@@ -48,6 +52,8 @@ export const systemFiles: LogFiles = {
   readFile: path => readFile(path),
   open,
   remove: rm,
+  rename,
+  size: async path => (await stat(path)).size,
   async syncDirectory(path) {
     const handle = await open(path, 'r')
     try {

@@ -35,8 +35,8 @@ export const LocalReplica = protocol(
   'log.replica.local',
   {
     state: call(Nothing, State),
-    /** Positions in the range (both ends included) that are not learned here; those past the end are missing, too. */
-    missing: call(Range, v.array(Position)),
+    /** The last `limit` positions in the range (both ends included) that are not learned here; those past the end are not. */
+    missing: call(v.object({ ...Range.entries, limit: Position }), v.array(Position)),
     /** As the wire's `learned`, of many, and answered when they are taken in. `begin` as it is then: they may have truncated. */
     learn: call(
       v.object({ actions: v.array(LearnedAction) }),

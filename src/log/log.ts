@@ -28,7 +28,7 @@ import { Network, REPLICA_ID } from './network.ts'
 import { ensembleOf, isSafeQuorum, majorityOf } from './quorum.ts'
 import { recover } from './recover.ts'
 import { Replica } from './replica.ts'
-import type { Storage, StorageWarning } from './storage.ts'
+import { DamagedLogError, type Storage } from './storage.ts'
 
 export { Election, ELECTION_ID, type ElectionOptions } from './election.ts'
 export { FileStorage, type FileStorageOptions } from './file-storage.ts'
@@ -38,7 +38,6 @@ export {
   DamagedLogError,
   type Storage,
   StorageFailedError,
-  type StorageWarning,
 } from './storage.ts'
 
 export { REPLICA_ID } from './network.ts'
@@ -61,6 +60,9 @@ export const LogService = protocol(
   },
   { local: true },
 )
+const STARTS_OVER =
+  'It has been put aside, into the directory "damaged" beside it; this replica votes again when it has recovered with others.'
+
 /** No election has this term. */
 const NOT_ELECTED = { term: -1 }
 type LogRef = Ref<typeof LogService.entries>
@@ -79,8 +81,8 @@ export interface LogOptions {
 
 export class Log extends Actor {
   override readonly idPrefix = 'log'
-  /** Torn tails that opening has cut; to be logged by whoever opened it. */
-  readonly warnings: readonly StorageWarning[]
+  /** What opening has mended. */
+  readonly warnings: readonly string[]
 
   readonly #options: LogOptions
   readonly #acceptor: Acceptor
@@ -107,16 +109,26 @@ export class Log extends Actor {
         },
       )
     }
-    const acceptor = new Acceptor()
-    const warnings = await storage.open(record => acceptor.apply(record))
-    return new Log(options, acceptor, warnings)
+    try {
+      return await Log.#open(options)
+    } catch (error) {
+      // Alone, what cannot be read is gone. With others, this replica can have it again from them.
+      if (!(error instanceof DamagedLogError) || members === 1) throw error
+      await storage.startOver()
+      return await Log.#open(options, [`${error.message} ${STARTS_OVER}`])
+    }
   }
 
-  private constructor(
-    options: LogOptions,
-    acceptor: Acceptor,
-    warnings: readonly StorageWarning[],
-  ) {
+  static async #open(options: LogOptions, complaints: readonly string[] = []): Promise<Log> {
+    const acceptor = new Acceptor()
+    const warnings = await options.storage.open(
+      record => acceptor.apply(record),
+      () => acceptor.snapshot(),
+    )
+    return new Log(options, acceptor, [...complaints, ...warnings.map(w => w.message)])
+  }
+
+  private constructor(options: LogOptions, acceptor: Acceptor, warnings: readonly string[]) {
     super()
     this.#options = options
     this.#acceptor = acceptor
@@ -181,7 +193,7 @@ export class Log extends Actor {
       sleep: ms => new Promise(resolve => this.delay(ms, resolve)),
     }
     this.#coordinator = new Coordinator(this.#host)
-    for (const { message } of this.warnings) this.log.warn(message)
+    for (const warning of this.warnings) this.log.warn(warning)
     if (this.ensembleSize < ensembleOf(quorum)) {
       this.log.warn(
         { replicas: this.ensembleSize, quorum },

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { UserError } from '../base/errors.ts'
 import type { Metadata, Position, Proposal, Value } from '../messages/log.ts'
 import type { StoredRecord } from './record.ts'
-import { SegmentChain, scanSegment, segmentName, sequenceOf } from './segment.ts'
+import { scanSegment, segmentName, sequenceOf } from './segment.ts'
+import { SegmentChain } from './segment-chain.ts'
 import { DamagedLogError, type StorageWarning } from './storage.ts'
 
 /** What one position holds, as far as this replica knows. */
@@ -57,6 +58,8 @@ export async function viewLog(directory: string): Promise<LogView> {
   let metadata: Metadata = { status: 'EMPTY', promised: 0 }
   let begin: Position = 0
   let damage: DamagedLogError | undefined
+  /** Below it, all is learned. */
+  let settledBelow: Position = 0
 
   /** Where the log would begin if what is written at a position were learned. */
   const truncations = new Map<Position, Position>()
@@ -92,6 +95,16 @@ export async function viewLog(directory: string): Promise<LogView> {
       case 'truncated':
         begin = Math.max(begin, record.begin)
         return
+      case 'held': {
+        // Restates what is known, unless the segment that said so is gone.
+        const { position, held } = record
+        if (!known.has(position)) known.set(position, { promised: held.promised, learned: false })
+        return
+      }
+      case 'settled':
+        settledBelow = Math.max(settledBelow, record.below)
+        return
+      case 'sealed':
       case 'released':
       case 'closed':
     }
@@ -129,7 +142,7 @@ export async function viewLog(directory: string): Promise<LogView> {
         position,
         promised,
         ...(performed !== undefined && { performed }),
-        learned,
+        learned: learned || position < settledBelow,
         truncated,
         ...value,
       }

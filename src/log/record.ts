@@ -14,10 +14,10 @@
 import { crc32 } from 'node:zlib'
 import { Packr } from 'msgpackr'
 import { assert } from '../base/assert.ts'
-import type { ReplicaStatus, Value } from '../messages/log.ts'
-import { appendOf, type ReplicaRecord } from './storage.ts'
+import type { Position, Proposal, ReplicaStatus, Value } from '../messages/log.ts'
+import { appendOf, type HeldValue, type ReplicaRecord } from './storage.ts'
 
-export const FORMAT_VERSION = 1
+export const FORMAT_VERSION = 2
 export const HEADER_BYTES = 40
 export const BATCH_HEADER_BYTES = 9
 const MAGIC = Buffer.from('MESOSLOG', 'latin1')
@@ -40,7 +40,7 @@ export interface SegmentHeader {
   readonly replicaId: string
 }
 
-/** The checksum is right but the content is not known: written by a later version of this program. */
+/** The checksum is right but the content is not known: written by another version of this program. */
 export class UnknownFormatError extends Error {
   override readonly name = 'UnknownFormatError'
 }
@@ -57,7 +57,7 @@ export function encodeHeader(header: SegmentHeader): Buffer {
   return bytes
 }
 
-/** Undefined if these bytes do not begin with a whole, undamaged header. Throws `UnknownFormatError` for a later version. */
+/** Undefined if these bytes do not begin with a whole, undamaged header. Throws `UnknownFormatError` for another version. */
 export function decodeHeader(bytes: Buffer): SegmentHeader | undefined {
   if (bytes.length < HEADER_BYTES || !bytes.subarray(0, 8).equals(MAGIC)) return undefined
   if (crc32(bytes.subarray(0, 36)) !== bytes.readUInt32BE(36)) return undefined
@@ -129,6 +129,9 @@ const KIND = {
   truncated: 6,
   released: 7,
   closed: 8,
+  settled: 9,
+  held: 10,
+  sealed: 11,
 } as const
 
 function pack(record: StoredRecord): unknown[] {
@@ -147,6 +150,12 @@ function pack(record: StoredRecord): unknown[] {
       return [KIND.released, record.through]
     case 'closed':
       return [KIND.closed, record.sizeBytes]
+    case 'settled':
+      return [KIND.settled, record.below]
+    case 'held':
+      return packHeld(record)
+    case 'sealed':
+      return [KIND.sealed]
   }
 }
 
@@ -160,6 +169,34 @@ function packWrite(record: ReplicaRecord & { type: 'write' }): unknown[] {
     case 'TRUNCATE':
       return [KIND.truncate, position, proposal, learned, value.to]
   }
+}
+
+function packHeld({ position, held }: ReplicaRecord & { type: 'held' }): unknown[] {
+  const { promised, performed } = held
+  if (!performed) return [KIND.held, position, promised]
+  const { proposal, learned, value } = performed
+  const about = value.type === 'TRUNCATE' ? value.to : value.type === 'NOP' && !!value.tombstone
+  return [KIND.held, position, promised, proposal, learned, value.type, about]
+}
+
+function unpackHeld(fields: readonly unknown[]): StoredRecord {
+  const [, position, promised, proposal, learned, type, about] = fields as [
+    number,
+    Position,
+    Proposal,
+    Proposal | undefined,
+    boolean,
+    HeldValue['type'],
+    number | boolean,
+  ]
+  if (proposal === undefined) return { type: 'held', position, held: { promised } }
+  const value: HeldValue =
+    type === 'TRUNCATE'
+      ? { type, to: about as number }
+      : type === 'NOP' && about
+        ? { type, tombstone: true }
+        : { type }
+  return { type: 'held', position, held: { promised, performed: { proposal, learned, value } } }
 }
 
 // The checksum vouches for what `pack` wrote; only a kind that it did not write yet can be met here.
@@ -191,6 +228,12 @@ function unpack(fields: readonly unknown[]): StoredRecord {
       return { type: 'released', through: number(1) }
     case KIND.closed:
       return { type: 'closed', sizeBytes: number(1) }
+    case KIND.settled:
+      return { type: 'settled', below: number(1) }
+    case KIND.held:
+      return unpackHeld(fields)
+    case KIND.sealed:
+      return { type: 'sealed' }
     default:
       throw new UnknownFormatError(`it has a record of the kind ${String(fields[0])}`)
   }

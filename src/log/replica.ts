@@ -9,6 +9,7 @@ import { type Address, addressOf, type Pid, pid } from '../actors/pid.ts'
 import { protocol, type Served, serve } from '../actors/protocol.ts'
 import { onceAWhile } from '../base/log.ts'
 import {
+  type Action,
   type Chosen,
   type LearnedAction,
   LogReplica,
@@ -18,33 +19,33 @@ import {
   type PromiseResponse,
   type RecoverResponse,
   type ReplicaStatus,
-  type Value,
   type WriteRequest,
   type WriteResponse,
 } from '../messages/log.ts'
-import {
-  type Acceptor,
-  actionOf,
-  learnedAction,
-  type PromiseDecision,
-  tombstone,
-} from './acceptor.ts'
-import { copyFrom } from './catchup.ts'
+import { type Acceptor, learnedAction, type PromiseDecision, tombstone } from './acceptor.ts'
+import { copyFrom, fetchOne } from './catchup.ts'
 import { type Entry, LocalReplica, type ReadResult } from './local.ts'
 import { REPLICA_ID } from './network.ts'
-import type { ReplicaRecord, Storage } from './storage.ts'
+import { DamagedLogError, type ReplicaRecord, type Storage, type Written } from './storage.ts'
 
 /**
- * What is noted goes to disk with the next promise or vote, or, if there is none, after this long. Only so that someone
- * who looks at the files of an idle log sees what is learned.
+ * What is noted goes to disk with the next promise or vote, or, if there is none, after this long: someone who looks at the
+ * files of an idle log sees what is learned, and the last vote is sealed.
  */
 const FLUSH_NOTES_MS = 100
+
+/** What is said to be chosen in one order may be heard in another; what has not come so much later is asked for. */
+const OVERTAKEN_MS = 100
 
 const COMPLAINT_MS = 30_000
 
 /** About so much goes into one answer to `fetch`. */
 const FETCH_BYTES = 1024 * 1024
 const READ_AT_ONCE = 64
+
+/** So often others are asked for what is damaged here, with so long a pause. */
+const HEALING_TRIES = 5
+const HEALING_RETRY_MS = 500
 
 /** The same conversation for an ensemble of one: refused at the door if it comes from another process. */
 const LogReplicaAlone = protocol('log.replica', LogReplica.entries, { local: true })
@@ -72,6 +73,7 @@ export class Replica extends Actor {
   readonly #complain = onceAWhile(() => this.clock.now(), COMPLAINT_MS)
   #flushing = false
   #fetching = false
+  #fetchDue = false
   readonly serves: readonly Served[]
 
   constructor({ acceptor, storage, owner, members }: ReplicaOptions) {
@@ -109,7 +111,7 @@ export class Replica extends Actor {
           end: this.#acceptor.end,
           learnedBelow: this.#acceptor.learnedBelow,
         }),
-        missing: ({ from, to }) => this.#acceptor.missing(from, to),
+        missing: ({ from, to, limit }) => this.#acceptor.missing(from, to, limit),
         learn: ({ actions }) => {
           this.#learned(actions)
           return { begin: this.#acceptor.begin, learnedBelow: this.#acceptor.learnedBelow }
@@ -123,6 +125,7 @@ export class Replica extends Actor {
   protected override initialize(): void {
     // Ends of truncated segments that a crash left.
     this.#truncate()
+    this.#flushSoon()
   }
 
   #isMember(from: Pid): boolean {
@@ -144,9 +147,11 @@ export class Replica extends Actor {
 
   async #promise(request: PromiseRequest): Promise<PromiseResponse> {
     const { response, persist } = this.#acceptor.promise(request)
-    const value = this.#valueOf(response)
+    const action = this.#actionOf(response)
     await this.#persist(persist)
-    return answer(response, await value)
+    if (response.type !== 'accept') return response
+    const { type, proposal, position } = response
+    return { type, proposal, position, ...(action && { action: await action }) }
   }
 
   async #write(request: WriteRequest): Promise<WriteResponse> {
@@ -177,7 +182,16 @@ export class Replica extends Actor {
     const begin = this.#acceptor.begin
     const { records, missing } = this.#acceptor.chosen(chosen)
     this.#note(records, begin)
-    if (missing) return this.#fetchFrom(pid(REPLICA_ID, addressOf(from)), chosen.to)
+    const other = pid(REPLICA_ID, addressOf(from))
+    if (missing) return this.#fetchFrom(other, chosen.to)
+    // There is a hole before it: of one that was overtaken by another the news may still come.
+    if (this.#acceptor.learnedBelow <= chosen.to && !this.#fetchDue) {
+      this.#fetchDue = true
+      this.delay(OVERTAKEN_MS, () => {
+        this.#fetchDue = false
+        return this.#fetchFrom(other, chosen.to)
+      })
+    }
   }
 
   /** Not waited for: a value that is forgotten in a crash is still chosen, and is learned again. */
@@ -190,6 +204,7 @@ export class Replica extends Actor {
 
   /** Learns what it has missed, from a replica that has it, up to a position. One such talk at a time is enough. */
   async #fetchFrom(other: Pid, to: Position): Promise<void> {
+    if (this.#acceptor.learnedBelow > to) return
     if (this.#fetching || addressOf(other) === addressOf(this.self)) return
     this.#fetching = true
     await copyFrom(this.ref(LogReplica, other), to, this.#acceptor.learnedBelow, actions => {
@@ -216,20 +231,23 @@ export class Replica extends Actor {
     return { actions }
   }
 
-  /** What is learned in a range, with its bytes. What is truncated meanwhile is not in it. */
-  #learnedIn(from: Position, to: Position): Promise<LearnedAction[]> {
-    const actions: Promise<LearnedAction>[] = []
+  /** What is learned in a range. What is truncated meanwhile is not in it, and what is damaged is neither. */
+  async #learnedIn(from: Position, to: Position): Promise<LearnedAction[]> {
+    const reads: Promise<LearnedAction | undefined>[] = []
     for (let position = from; position <= to; position++) {
-      const held = this.#acceptor.at(position)
-      if (!held?.performed?.learned) continue
-      const { value } = held.performed
-      actions.push(
-        value.type === 'APPEND'
-          ? this.#storage.read(position).then(read => learnedAction(position, held, read))
-          : Promise.resolve(learnedAction(position, held, value)),
+      if (!this.#acceptor.isLearned(position)) continue
+      const read = this.#storage.read(position).then(
+        written => learnedAction(position, written),
+        (error: unknown) => {
+          if (!(error instanceof DamagedLogError)) throw error
+          // Whoever asks may be looking for the same. So he is not kept waiting, and this replica looks for itself.
+          this.#heal(position, error).catch(() => {})
+          return undefined
+        },
       )
+      reads.push(read)
     }
-    return this.#io(Promise.all(actions))
+    return (await this.#io(Promise.all(reads))).filter(action => action !== undefined)
   }
 
   #recover(): RecoverResponse {
@@ -242,14 +260,11 @@ export class Replica extends Actor {
   async #read(from: Position, to: Position): Promise<ReadResult> {
     const reason = this.#badRange(from, to)
     if (reason !== undefined) return { type: 'bad range', reason }
-    const positions: Position[] = []
-    for (let p = from; p <= to; p++) {
-      if (this.#acceptor.at(p)?.performed?.value.type === 'APPEND') positions.push(p)
-    }
-    const values = await this.#io(Promise.all(positions.map(p => this.#storage.read(p))))
+    const reads: Promise<Written>[] = []
+    for (let p = from; p <= to; p++) reads.push(this.#chosenAt(p))
     const entries: Entry[] = []
-    for (const [i, value] of values.entries()) {
-      if (value.type === 'APPEND') entries.push({ position: positions[i]!, bytes: value.bytes })
+    for (const [i, { value }] of (await Promise.all(reads)).entries()) {
+      if (value.type === 'APPEND') entries.push({ position: from + i, bytes: value.bytes })
     }
     return { type: 'entries', entries }
   }
@@ -260,23 +275,79 @@ export class Replica extends Actor {
     if (from < begin)
       return `Bad read range (truncated position): ${from}, the log begins at ${begin}`
     if (to > end) return `Bad read range (past end of log): ${to}, the log ends at ${end}`
-    const [missing] = this.#acceptor.missing(from, to)
-    return missing === undefined ? undefined : `The position ${missing} is not learned yet`
+    for (let p = Math.max(from, this.#acceptor.learnedBelow); p <= to; p++) {
+      if (!this.#acceptor.isLearned(p)) return `The position ${p} is not learned yet`
+    }
+    return undefined
   }
 
   // Disk
 
-  /** The bytes that a promise answers with; asked for in the turn of the decision, since a write may follow. */
-  #valueOf(response: PromiseDecision): Promise<Value> | undefined {
-    if (response.type !== 'accept' || !response.held?.performed) return undefined
-    const { value } = response.held.performed
+  /** The action that a promise answers with; asked for in the turn of the decision, since a write may follow. */
+  #actionOf(decision: PromiseDecision): Promise<Action> | undefined {
+    if (decision.type !== 'accept') return undefined
+    const { position, held, isLearned } = decision
+    if (isLearned) return this.#chosenAt(position).then(w => learnedAction(position, w))
+    if (!held) return undefined
+    const { promised, performed } = held
+    if (!performed) return Promise.resolve({ position, promised })
+    const { value } = performed
     return value.type === 'APPEND'
-      ? this.#io(this.#storage.read(response.position))
-      : Promise.resolve(value)
+      ? this.#acceptedAt(position).then(w => ({
+          position,
+          promised,
+          performed: { ...performed, value: w.value },
+        }))
+      : Promise.resolve({ position, promised, performed: { ...performed, value } })
+  }
+
+  /** What is accepted at a position but not known to be chosen: this replica's vote. */
+  #acceptedAt(position: Position): Promise<Written> {
+    return this.#io(
+      this.#storage.read(position).catch(async (error: unknown) => {
+        if (error instanceof DamagedLogError && this.#members.size > 1) {
+          // Nobody else can tell what it voted for. It must recover like one that has lost its disk.
+          const { promised } = this.#acceptor.metadata
+          await this.#storage.persist([{ type: 'metadata', status: 'RECOVERING', promised }])
+        }
+        throw error
+      }),
+    )
+  }
+
+  #chosenAt(position: Position): Promise<Written> {
+    return this.#io(
+      this.#storage.read(position).catch((error: unknown) => {
+        if (error instanceof DamagedLogError) return this.#heal(position, error)
+        throw error
+      }),
+    )
+  }
+
+  /** Gets from others what is damaged here, and writes it anew. Possible since it is chosen: all who have it have the same. */
+  async #heal(position: Position, damage: DamagedLogError): Promise<Written> {
+    this.log.error({ error: damage, position }, 'a value is damaged; others are asked for it')
+    const others = [...this.#members].filter(member => member !== addressOf(this.self))
+    for (let tries = 0; others.length > 0 && tries < HEALING_TRIES; tries++) {
+      // Those who have accepted it may learn soon that it is chosen.
+      if (tries > 0) await new Promise<void>(resolve => this.delay(HEALING_RETRY_MS, resolve))
+      for (const member of others) {
+        const other = this.ref(LogReplica, pid(REPLICA_ID, member))
+        const action = await fetchOne(other, position)
+        if (!action) continue
+        const { proposal, value } = action.performed
+        await this.#storage.persist([{ type: 'write', position, proposal, learned: true, value }])
+        this.log.info({ position, from: member }, 'the damaged value is written anew')
+        return { proposal, value }
+      }
+    }
+    throw damage
   }
 
   async #persist(records: readonly ReplicaRecord[]): Promise<void> {
-    if (records.length > 0) await this.#io(this.#storage.persist(records))
+    if (records.length === 0) return
+    this.#flushSoon()
+    await this.#io(this.#storage.persist(records))
   }
 
   /** Waits for the disk. If it fails, the replica ends, and what waits for it never goes on. */
@@ -293,17 +364,11 @@ export class Replica extends Actor {
     this.#flushing = true
     this.delay(FLUSH_NOTES_MS, () => {
       this.#flushing = false
-      return this.#io(this.#storage.persist([]))
+      return this.#io(this.#storage.seal())
     })
   }
 
   #truncate(): void {
     void this.#io(this.#storage.truncate(this.#acceptor.begin))
   }
-}
-
-function answer(decision: PromiseDecision, value: Value | undefined): PromiseResponse {
-  if (decision.type !== 'accept' || !decision.held) return decision
-  const { proposal, position, held } = decision
-  return { type: 'accept', proposal, position, action: actionOf(position, held, value) }
 }

@@ -2,18 +2,23 @@
 //
 //   <work_dir>/replicated_log/
 //   ├── segment-00000000000000000007.log      closed: never written again
+//   ├── segment-00000000000000000007.index    where its values are (segment-index.ts); made again if it is not there
 //   ├── segment-00000000000000000008.log      closed
+//   ├── segment-00000000000000000008.index
 //   ├── segment-00000000000000000009.log      the last: batches are appended here
 //   └── lock-<pid>-<8 hex digits>             a socket: who has the log open for writing (lock-file.ts)
+//
+// The first batch of a segment restates all that was before, but for the values. So a replica reads the last segment
+// only. Space is taken up in advance: zeros, after the last batch.
 //
 // A batch that cannot be read is
 // - the *torn tail*, if it is in the last segment and no valid batch lies behind it. A crash while it was being
 //   written left it so; it was never synced, so nobody was told that it is there. It may be cut. (If the disk flipped a
-//   bit in the very last batch after its sync, that looks the same, and is the one loss that cannot be told apart.)
+//   bit in the very last batch after its sync, that looks the same. So when nothing else is to be written, a `sealed`
+//   record is, which may be lost like that.)
 // - *damage* in every other case: it was synced before what lies behind it was written.
 
 import {
-  BATCH_HEADER_BYTES,
   batchLength,
   decodeBatch,
   decodeHeader,
@@ -25,6 +30,8 @@ import {
 import { DamagedLogError, type StorageWarning } from './storage.ts'
 
 const NAME = /^segment-(\d{20})\.log$/
+const INDEX_NAME = /^segment-(\d{20})\.index$/
+const ZEROS = Buffer.alloc(4096)
 
 export function segmentName(sequence: number): string {
   return `segment-${String(sequence).padStart(20, '0')}.log`
@@ -33,6 +40,16 @@ export function segmentName(sequence: number): string {
 /** The sequence in a file's name; undefined for a file that is no segment. */
 export function sequenceOf(name: string): number | undefined {
   const digits = NAME.exec(name)?.[1]
+  return digits === undefined ? undefined : Number(digits)
+}
+
+export function indexName(sequence: number): string {
+  return `segment-${String(sequence).padStart(20, '0')}.index`
+}
+
+/** The sequence of the segment that an index is of; undefined for a file that is no index. */
+export function indexedSequenceOf(name: string): number | undefined {
+  const digits = INDEX_NAME.exec(name)?.[1]
   return digits === undefined ? undefined : Number(digits)
 }
 
@@ -57,23 +74,18 @@ export function scanSegment(
   last: boolean,
   visit: (records: readonly StoredRecord[], offset: number, length: number) => void,
 ): SegmentScan {
-  const header = readHeader(file, bytes)
-  if (header && header.sequence !== sequence) {
-    throw new DamagedLogError(
-      file,
-      0,
-      `its name says segment ${sequence}, its header segment ${header.sequence}`,
-    )
-  }
+  const header = readHeader(file, bytes, sequence)
+  const end = endOfData(bytes)
   let offset = header ? HEADER_BYTES : 0
-  while (header && offset < bytes.length) {
+  while (header && offset < end) {
     const length = batchLength(bytes, sequence, offset)
     if (length === undefined) break
     visit(readBatch(file, bytes.subarray(offset, offset + length), offset), offset, length)
     offset += length
   }
   const validBytes = offset
-  if (header && validBytes === bytes.length) return { header, validBytes }
+  // The last bytes of a batch may be zeros, too.
+  if (header && validBytes >= end) return { header, validBytes }
   if (!last) {
     throw new DamagedLogError(
       file,
@@ -81,7 +93,12 @@ export function scanSegment(
       'it cannot be read from there on, though later segments exist',
     )
   }
-  const behind = findBatch(bytes, sequence, Math.max(HEADER_BYTES, validBytes + (header ? 1 : 0)))
+  const behind = findBatch(
+    bytes,
+    sequence,
+    Math.max(HEADER_BYTES, validBytes + (header ? 1 : 0)),
+    end,
+  )
   if (behind !== undefined) {
     throw new DamagedLogError(
       file,
@@ -89,7 +106,7 @@ export function scanSegment(
       `what is there has a wrong checksum or length, but at byte ${behind} valid records follow`,
     )
   }
-  const cutBytes = bytes.length - validBytes
+  const cutBytes = Math.max(0, end - validBytes)
   // A crash between creating a segment and writing to it leaves it empty: nothing to be told.
   if (cutBytes === 0) return { validBytes }
   const message =
@@ -102,20 +119,46 @@ export function scanSegment(
   }
 }
 
-/** Where behind `from` a valid batch lies. Checks every byte, because a damaged length tells nothing. */
-function findBatch(bytes: Buffer, sequence: number, from: number): number | undefined {
-  for (let at = from; at + BATCH_HEADER_BYTES < bytes.length; at++) {
+/** Whether a segment begins as it must, and has a whole batch. */
+export function hasBatches(bytes: Buffer, sequence: number): boolean {
+  return bytes.length > HEADER_BYTES && batchLength(bytes, sequence, HEADER_BYTES) !== undefined
+}
+
+/** Where the zeros begin that a segment ends in. */
+function endOfData(bytes: Buffer): number {
+  let end = bytes.length
+  while (
+    end >= ZEROS.length &&
+    bytes.compare(ZEROS, 0, ZEROS.length, end - ZEROS.length, end) === 0
+  )
+    end -= ZEROS.length
+  while (end > 0 && bytes[end - 1] === 0) end--
+  return end
+}
+
+/** Where in [from, to) a valid batch begins. Checks every byte, because a damaged length tells nothing. */
+function findBatch(bytes: Buffer, sequence: number, from: number, to: number): number | undefined {
+  for (let at = from; at < to; at++) {
     if (batchLength(bytes, sequence, at) !== undefined) return at
   }
   return undefined
 }
 
-function readHeader(file: string, bytes: Buffer): SegmentHeader | undefined {
+/** The header at the beginning of a segment; undefined if it is not whole. */
+export function readHeader(
+  file: string,
+  bytes: Buffer,
+  sequence: number,
+): SegmentHeader | undefined {
+  let header: SegmentHeader | undefined
   try {
-    return decodeHeader(bytes)
+    header = decodeHeader(bytes)
   } catch (error) {
     throw asDamage(file, 0, error)
   }
+  if (!header || header.sequence === sequence) return header
+  const what = `its name says segment ${sequence}, its header segment ${header.sequence}`
+  throw new DamagedLogError(file, 0, what)
 }
 
 function readBatch(file: string, batch: Buffer, offset: number): StoredRecord[] {
@@ -131,74 +174,6 @@ function asDamage(file: string, offset: number, error: unknown): unknown {
   return new DamagedLogError(
     file,
     offset,
-    `${error.message}, which this version does not know (it was written by a later one)`,
+    `${error.message}, which this version does not know (it was written by another one)`,
   )
-}
-
-/**
- * What the segments of a directory must be: consecutive, each as long as when it was closed, all of one replica, and the
- * first of them one that may be the first. All methods throw `DamagedLogError` where that is not so.
- */
-export class SegmentChain {
-  #first: number | undefined
-  #previous: { readonly file: string; readonly sequence: number; sizeBytes: number } | undefined
-  #replicaId: string | undefined
-  #released = 0
-
-  /** The replica's id; undefined if no header was read. */
-  get replicaId(): string | undefined {
-    return this.#replicaId
-  }
-
-  /** Reads the next segment of the chain as `scanSegment` does, and hands on the records that are a replica's. */
-  scan(
-    file: string,
-    bytes: Buffer,
-    sequence: number,
-    last: boolean,
-    visit: (records: readonly StoredRecord[], offset: number, length: number) => void,
-  ): SegmentScan {
-    this.#first ??= sequence
-    const previous = this.#previous
-    if (previous && sequence !== previous.sequence + 1) {
-      throw new DamagedLogError(
-        file,
-        0,
-        `the segment before it, ${segmentName(previous.sequence + 1)}, is missing`,
-      )
-    }
-    const scan = scanSegment(file, bytes, sequence, last, (records, offset, length) => {
-      for (const record of records) {
-        if (record.type === 'released') this.#released = Math.max(this.#released, record.through)
-        if (record.type === 'closed' && previous && previous.sizeBytes !== record.sizeBytes) {
-          throw new DamagedLogError(
-            previous.file,
-            Math.min(previous.sizeBytes, record.sizeBytes),
-            `it has ${previous.sizeBytes} bytes but had ${record.sizeBytes} when it was closed`,
-          )
-        }
-      }
-      visit(records, offset, length)
-    })
-    this.#replicaId ??= scan.header?.replicaId
-    if (scan.header && scan.header.replicaId !== this.#replicaId) {
-      throw new DamagedLogError(
-        file,
-        0,
-        'it belongs to another replica than the segments before it',
-      )
-    }
-    this.#previous = { file, sequence, sizeBytes: scan.validBytes }
-    return scan
-  }
-
-  /** To be called after the last segment. */
-  check(directory: string): void {
-    if (this.#first === undefined || this.#first <= this.#released + 1) return
-    throw new DamagedLogError(
-      `${directory}/${segmentName(this.#first)}`,
-      0,
-      `the segment before it, ${segmentName(this.#first - 1)}, is missing though it was still needed`,
-    )
-  }
 }

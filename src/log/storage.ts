@@ -1,8 +1,7 @@
 // What a replica needs of a disk, and what it writes there. Real: file-storage.ts; in tests: sim/memory-storage.ts.
 //
-// Memory: a replica keeps a few numbers for each position that is not truncated (acceptor.ts), a storage keeps where the
-// value of each lies. The bytes of appended entries stay on disk and are read when asked for. For a registry, which
-// truncates after each snapshot, that is a handful of positions, however big a snapshot is.
+// Memory does not grow with the log: a replica keeps what is not learned yet (acceptor.ts), a storage where the values in
+// its last segment lie; where older ones are is in an index on disk.
 
 import { messageOf, UserError } from '../base/errors.ts'
 import type { Position, Proposal, ReplicaStatus, Value } from '../messages/log.ts'
@@ -15,6 +14,9 @@ import type { Position, Proposal, ReplicaStatus, Value } from '../messages/log.t
  * - `write`: a value accepted under `proposal`; `learned` when it came already chosen.
  * - `learned`: the value accepted at `position` under `proposal` is chosen. Says so without repeating the value.
  * - `truncated`: positions below `begin` are no longer wanted.
+ * - `settled`: all positions below `below` are learned.
+ * - `held`: the state of one position; an appended value's bytes are in an earlier `write`.
+ * - `sealed`: nothing; only shows that what lies before it was written whole.
  */
 export type ReplicaRecord =
   | {
@@ -32,6 +34,28 @@ export type ReplicaRecord =
     }
   | { readonly type: 'learned'; readonly position: Position; readonly proposal: Proposal }
   | { readonly type: 'truncated'; readonly begin: Position }
+  | { readonly type: 'settled'; readonly below: Position }
+  | { readonly type: 'held'; readonly position: Position; readonly held: Held }
+  | { readonly type: 'sealed' }
+
+/** A value without the bytes of an `APPEND`: those stay in the storage. */
+export type HeldValue = Exclude<Value, { type: 'APPEND' }> | { readonly type: 'APPEND' }
+
+/** What is held of one position. */
+export interface Held {
+  readonly promised: Proposal
+  readonly performed?: {
+    readonly proposal: Proposal
+    readonly learned: boolean
+    readonly value: HeldValue
+  }
+}
+
+/** A value, and the proposal under which it was accepted. */
+export interface Written {
+  readonly proposal: Proposal
+  readonly value: Value
+}
 
 /** An appended value. */
 export function appendOf(bytes: Uint8Array): Value {
@@ -53,10 +77,20 @@ export interface StorageWarning {
 /** A replica's disk. Used by one owner; its methods are called after `open` resolved and before `close`. */
 export interface Storage {
   /**
-   * Reads everything, passing each record to `restore` in the order of writing. The record's bytes may be a view of
-   * a buffer that is reused after the call. Rejects with `DamagedLogError` if something that was synced cannot be read.
+   * Passes records to `restore`, in the order of writing, whose fold is the replica's state. A record's bytes may be a view
+   * of a buffer that is reused after the call. Rejects with `DamagedLogError` if something that was synced cannot be read.
+   * `snapshot`: what the fold of all records passed to this storage is, at any later time; so that not all have to be read.
    */
-  open(restore: (record: ReplicaRecord) => void): Promise<readonly StorageWarning[]>
+  open(
+    restore: (record: ReplicaRecord) => void,
+    snapshot: () => readonly ReplicaRecord[],
+  ): Promise<readonly StorageWarning[]>
+
+  /**
+   * After `open` rejected with `DamagedLogError`: puts aside all there is, so that the next `open` finds a new log of a
+   * replica that is RECOVERING, and neither votes nor helps to start a log before it has recovered with others.
+   */
+  startOver(): Promise<void>
 
   /**
    * Resolves when `records`, and all passed to `note` before, are on disk (fsync). Calls made while one sync is in
@@ -72,10 +106,16 @@ export interface Storage {
   note(records: readonly ReplicaRecord[]): void
 
   /**
-   * The value last written at `position`, taken as of this call even if another is written before it resolves: what
+   * Resolves when all that was noted is on disk, and something behind the last vote. Were the last thing in it a vote, a
+   * bit of it that flips later would look as if it had never been written whole. Called when nothing else is to be written.
+   */
+  seal(): Promise<void>
+
+  /**
+   * What was last written at `position`, taken as of this call even if another is written before it resolves: what
    * a promise answers must be what was there when it was decided. Rejects with `DamagedLogError`.
    */
-  read(position: Position): Promise<Value>
+  read(position: Position): Promise<Written>
 
   /** Positions below `begin` are not read any more; their space may be given back. Called once that is on disk. */
   truncate(begin: Position): Promise<void>

@@ -3,8 +3,8 @@
 import type { Clock } from '../actors/clock.ts'
 import { assert } from '../base/assert.ts'
 import { GroupCommit } from '../log/group-commit.ts'
-import { type ReplicaRecord, type Storage, type StorageWarning } from '../log/storage.ts'
-import type { Position, Value } from '../messages/log.ts'
+import type { ReplicaRecord, Storage, StorageWarning, Written } from '../log/storage.ts'
+import type { Position } from '../messages/log.ts'
 
 /**
  * What becomes of the batch that was being written when the power went.
@@ -75,7 +75,7 @@ export class MemoryDisk {
 
 class MemoryStorage implements Storage {
   readonly #disk: MemoryDisk
-  readonly #values = new Map<Position, Value>()
+  readonly #values = new Map<Position, Written>()
   readonly #commits: GroupCommit<ReplicaRecord>
   #writing: readonly ReplicaRecord[] = []
   #dead = false
@@ -121,11 +121,18 @@ class MemoryStorage implements Storage {
 
   #keep(records: readonly ReplicaRecord[]): void {
     for (const record of records) {
-      if (record.type === 'write') this.#values.set(record.position, record.value)
+      if (record.type === 'write') this.#values.set(record.position, record)
     }
   }
 
-  async read(position: Position): Promise<Value> {
+  /** What is written here is whole. */
+  async startOver(): Promise<void> {}
+
+  async seal(): Promise<void> {
+    await this.#commits.persist([])
+  }
+
+  async read(position: Position): Promise<Written> {
     const value = this.#values.get(position)
     assert(value, `there is a value at ${position}`)
     return value

@@ -11,6 +11,7 @@ import type { UnsyncedFate } from './memory-storage.ts'
 
 /** What a disk writes at once: of a write that was under way, some sectors are there and others are not. */
 const SECTOR_BYTES = 512
+const RESERVE_BYTES = 3 * SECTOR_BYTES
 
 interface Put {
   readonly at: number
@@ -70,7 +71,8 @@ export class VirtualDisk {
 
   /** A log's storage in the real format, for the process that `clock` belongs to. */
   storage(clock: Pick<Clock, 'delay'>, segmentBytes: number): Storage {
-    return new FileStorage({ directory: '/log', segmentBytes, files: this.files(clock) })
+    const options = { directory: '/log', segmentBytes, reserveBytes: RESERVE_BYTES }
+    return new FileStorage({ ...options, files: this.files(clock) })
   }
 
   /** Whether a process uses it, or did when it died. */
@@ -88,6 +90,25 @@ export class VirtualDisk {
   wipe(): void {
     this.#locks.clear()
     this.#directories.clear()
+  }
+
+  /** A bit of what is on the platter flips, anywhere in a file whose path matches. False if there is none, or only zeros. */
+  flip(which: RegExp): boolean {
+    const files: [string, Inode][] = []
+    for (const [path, { synced }] of this.#directories) {
+      for (const [name, inode] of synced) {
+        if (which.test(`${path}/${name}`)) files.push([name, inode])
+      }
+    }
+    if (files.length === 0) return false
+    const [, inode] = files[this.#random.integer(files.length)]!
+    // Not in the space that is only taken up.
+    const used = inode.synced.findLastIndex(byte => byte !== 0) + 1
+    if (used === 0) return false
+    const bytes = inode.synced.slice()
+    bytes[this.#random.integer(used)]! ^= 1 << this.#random.integer(8)
+    inode.synced = bytes
+    return true
   }
 
   #crashDirectory(directory: Directory, fate: UnsyncedFate): void {
@@ -142,7 +163,11 @@ export class VirtualDisk {
         this.#locks.add(path)
         return { release: () => this.#locks.delete(path) }
       },
-      list: async path => [...this.#directory(path).entries.keys()],
+      list: async path => {
+        const prefix = `${path}/`
+        const below = [...this.#directories.keys()].filter(d => d.startsWith(prefix))
+        return [...this.#directory(path).entries.keys(), ...below.map(d => d.slice(prefix.length))]
+      },
       readFile: async path => Buffer.from(this.#inode(path).contents),
       open: async (path, flags) => {
         if (flags === 'w+') this.#create(path)
@@ -152,6 +177,14 @@ export class VirtualDisk {
         const [directory, name] = this.#find(path)
         if (!directory.entries.delete(name)) throw error('ENOENT', `no such file: ${path}`)
       },
+      rename: async (from, to) => {
+        const [source, name] = this.#find(from)
+        const [target, newName] = this.#find(to)
+        const inode = this.#inode(from)
+        source.entries.delete(name)
+        target.entries.set(newName, inode)
+      },
+      size: async path => this.#inode(path).contents.length,
       syncDirectory: path => {
         const directory = this.#directories.get(path)
         const entries = new Map(directory?.entries)
@@ -159,7 +192,7 @@ export class VirtualDisk {
           if (directory) directory.synced = entries
         })
       },
-      newId: () => this.#random.uuid(),
+      newId: () => this.#random.uuid().replaceAll('-', ''),
     }
   }
 

@@ -1,9 +1,9 @@
 import t from 'tap'
 import { SeededRandom } from '../../src/base/random.ts'
-import { Acceptor, actionOf } from '../../src/log/acceptor.ts'
+import { Acceptor, learnedAction, type PromiseDecision } from '../../src/log/acceptor.ts'
 import { chosen, collectPromises, collectWrites, fillStep } from '../../src/log/proposer.ts'
 import { majorityOf } from '../../src/log/quorum.ts'
-import { appendOf, type ReplicaRecord } from '../../src/log/storage.ts'
+import { appendOf, type ReplicaRecord, type Written } from '../../src/log/storage.ts'
 import type { Position, Proposal, Value } from '../../src/messages/log.ts'
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
@@ -90,10 +90,12 @@ t.test('a learned position answers no write, and tells promises that it is learn
     response: { type: 'ignored', position: 0 },
     persist: [],
   })
-  t.match(acceptor.promise({ proposal: 9, position: 0 }).response, {
-    type: 'accept',
-    held: { performed: { learned: true, proposal: 3 } },
-  })
+  for (const proposal of [2, 9]) {
+    t.same(acceptor.promise({ proposal, position: 0 }), {
+      response: { type: 'accept', proposal, position: 0, isLearned: true },
+      persist: [],
+    })
+  }
   t.same(acceptor.learned(chosen(0, 4, append('x'))), [], 'it is learned once')
 })
 
@@ -132,7 +134,7 @@ t.test(
       persist: [],
     })
     t.equal(acceptor.write({ proposal: 9, position: 2, values: [NOP] }).response.type, 'ignored')
-    t.same(acceptor.missing(0, 6), [5, 6])
+    t.same(acceptor.missing(0, 6, 100), [5, 6])
   },
 )
 
@@ -142,19 +144,19 @@ t.test('a learned tombstone says that all up to it is truncated', async t => {
   acceptor.learned(chosen(5, 1, { type: 'NOP', tombstone: true }))
   t.equal(acceptor.begin, 6)
   t.equal(acceptor.at(1), undefined)
-  t.same(acceptor.missing(0, 7), [6, 7])
+  t.same(acceptor.missing(0, 7, 100), [6, 7])
 })
 
 t.test(
   'missing: position 0 of a new log, holes, what is not learned, what is past the end',
   async t => {
     const { acceptor } = voting()
-    t.same(acceptor.missing(0, 0), [0])
+    t.same(acceptor.missing(0, 0, 100), [0])
     acceptor.learned(chosen(0, 1, NOP))
     acceptor.learned(chosen(4, 1, NOP))
     acceptor.write({ proposal: 1, position: 2, values: [NOP] })
-    t.same(acceptor.missing(0, 5), [1, 2, 3, 5])
-    t.same(acceptor.missing(0, 0), [])
+    t.same(acceptor.missing(0, 5, 100), [1, 2, 3, 5])
+    t.same(acceptor.missing(0, 0, 100), [])
   },
 )
 
@@ -204,7 +206,7 @@ const describe = (a: Acceptor) => ({
   begin: a.begin,
   end: a.end,
   held: [0, 1, 2, 3, 4].map(p => a.at(p)),
-  missing: a.missing(0, 5),
+  missing: a.missing(0, 5, 100),
 })
 
 // Random runs of many proposers at a few positions, with messages lost, repeated and late, and replicas that restart from
@@ -213,7 +215,7 @@ const describe = (a: Acceptor) => ({
 class Replica {
   acceptor = new Acceptor()
   readonly disk: ReplicaRecord[] = []
-  readonly values = new Map<string, Value>()
+  readonly values = new Map<Position, Written>()
 
   constructor() {
     this.persist(this.acceptor.become('VOTING'))
@@ -222,14 +224,27 @@ class Replica {
 
   persist(records: readonly ReplicaRecord[]): void {
     this.disk.push(...records)
-    for (const r of records)
-      if (r.type === 'write') this.values.set(`${r.position}/${r.proposal}`, r.value)
+    for (const r of records) if (r.type === 'write') this.values.set(r.position, r)
   }
 
   restart(): void {
     this.acceptor = new Acceptor()
     for (const record of this.disk) this.acceptor.apply(record)
   }
+}
+
+/** The answer on the wire, with what is written there. */
+function accepted(
+  { proposal, position, held, isLearned }: PromiseDecision & { type: 'accept' },
+  written: Written | undefined,
+) {
+  const answer = { type: 'accept', proposal, position } as const
+  if (isLearned) return { ...answer, action: learnedAction(position, written!) }
+  if (!held) return answer
+  const { promised, performed } = held
+  if (!performed) return { ...answer, action: { position, promised } }
+  const action = { position, promised, performed: { ...performed, value: written!.value } }
+  return { ...answer, action }
 }
 
 class Checker {
@@ -295,18 +310,8 @@ function run(seed: number, replicas: number): { wrong: string | undefined; chose
       send(() => {
         const { response, persist } = replica.acceptor.promise({ proposal, position })
         replica.persist(persist)
-        const held = response.type === 'accept' ? response.held : undefined
-        const value =
-          held?.performed && replica.values.get(`${position}/${held.performed.proposal}`)
         const answer =
-          response.type === 'accept'
-            ? {
-                type: 'accept' as const,
-                proposal: response.proposal,
-                position: response.position,
-                ...(held && { action: actionOf(position, held, value) }),
-              }
-            : response
+          response.type === 'accept' ? accepted(response, replica.values.get(position)) : response
         send(() => {
           const outcome = promises.add(`${i}`, answer)
           if (!outcome || begun) return

@@ -2,6 +2,7 @@
 
 import t from 'tap'
 import { SeededRandom } from '../../src/base/random.ts'
+import { Acceptor } from '../../src/log/acceptor.ts'
 import { appendOf, type ReplicaRecord, type Storage } from '../../src/log/storage.ts'
 import { VirtualClock } from '../../src/sim/virtual-clock.ts'
 import { VirtualDisk } from '../../src/sim/virtual-disk.ts'
@@ -23,12 +24,21 @@ function bench(seed: number, segmentBytes = 1_000): Bench {
   const disk = new VirtualDisk(new SeededRandom(seed))
   const open: Bench['open'] = async () => {
     const storage = disk.storage(clock, segmentBytes)
-    const positions: number[] = []
-    const opening = storage.open(record => {
-      if (record.type === 'write') positions.push(record.position)
-    })
+    const acceptor = new Acceptor()
+    const persist = storage.persist.bind(storage)
+    storage.persist = records => {
+      for (const record of records) acceptor.apply(record)
+      return persist(records)
+    }
+    const opening = storage.open(
+      record => acceptor.apply(record),
+      () => acceptor.snapshot(),
+    )
     await clock.advance(1_000)
-    return { storage, positions, warnings: (await opening).length }
+    const warnings = (await opening).length
+    const positions = Array.from({ length: 110 }, (_, p) => p).filter(p => acceptor.isLearned(p))
+    for (const position of positions) await storage.read(position)
+    return { storage, positions, warnings }
   }
   return { clock, disk, open }
 }
@@ -47,7 +57,10 @@ t.test('what was synced is there after a crash, what was not is not', async t =>
   const again = await open()
   t.strictSame(again.positions, [0, 1])
   await t.rejects(
-    disk.storage(clock, 1_000).open(() => {}),
+    disk.storage(clock, 1_000).open(
+      () => {},
+      () => [],
+    ),
     { message: /in use/ },
   )
   void again.storage.persist([write(3)])
