@@ -11,7 +11,8 @@ import { json } from '../actors/http.ts'
 import type { Pid } from '../actors/pid.ts'
 import { type Served, serve } from '../actors/protocol.ts'
 import { messageOf } from '../base/errors.ts'
-import { Detection } from '../detector/detection.ts'
+import { type Detector, detectorOf } from '../detector/detector.ts'
+import { isList } from '../detector/location.ts'
 import {
   AgentMaster,
   type ExecutorMessage,
@@ -77,6 +78,7 @@ export class Agent extends Actor {
   readonly #manager: TaskStatusUpdateManager
   #metrics!: AgentMetrics
   #registration!: Registration
+  #detector: Detector | undefined
   #updates!: Updates
   #executors!: Executors
   #ends!: ExecutorEnds
@@ -110,7 +112,7 @@ export class Agent extends Actor {
     const registered = (): boolean => registration.connected
     const registration = new Registration({
       context,
-      master: options.masters[0],
+      master: isList(options.masters) ? options.masters[0] : undefined,
       backoffMs: options.settings.registrationBackoffMs,
       request: () => this.#request(),
       disconnected: () => manager.pause(),
@@ -162,12 +164,21 @@ export class Agent extends Actor {
     this.#registration = registration
     this.#routes()
     this.log.info(
-      { master: options.masters[0], work_dir: options.workDir, hostname: options.hostname },
+      {
+        master: options.printableFlags['master'],
+        work_dir: options.workDir,
+        hostname: options.hostname,
+      },
       'agent started',
     )
     const changed = (leader: Pid) => registration.appoint(leader)
-    new Detection({ context, masters: options.masters, changed }).begin()
+    this.#detector = detectorOf({ context, masters: options.masters, changed })
+    this.#detector.begin()
     return registration.begin()
+  }
+
+  protected override finalize(): void {
+    this.#detector?.end()
   }
 
   /** Ends for good: gives the agent's id back and ends all it runs. `onShutdown` is called when that is done. */

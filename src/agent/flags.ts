@@ -5,7 +5,7 @@ import { UserError } from '../base/errors.ts'
 import { defineFlags, type FlagValues, flag } from '../base/flags.ts'
 import { trustFlags } from '../actors/trust-flags.ts'
 import { addressFlags, logFlags } from '../base/server-flags.ts'
-import { masterAddresses, masterProblem } from '../messages/master-address.ts'
+import { masterFlag, zkSessionTimeoutFlag } from '../detector/flags.ts'
 import { parseAgentResources, parseAttributes } from '../resources/parse.ts'
 import { DEFAULT_ROLE, validateRole } from '../resources/roles.ts'
 import { DEFAULT_SETTINGS } from './settings.ts'
@@ -16,13 +16,8 @@ export const DEFAULT_AGENT_PORT = 5051
 export const FALLBACK_WORK_DIR = '/tmp/mesos'
 
 export const agentFlags = defineFlags({
-  master: flag.string({
-    group: 'Where',
-    required: true,
-    help: 'The master: host:port; without a port 5050. Of several masters all of them, with commas between.',
-    example: '127.0.0.1:5050',
-    validate: text => (masterAddresses(text) === undefined ? masterProblem(text) : undefined),
-  }),
+  master: masterFlag({ group: 'Where' }),
+  zk_session_timeout: zkSessionTimeoutFlag('Where'),
   work_dir: flag.path({
     group: 'Where',
     help: "Directory of tasks' sandboxes.",

@@ -3,11 +3,11 @@
 import { type Address, parseAddress } from '../actors/pid.ts'
 import { deriveToken, executorPrincipal } from '../actors/shared-secret.ts'
 import { printableFlags } from '../base/flags.ts'
+import type { Masters } from '../detector/location.ts'
 import type { Resource } from '../messages/resource.ts'
 import type { Attribute } from '../messages/values.ts'
 import { parseAgentResources, parseAttributes } from '../resources/parse.ts'
 import type { Environment } from './environment.ts'
-import { masterAddresses } from '../messages/master-address.ts'
 import { type AgentFlags, agentFlags } from './flags.ts'
 import { agentResources, type Machine } from './machine.ts'
 import type { Processes } from './processes.ts'
@@ -15,8 +15,8 @@ import type { SandboxFiles } from './sandbox-files.ts'
 import type { AgentSettings } from './settings.ts'
 
 export interface AgentOptions {
-  /** Where masters listen. The first one is asked; an ensemble's leader will be found among all. */
-  readonly masters: readonly [Address, ...Address[]]
+  /** Where masters listen: the first one is asked, until it is known who leads. Or where that is found out. */
+  readonly masters: Masters
   readonly hostname: string
   /** The address and port by which others reach this agent. */
   readonly ip: string
@@ -43,6 +43,7 @@ export interface AgentOptions {
 
 /** What an agent's process has, beside its flags. */
 export interface AgentProcess {
+  readonly masters: Masters
   /** As the runtime is known to others. */
   readonly address: Address
   /** By which people and frameworks know the machine. */
@@ -66,7 +67,7 @@ export function agentOptions(flags: AgentFlags, own: AgentProcess): AgentOptions
   const secret = flags.cluster_secret
   const given = parseAgentResources(flags.resources ?? '', { defaultRole: flags.default_role })
   return {
-    masters: masterAddresses(flags.master)!,
+    masters: own.masters,
     hostname: own.hostname,
     ip: host,
     port,

@@ -5,6 +5,7 @@ import type { Context } from '../actors/actor.ts'
 import type { Timer } from '../actors/clock.ts'
 import { type Address, addressOf, idOf, type Pid, pid } from '../actors/pid.ts'
 import { AskError, type Ref } from '../actors/protocol.ts'
+import { assert } from '../base/assert.ts'
 import { seconds } from '../base/duration.ts'
 import { onceAWhile } from '../base/log.ts'
 import {
@@ -43,8 +44,8 @@ export type RegistrationRequest =
 
 export interface RegistrationOptions {
   readonly context: Context
-  /** The one that is asked first. */
-  readonly master: Address
+  /** The one that is asked first; undefined: none, until one is appointed. */
+  readonly master: Address | undefined
   /** `--registration_backoff_factor`. */
   readonly backoffMs: number
   /** What to say: `register` while the agent has no id. Made anew for each attempt. */
@@ -56,8 +57,8 @@ export interface RegistrationOptions {
 export class Registration {
   state: RegistrationState = 'DISCONNECTED'
   readonly #o: RegistrationOptions
-  /** Where the master is asked. */
-  #asked: Pid
+  /** Where the master is asked; undefined: nobody knows yet. */
+  #asked: Pid | undefined
   /** What the master calls itself, where that differs from how we were told to find it (`localhost`). */
   #alias: Pid | undefined
   /** The last answer of a master, or what it said of it. */
@@ -76,7 +77,7 @@ export class Registration {
 
   constructor(options: RegistrationOptions) {
     this.#o = options
-    this.#asked = pid('master', options.master)
+    this.#asked = options.master === undefined ? undefined : pid('master', options.master)
     this.#complain = onceAWhile(() => options.context.clock.now(), COMPLAINT_MS)
   }
 
@@ -84,13 +85,18 @@ export class Registration {
     return this.state === 'RUNNING'
   }
 
-  /** The master, to be told something. */
+  /** The master, to be told something. There must be one: whoever is connected, or has just heard of it, has one. */
   get master(): Ref<(typeof MasterAgent)['entries']> {
+    assert(this.#asked !== undefined, 'a master is known')
     return this.#o.context.ref(MasterAgent, this.#asked)
   }
 
+  get #address(): Address | undefined {
+    return this.#asked && addressOf(this.#asked)
+  }
+
   get masterHost(): string {
-    const address = addressOf(this.#asked)
+    const address = this.#address ?? ''
     return address.slice(0, address.lastIndexOf(':'))
   }
 
@@ -101,7 +107,7 @@ export class Registration {
   /** Another master leads. */
   appoint(master: Pid): Promise<void> | void {
     if (master === this.#asked || this.state === 'TERMINATING') return
-    this.#o.context.unlink(this.#asked)
+    if (this.#asked !== undefined) this.#o.context.unlink(this.#asked)
     this.#asked = master
     this.#alias = undefined
     this.#attempts = 0
@@ -110,7 +116,7 @@ export class Registration {
     return this.begin()
   }
 
-  /** Asks at once. */
+  /** Asks at once, if it is known whom. */
   begin(): Promise<void> | void {
     this.#retryMs = this.#o.backoffMs * FIRST_RETRY_PART
     return this.#attempt()
@@ -124,7 +130,7 @@ export class Registration {
     if (this.isMaster(from)) return true
     if (!this.mayBeMaster(from)) return false
     this.#o.context.log.info(
-      { master: from, as: addressOf(this.#asked) },
+      { master: from, as: this.#address },
       'the master calls itself otherwise',
     )
     this.#alias = from
@@ -135,7 +141,8 @@ export class Registration {
   mayBeMaster(from: Pid): boolean {
     if (this.isMaster(from)) return true
     if (this.state !== 'DISCONNECTED' || this.#alias !== undefined) return false
-    return idOf(from) === 'master' && port(addressOf(from)) === port(addressOf(this.#asked))
+    if (this.#address === undefined) return false
+    return idOf(from) === 'master' && port(addressOf(from)) === port(this.#address)
   }
 
   /** What to name in a request, so that the master knows which of its answers came before it. */
@@ -180,7 +187,7 @@ export class Registration {
     if (this.state !== 'RUNNING') return
     const { context, backoffMs, disconnected } = this.#o
     context.log.warn(
-      { master: addressOf(this.#asked), why },
+      { master: this.#address, why },
       'disconnected from the master; registering again',
     )
     this.state = 'DISCONNECTED'
@@ -201,7 +208,7 @@ export class Registration {
   }
 
   #attempt(): Promise<void> | void {
-    if (this.state !== 'DISCONNECTED') return
+    if (this.state !== 'DISCONNECTED' || this.#asked === undefined) return
     const { context } = this.#o
     if (this.#attempts === 0) this.#firstAttemptAtMs = context.clock.now()
     else this.#report()
@@ -250,7 +257,7 @@ export class Registration {
 
   #report(): void {
     const { context } = this.#o
-    const master = addressOf(this.#asked)
+    const master = this.#address
     const waitedMs = context.clock.now() - this.#firstAttemptAtMs
     if (this.#lastError === 'no answer' && waitedMs < PATIENCE_MS) return
     this.#complain(() =>

@@ -38,6 +38,8 @@ export interface FlagOptions<T> {
   readonly group?: string
   /** The value is never printed: not in `/flags`, not in an error. */
   readonly secret?: boolean
+  /** The value as it may be shown, if part of it may not. */
+  readonly shown?: (value: T) => string
   /** What is wrong with a value that parsed, or undefined; finishes the sentence "Flag '--x': ". */
   readonly validate?: (value: T) => string | undefined
 }
@@ -62,6 +64,8 @@ export interface Flag<T> {
   parse(text: string): Exclude<T, undefined>
   /** To the text that would parse to the same value. */
   format(value: Exclude<T, undefined>): string
+  /** The same as it may be shown to anybody. */
+  show(value: Exclude<T, undefined>): string
 }
 
 type Value<T, O> = O extends { readonly default: T } | { readonly required: true }
@@ -106,6 +110,7 @@ function make<T, O extends FlagOptions<T>>(kind: Kind<T>, options: O): Flag<Valu
     expected: options.expected ?? kind.expected,
     parse: parse as Flag<Value<T, O>>['parse'],
     format: kind.format,
+    show: options.secret ? () => '<secret>' : (options.shown ?? kind.format),
   }
 }
 

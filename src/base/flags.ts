@@ -277,7 +277,7 @@ export function printableFlags<F extends Flags>(
   const out: Record<string, string> = {}
   for (const [name, flag] of Object.entries(flags)) {
     const value = values[name]
-    if (value !== undefined) out[name] = flag.secret ? '<secret>' : flag.format(value)
+    if (value !== undefined) out[name] = flag.show(value)
   }
   return out
 }

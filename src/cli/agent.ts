@@ -2,6 +2,7 @@
 
 import { agentFlags, FALLBACK_WORK_DIR } from '../agent/flags.ts'
 import { VERSION } from '../base/version.ts'
+import { locate } from './locate.ts'
 import type { Command } from './main.ts'
 import { serve } from './server.ts'
 import { checkDirectory, makeDirectory } from './work-dir.ts'
@@ -45,6 +46,7 @@ export const agentCommand: Command<typeof agentFlags> = {
       makeDirectory('runtime_dir', runtimeDir)
       const processes = PosixProcesses.start({ runtimeDir, log })
       const options = agentOptions(flags, {
+        masters: await locate(flags.master, flags.zk_session_timeout),
         address: runtime.address,
         hostname,
         workDir,

@@ -1,7 +1,7 @@
 // mesos-execute: runs one command on the cluster as if it ran here: its output, and its success as exit status.
 
 import { checkExecuteFlags, executeFlags, frameworkOf, taskOf } from './execute/flags.ts'
-import { masterAddresses } from '../messages/master-address.ts'
+import { addressOf } from '../actors/pid.ts'
 import type { Command } from './main.ts'
 
 export const executeCommand: Command<typeof executeFlags> = {
@@ -22,9 +22,18 @@ export const executeCommand: Command<typeof executeFlags> = {
       import('./execute/scheduler.ts'),
       import('./execute/terminal.ts'),
     ])
-    const watcher = new Terminal(flags, task.executor?.executor_id.value ?? task.task_id.value)
-    const options = { master: masterAddresses(flags.master)!.join(), framework: frameworkOf(flags) }
-    const scheduler = new ExecuteScheduler(options, task, watcher, flags.kill_after)
+    const watcher = new Terminal(
+      flags,
+      task.executor?.executor_id.value ?? task.task_id.value,
+      () => addressOf(scheduler.server),
+    )
+    const options = { master: flags.master, framework: frameworkOf(flags) }
+    const scheduler: InstanceType<typeof ExecuteScheduler> = new ExecuteScheduler(
+      options,
+      task,
+      watcher,
+      flags.kill_after,
+    )
     const secret = flags.cluster_secret
     const status = await runScheduler(scheduler, secret ? { clusterSecret: secret } : {})
     if (status !== 0) return status

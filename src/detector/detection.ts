@@ -38,6 +38,7 @@ export class Detection {
   /** Who is asked, in the list. */
   #at = 0
   #pauseMs = FIRST_PAUSE_MS
+  #isEnded = false
 
   constructor(options: DetectionOptions) {
     this.#o = options
@@ -53,7 +54,12 @@ export class Detection {
     context.delay(0, () => this.#ask())
   }
 
+  end(): void {
+    this.#isEnded = true
+  }
+
   async #ask(): Promise<void> {
+    if (this.#isEnded) return
     const { context, masters } = this.#o
     const asked = masters[this.#at % masters.length]!
     const answer = await this.#answerOf(asked)

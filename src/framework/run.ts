@@ -6,8 +6,9 @@ import { hostname, userInfo } from 'node:os'
 import { systemRuntime, type Trust } from '../actors/system-runtime.ts'
 import type { Actor } from '../actors/actor.ts'
 import { trustFlags } from '../actors/trust-flags.ts'
-import { UserError } from '../base/errors.ts'
+import { messageOf, UserError } from '../base/errors.ts'
 import { parseFlags } from '../base/flags.ts'
+import { locateMasters, type Masters } from '../detector/location.ts'
 import type { LogThreshold } from '../base/log.ts'
 import { createLogger } from '../base/logger.ts'
 import type { Executor, ExecutorEnvironment } from './executor.ts'
@@ -35,7 +36,8 @@ export async function runScheduler(
   scheduler: Scheduler,
   options: RunOptions = {},
 ): Promise<number> {
-  scheduler.fillIn({ user: userName(), hostname: hostname() })
+  const masters = await mastersOf(scheduler.master)
+  scheduler.fillIn({ user: userName(), hostname: hostname(), masters })
   const leave = options.onSignal === 'leave'
   const secret = options.clusterSecret ?? secretFrom(process.env)
   const trust = secret === undefined ? undefined : { secret }
@@ -98,6 +100,23 @@ async function run(
   stopListening()
   await runtime.shutdown()
   return received
+}
+
+/** Throws a `UserError` if the text, or the file that it names, says of no master where it is. */
+async function mastersOf(text: string): Promise<Masters> {
+  const written = text.startsWith('file://') ? readMaster(text.slice('file://'.length)) : text
+  return locateMasters(written, async () => (await import('../zookeeper/library.ts')).openSession)
+}
+
+function readMaster(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trim()
+  } catch (error) {
+    throw new UserError(
+      'path_missing',
+      `The file '${path}', which says where the master is, cannot be read: ${messageOf(error)}`,
+    )
+  }
 }
 
 /** Given by the agent to an executor; by it, it proves who it is. */

@@ -3,17 +3,16 @@
 // It subscribes to the master, and again under the same framework id whenever the connection is lost, for ever; the
 // author's callbacks see offers and statuses only while subscribed.
 
-import { type Pid, pid } from '../actors/pid.ts'
+import type { Pid } from '../actors/pid.ts'
 import type { Timer } from '../actors/clock.ts'
 import { serve } from '../actors/protocol.ts'
 import { seconds } from '../base/duration.ts'
 import { fromBase64 } from '../base/base64.ts'
-import { UserError } from '../base/errors.ts'
+import { type Masters, parseMasters } from '../detector/location.ts'
 import type { MasterInfo } from '../messages/agent.ts'
 import type { FrameworkInfo } from '../messages/framework.ts'
 import type { AgentID, ExecutorID, FrameworkID, OfferID, TaskID } from '../messages/ids.ts'
 import type { Filters, Offer } from '../messages/offer.ts'
-import { masterAddresses } from '../messages/master-address.ts'
 import type { OfferOperation } from '../messages/operation.ts'
 import {
   type Call,
@@ -24,16 +23,17 @@ import {
 import type { TaskStatus } from '../messages/status.ts'
 import type { KillPolicy, TaskInfo } from '../messages/task.ts'
 import { encodeData } from './data.ts'
+import { describe, type FrameworkDescription, withDefaults } from './description.ts'
 import { idsOf, type Offers } from './offers.ts'
 import { Subscriber } from './subscriber.ts'
 import { SuppressedRoles } from './suppressed-roles.ts'
 import { type Launched, tasksOf, unsent, UnansweredLaunches } from './unanswered-launches.ts'
 
-/** A FrameworkInfo of which only the name is required. `roles` default to `['*']`, `user` to who runs the process. */
-export type FrameworkDescription = Partial<Omit<FrameworkInfo, 'name'>> & { readonly name: string }
-
 export interface SchedulerOptions {
-  /** `host:port` of the master; of several masters all of them, with commas between. */
+  /**
+   * `host:port` of the master; of several masters all of them, with commas between; `zk://…/path` if ZooKeeper knows who
+   * leads; or `file:///path` of a file with one of these.
+   */
   readonly master: string
   readonly framework: FrameworkDescription
   /** Without it every status is acknowledged when `update` has returned (or what it returned has resolved). */
@@ -45,9 +45,6 @@ export type FailureEvent = Extract<Event, { type: 'FAILURE' }>['failure']
 
 type Subscribed = Extract<Event, { type: 'SUBSCRIBED' }>['subscribed']
 type WithoutId<T> = T extends unknown ? Omit<T, 'framework_id'> : never
-
-/** What this library sends and understands, whatever its user writes. */
-const OWN_CAPABILITIES = ['MULTI_ROLE', 'RESERVATION_REFINEMENT'] as const
 
 /** After a new subscription: agents that come back meanwhile bring most answers by themselves. */
 const FIRST_QUESTION_MS = seconds(1)
@@ -65,6 +62,8 @@ export abstract class Scheduler extends Subscriber {
   override readonly idPrefix: string = 'scheduler'
   readonly serves = [serve(SchedulerEvents, { event: (event, from) => this.#event(event, from) })]
 
+  /** Where the master is, as it was given. */
+  readonly master: string
   readonly #explicit: boolean
   #framework: FrameworkInfo
   readonly #suppressed = new SuppressedRoles(() => this.#framework.roles ?? [])
@@ -74,23 +73,13 @@ export abstract class Scheduler extends Subscriber {
   /** It is torn down as soon as there is a master to be told. */
   #leaving = false
 
-  /** Throws a `UserError` if `master` is no address. */
+  /** Throws a `UserError` if `master` says of no master where it is. */
   constructor(options: SchedulerOptions) {
-    const masters = masterAddresses(options.master)
-    if (!masters) {
-      throw new UserError('invalid_value', `'${options.master}' is no address of a master.`, {
-        hint: 'Write host:port, such as 127.0.0.1:5050; of several masters all, with commas between.',
-      })
-    }
-    super(pid('master', masters[0]), masters)
-    const { capabilities = [], roles = ['*'], user = '', ...rest } = options.framework
-    const added = OWN_CAPABILITIES.filter(type => !capabilities.some(given => given.type === type))
-    this.#framework = {
-      user,
-      ...rest,
-      roles,
-      capabilities: [...capabilities, ...added.map(type => ({ type }))],
-    }
+    super()
+    this.master = options.master
+    const masters = options.master.startsWith('file://') ? undefined : parseMasters(options.master)
+    if (masters && !('path' in masters)) this.lookFor(masters)
+    this.#framework = describe(options.framework)
     this.#explicit = options.explicitAcknowledgements ?? false
   }
 
@@ -276,14 +265,13 @@ export abstract class Scheduler extends Subscriber {
     if (!this.#ended) this.#end('stop')
   }
 
-  /** Fills in what only the process knows. Called by run.ts before the first subscription. */
-  fillIn(defaults: { readonly user: string; readonly hostname: string }): void {
-    const { user, hostname } = this.#framework
-    this.#framework = {
-      ...this.#framework,
-      user: user === '' ? defaults.user : user,
-      hostname: hostname ?? defaults.hostname,
-    }
+  /**
+   * Fills in what only the process knows. Called by run.ts before the first subscription. `masters`: where `master` is, if
+   * ZooKeeper or a file says it.
+   */
+  fillIn(own: { readonly user: string; readonly hostname: string; readonly masters?: Masters }) {
+    this.#framework = withDefaults(this.#framework, own)
+    if (own.masters) this.lookFor(own.masters)
   }
 
   // Subscribing

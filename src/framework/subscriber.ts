@@ -2,10 +2,13 @@
 
 import { Actor } from '../actors/actor.ts'
 import type { Timer } from '../actors/clock.ts'
-import type { Address, Pid } from '../actors/pid.ts'
+import { type Pid, pid } from '../actors/pid.ts'
 import { seconds } from '../base/duration.ts'
+import { assert } from '../base/assert.ts'
+import { UserError } from '../base/errors.ts'
 import { onceAWhile } from '../base/log.ts'
-import { Detection } from '../detector/detection.ts'
+import { type Detector, detectorOf } from '../detector/detector.ts'
+import { isList, type Masters } from '../detector/location.ts'
 import { Backoff } from './backoff.ts'
 
 const FIRST_RETRY_MS = 100
@@ -18,8 +21,10 @@ const COMPLAINT_INTERVAL_MS = seconds(30)
 
 /** Authors of frameworks subclass Scheduler or Executor, never this. */
 export abstract class Subscriber extends Actor {
-  #server: Pid
-  readonly #masters: readonly Address[]
+  /** Undefined: nobody knows yet. */
+  #server: Pid | undefined
+  #masters: Masters | undefined
+  #detector: Detector | undefined
   /**
    * - `disconnected`: nobody to talk to; a timer will try again.
    * - `subscribing`: linked to the server, SUBSCRIBE sent; a timer will repeat it.
@@ -35,15 +40,21 @@ export abstract class Subscriber extends Actor {
   #silence: Timer | undefined
   #complain: ReturnType<typeof onceAWhile> | undefined
 
-  /** `masters`: if the server is the leading one of these, whoever that is. */
-  constructor(server: Pid, masters: readonly Address[] = []) {
+  /** `server`: absent if it is the leading master, wherever that is. */
+  constructor(server?: Pid) {
     super()
     this.#server = server
+  }
+
+  /** The server is the leading one of these, whoever that is. Before the first turn. */
+  protected lookFor(masters: Masters): void {
     this.#masters = masters
+    if (isList(masters)) this.#server = pid('master', masters[0])
   }
 
   /** Where it subscribes. */
   get server(): Pid {
+    assert(this.#server !== undefined, 'a server is known')
     return this.#server
   }
 
@@ -60,14 +71,27 @@ export abstract class Subscriber extends Actor {
   /** Subclasses that override it call it too. */
   protected override initialize(): void | Promise<void> {
     this.#complain = onceAWhile(() => this.clock.now(), COMPLAINT_INTERVAL_MS)
-    const changed = (leader: Pid) => this.#appoint(leader)
-    new Detection({ context: this.context, masters: this.#masters, changed }).begin()
+    if (this.#masters === undefined && this.#server === undefined) {
+      throw new UserError('invalid_value', 'Nobody has said where the master is.', {
+        hint: 'Where ZooKeeper or a file says it, the scheduler is to be run by runScheduler.',
+      })
+    }
+    if (this.#masters) {
+      const changed = (leader: Pid) => this.#appoint(leader)
+      this.#detector = detectorOf({ context: this.context, masters: this.#masters, changed })
+      this.#detector.begin()
+    }
     this.#subscribe()
+  }
+
+  /** Subclasses that override it call it too: otherwise ZooKeeper hears of this end late, and the process lives on. */
+  protected override finalize(): void {
+    this.#detector?.end()
   }
 
   #appoint(server: Pid): Promise<void> | void {
     if (server === this.#server) return
-    this.unlink(this.#server)
+    if (this.#server !== undefined) this.unlink(this.#server)
     this.#server = server
     this.#backoff.reset()
     if (this.isSubscribed) return this.#lost('another master leads')
@@ -75,6 +99,7 @@ export abstract class Subscriber extends Actor {
   }
 
   #subscribe(): void {
+    if (this.#server === undefined) return
     this.#state = 'subscribing'
     this.link(this.#server)
     this.sendSubscribe()
@@ -136,7 +161,7 @@ export abstract class Subscriber extends Actor {
     this.#silence = this.delay(ms, () => {
       const leftMs = this.#heardAtMs + this.#silenceLimitMs - this.clock.now()
       if (leftMs > 0) return this.#checkSilenceIn(leftMs)
-      this.unlink(this.#server)
+      this.unlink(this.server)
       return this.#lost('no heartbeat')
     })
   }

@@ -24,6 +24,7 @@ import { Acceptor } from './acceptor.ts'
 import { backOff, DEFAULT_TIMING, type Host, type Timing } from './consensus.ts'
 import { Coordinator } from './coordinator.ts'
 import { type Entry, LocalReplica, ReadResult } from './local.ts'
+import { Members } from './members.ts'
 import { Network, REPLICA_ID } from './network.ts'
 import { ensembleOf, isSafeQuorum, majorityOf } from './quorum.ts'
 import { recover } from './recover.ts'
@@ -33,6 +34,7 @@ import { DamagedLogError, type Storage } from './storage.ts'
 export { Election, ELECTION_ID, type ElectionOptions } from './election.ts'
 export { FileStorage, type FileStorageOptions } from './file-storage.ts'
 export type { Entry } from './local.ts'
+export { Members } from './members.ts'
 export { type LogEntry, type LogView, type ReadLogOptions, readLog, viewLog } from './read-log.ts'
 export {
   DamagedLogError,
@@ -73,7 +75,7 @@ export interface LogOptions {
   /** How many replicas must agree: more than half of all. */
   readonly quorum: number
   /** Addresses of the processes that have a replica, this one's included. Absent: this process is alone. */
-  readonly replicas?: readonly Address[]
+  readonly replicas?: readonly Address[] | Members
   /** Whether replicas that are all empty may start a new log by themselves. Default true. */
   readonly autoInitialize?: boolean
   readonly timing?: Partial<Timing>
@@ -99,7 +101,7 @@ export class Log extends Actor {
    */
   static async open(options: LogOptions): Promise<Log> {
     const { quorum, replicas = [], storage } = options
-    const members = Math.max(1, new Set(replicas).size)
+    const members = Math.max(1, new Set(addressesOf(replicas)).size)
     if (!isSafeQuorum(quorum, members)) {
       throw new UserError(
         'invalid_flags',
@@ -167,17 +169,18 @@ export class Log extends Actor {
         acceptor: this.#acceptor,
         storage,
         owner: this.self,
-        members: [addressOf(this.self), ...replicas],
+        members: replicas instanceof Members ? replicas : Members.fixed(replicas),
       }),
       REPLICA_ID,
     )
     this.link(this.#replica)
-    const members = new Set([this.#replica, ...replicas.map(address => pid(REPLICA_ID, address))])
+    const members = this.#membersOf(replicas)
     // Under a second name this replica would vote twice.
-    if (replicas.length > 0 && members.size > new Set(replicas).size) {
+    const listed = addressesOf(replicas)
+    if (listed.length > 0 && members.length > new Set(listed).size) {
       throw new UserError(
         'invalid_flags',
-        `The masters' list ${replicas.join(',')} lacks this one.`,
+        `The masters' list ${listed.join(',')} lacks this one.`,
         {
           hint: `Name it there as it names itself: ${addressOf(this.self)}.`,
         },
@@ -194,7 +197,8 @@ export class Log extends Actor {
     }
     this.#coordinator = new Coordinator(this.#host)
     for (const warning of this.warnings) this.log.warn(warning)
-    if (this.ensembleSize < ensembleOf(quorum)) {
+    if (replicas instanceof Members) await this.#follow(replicas, this.#host.network)
+    else if (this.ensembleSize < ensembleOf(quorum)) {
       this.log.warn(
         { replicas: this.ensembleSize, quorum },
         `a quorum of ${quorum} belongs to ${ensembleOf(quorum)} replicas: with fewer, a new log does not start by itself`,
@@ -203,6 +207,27 @@ export class Log extends Actor {
     await recover(this.#host, autoInitialize)
     this.#isRecovered = true
     this.#recovered.resolve()
+  }
+
+  /** The replicas of these processes, and this one's. */
+  #membersOf(replicas: readonly Address[] | Members): readonly Pid[] {
+    const others = addressesOf(replicas).map(address => pid(REPLICA_ID, address))
+    return [...new Set([this.#replica!, ...others])]
+  }
+
+  /** Resolves when it is known who there is: before that this replica might take itself for all there are. */
+  #follow(replicas: Members, network: Network): Promise<void> {
+    let known = ''
+    const look = (): void => {
+      const members = this.#membersOf(replicas)
+      network.replace(members)
+      const now = members.map(addressOf).toSorted()
+      if (now.join() === known) return
+      known = now.join()
+      this.log.info({ replicas: now }, 'the members of the log')
+    }
+    replicas.follow(() => this.dispatch(look))
+    return this.resume(replicas.known).then(look)
   }
 
   protected override finalize(): void {
@@ -268,6 +293,9 @@ export class Log extends Actor {
     return this.#host!.local.ask('read', range)
   }
 }
+
+const addressesOf = (replicas: readonly Address[] | Members): readonly Address[] =>
+  replicas instanceof Members ? replicas.addresses : replicas
 
 /** Reads the local replica. What it returns has been chosen; that it is the latest, only an elected writer can say. */
 export class Reader {

@@ -31,6 +31,16 @@ export class Network {
 
   add(pid: Pid): void {
     if (!this.#members.has(pid)) this.#members.set(pid, this.#connect(pid))
+    this.#wake()
+  }
+
+  /** Takes these for the members. What has been asked of one that is none any more is still answered. */
+  replace(pids: readonly Pid[]): void {
+    for (const pid of this.#members.keys()) if (!pids.includes(pid)) this.#members.delete(pid)
+    for (const pid of pids) this.add(pid)
+  }
+
+  #wake(): void {
     const reached = this.#watchers.filter(watcher => watcher.size <= this.size)
     this.#watchers = this.#watchers.filter(watcher => watcher.size > this.size)
     for (const watcher of reached) watcher.resolve()

@@ -5,7 +5,7 @@
 // in the ensemble, until a restart reads what the disk really holds.
 
 import { Actor } from '../actors/actor.ts'
-import { type Address, addressOf, type Pid, pid } from '../actors/pid.ts'
+import { addressOf, type Pid, pid } from '../actors/pid.ts'
 import { protocol, type Served, serve } from '../actors/protocol.ts'
 import { onceAWhile } from '../base/log.ts'
 import {
@@ -25,6 +25,7 @@ import {
 import { type Acceptor, learnedAction, type PromiseDecision, tombstone } from './acceptor.ts'
 import { copyFrom, fetchOne } from './catchup.ts'
 import { type Entry, LocalReplica, type ReadResult } from './local.ts'
+import type { Members } from './members.ts'
 import { REPLICA_ID } from './network.ts'
 import { DamagedLogError, type ReplicaRecord, type Storage, type Written } from './storage.ts'
 
@@ -58,10 +59,10 @@ export interface ReplicaOptions {
   /** The log's actor in this process. */
   readonly owner: Pid
   /**
-   * The processes of the ensemble, this one among them. Whoever else asks for a promise could depose the writer, and is
+   * The processes of the ensemble beside this one. Whoever else asks for a promise could depose the writer, and is
    * ignored.
    */
-  readonly members: Iterable<Address>
+  readonly members: Members
 }
 
 export class Replica extends Actor {
@@ -69,7 +70,7 @@ export class Replica extends Actor {
   readonly #acceptor: Acceptor
   readonly #storage: Storage
   readonly #owner: Pid
-  readonly #members: ReadonlySet<Address>
+  readonly #members: Members
   readonly #complain = onceAWhile(() => this.clock.now(), COMPLAINT_MS)
   #flushing = false
   #fetching = false
@@ -81,14 +82,14 @@ export class Replica extends Actor {
     this.#acceptor = acceptor
     this.#storage = storage
     this.#owner = owner
-    this.#members = new Set(members)
+    this.#members = members
     this.serves = this.#conversations()
   }
 
   #conversations(): readonly Served[] {
     return [
       // Alone, there is nobody out there to speak to: not even who says that they are this process is heard.
-      serve(this.#members.size > 1 ? LogReplica : LogReplicaAlone, {
+      serve(isAlone(this.#members) ? LogReplicaAlone : LogReplica, {
         promise: (request, from) =>
           this.#isMember(from) ? this.#promise(request) : { type: 'ignored' },
         write: (request, from) =>
@@ -372,3 +373,5 @@ export class Replica extends Actor {
     void this.#io(this.#storage.truncate(this.#acceptor.begin))
   }
 }
+
+const isAlone = (members: Members): boolean => !members.isLive && members.addresses.length < 2

@@ -5,6 +5,7 @@ import { trustFlags } from '../actors/trust-flags.ts'
 import { addressFlags, logFlags } from '../base/server-flags.ts'
 import { defineFlags, type FlagValues, flag, printableFlags } from '../base/flags.ts'
 import { days, minutes, seconds } from '../base/duration.ts'
+import { zkFlags } from '../detector/flags.ts'
 import { masterAddresses } from '../messages/master-address.ts'
 import { parseAlternatives } from '../resources/quantities.ts'
 import { validateRole } from '../resources/roles.ts'
@@ -47,7 +48,11 @@ export const masterFlags = defineFlags({
   quorum: flag.integer({
     group: 'Registry',
     min: 1,
-    help: 'How many masters must have a change of the registry on disk: more than half of --masters, which is the default.',
+    help: 'How many masters must have a change of the registry on disk: more than half of --masters, which is the default. Required with --zk: N of at most 2N-1 masters.',
+  }),
+  ...zkFlags({
+    help: 'Where ZooKeeper is, and the node under which the masters find each other and elect who leads, instead of --masters. With user and password, only they may change what lies there.',
+    group: 'Registry',
   }),
   registry: flag.choice(['replicated_log', 'in_memory'], {
     group: 'Registry',

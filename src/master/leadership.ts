@@ -1,12 +1,19 @@
 // Whether this master leads. One that is alone always does. Of several, the ensemble of their logs elects one
-// (src/log/election.ts); the others stand by, say who leads, and take over.
+// (src/log/election.ts), or ZooKeeper does (src/zookeeper/contender.ts); the others stand by, say who leads, and take over.
+//
+// None of these guards the registry, nor need it: that the log does. A master that stood still, or whose clock ran wrong, may
+// for a moment take itself for the leader while another one is. What it then wants to append it appends as the log's
+// coordinator that it was; the new leader has been elected as coordinator since, by a quorum of replicas that have promised
+// not to accept anything of an older one, so that no quorum accepts it, and the old leader ends.
 
-import * as v from 'valibot'
 import type { Runtime } from '../actors/runtime.ts'
 import type { Address } from '../actors/pid.ts'
 import { deferred } from '../base/deferred.ts'
 import { Election, ELECTION_ID } from '../log/log.ts'
-import { MasterInfo } from '../messages/agent.ts'
+import type { ZooKeeperMasters } from '../detector/location.ts'
+import { MASTER_LABEL, masterInfoIn, parseMasterInfo } from '../detector/master-node.ts'
+import type { MasterInfo } from '../messages/agent.ts'
+import { Contender } from '../zookeeper/contender.ts'
 import { LostLeadershipError } from './registry-log.ts'
 
 export interface Leadership {
@@ -40,7 +47,7 @@ export function leadsByElection(
     members,
     about: JSON.stringify(info),
     leads: about => {
-      leader = about === undefined ? undefined : parseInfo(about)
+      leader = about === undefined ? undefined : parseMasterInfo(about)
       changed(leader)
     },
     elected: () => elected.resolve(),
@@ -54,11 +61,31 @@ export function leadsByElection(
   return { elected: elected.promise, holds: () => election.leading, leader: () => leader }
 }
 
-function parseInfo(about: string): MasterInfo | undefined {
-  try {
-    const parsed = v.safeParse(MasterInfo, JSON.parse(about))
-    return parsed.success ? parsed.output : undefined
-  } catch {
-    return undefined
-  }
+/** The same through ZooKeeper: as in Mesos, the oldest node leads, and says where its master is. */
+export function leadsThroughZooKeeper(
+  runtime: Runtime,
+  info: MasterInfo,
+  { url, sessionTimeoutMs, open }: ZooKeeperMasters,
+  changed: (leader: MasterInfo | undefined) => void,
+): Leadership {
+  const elected = deferred()
+  let leader: MasterInfo | undefined
+  const contender = new Contender({
+    url,
+    open,
+    sessionTimeoutMs,
+    path: url.path,
+    label: MASTER_LABEL,
+    about: JSON.stringify(info),
+    leads: oldest => {
+      leader = oldest && masterInfoIn(oldest)
+      changed(leader)
+    },
+    elected: () => elected.resolve(),
+    lost: why => {
+      throw new LostLeadershipError(`ZooKeeper may have let another master lead: ${why}`)
+    },
+  })
+  runtime.spawn(contender)
+  return { elected: elected.promise, holds: () => contender.leading, leader: () => leader }
 }

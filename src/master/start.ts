@@ -3,13 +3,20 @@
 import { type Address, type Pid, parseAddress, pid } from '../actors/pid.ts'
 import type { Runtime } from '../actors/runtime.ts'
 import { VERSION } from '../base/version.ts'
-import { type Log, LogService } from '../log/log.ts'
+import type { ZooKeeperMasters } from '../detector/location.ts'
+import { type Log, LogService, type Members } from '../log/log.ts'
 import type { MasterInfo } from '../messages/agent.ts'
 import { DETECTOR_ID } from '../messages/detector.ts'
 import type { MasterConfig } from './config.ts'
 import type { MasterContext } from './context.ts'
 import { Detector } from './detector.ts'
-import { leadsAlone, leadsByElection } from './leadership.ts'
+import {
+  type Leadership,
+  leadsAlone,
+  leadsByElection,
+  leadsThroughZooKeeper,
+} from './leadership.ts'
+import { followLogMembers } from './log-members.ts'
 import { Master } from './master.ts'
 import { Registrar } from './registrar.ts'
 import { memoryLog, replicatedLog } from './registry-log.ts'
@@ -22,13 +29,17 @@ export interface StartMasterOptions {
   readonly log: Log | undefined
   /** Addresses of all masters, this one's among them, if it is not alone. */
   readonly masters?: readonly Address[]
+  /** If they are found, and one of them is elected, through ZooKeeper. */
+  readonly zookeeper?: ZooKeeperMasters
+  /** With `zookeeper` and a log: those that the log was opened with, and of how many of them a quorum consists. */
+  readonly replicas?: { readonly members: Members; readonly quorum: number }
   /** As in `MasterOptions`. */
   readonly inspect?: (books: MasterContext) => void
 }
 
 /** Spawns the log, the registrar and the master; the master leads as soon as it has read the registry. */
 export function startMaster(runtime: Runtime, options: StartMasterOptions): Pid {
-  const { log, config, hostname, inspect, masters } = options
+  const { log, config, hostname, inspect, zookeeper, replicas } = options
   const logPid = log && runtime.spawn(log, 'log(1)')
   const registrar = runtime.spawn(
     new Registrar({
@@ -40,15 +51,24 @@ export function startMaster(runtime: Runtime, options: StartMasterOptions): Pid 
   )
   runtime.delegate = 'master'
   const info = masterInfo(runtime, hostname)
-  const detector = new Detector(masters ? undefined : info)
+  const detector = new Detector(options.masters || zookeeper ? undefined : info)
   runtime.spawn(detector, DETECTOR_ID)
-  const leadership = masters
-    ? leadsByElection(runtime, info, masters, leader => detector.appoint(leader))
-    : leadsAlone(info)
+  if (zookeeper && replicas) followLogMembers(runtime, zookeeper, replicas)
+  const leadership = leadershipOf(runtime, info, options, leader => detector.appoint(leader))
   return runtime.spawn(
     new Master({ config, info, registrar, leadership, ...(inspect && { inspect }) }),
     'master',
   )
+}
+
+function leadershipOf(
+  runtime: Runtime,
+  info: MasterInfo,
+  { masters, zookeeper }: StartMasterOptions,
+  changed: (leader: MasterInfo | undefined) => void,
+): Leadership {
+  if (zookeeper) return leadsThroughZooKeeper(runtime, info, zookeeper, changed)
+  return masters ? leadsByElection(runtime, info, masters, changed) : leadsAlone(info)
 }
 
 function masterInfo(runtime: Runtime, hostname: string): MasterInfo {

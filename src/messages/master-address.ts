@@ -21,7 +21,6 @@ export function masterAddresses(text: string): [string, ...string[]] | undefined
 
 /** What is wrong with an address that is none. */
 export function masterProblem(text: string): string {
-  if (text.startsWith('zk://')) return `'${text}': masters are not found through ZooKeeper yet`
   if (text.includes(',')) return `'${text}' are not addresses of masters, host:port, each once`
   return `'${text}' is not the address of a master, host:port`
 }

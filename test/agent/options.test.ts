@@ -62,6 +62,7 @@ t.test('flags become options', async t => {
   if (!parsed.ok) throw new Error(parsed.errors.join())
   const clock = new VirtualClock()
   const options = agentOptions(parsed.values, {
+    masters: ['10.0.0.1:5050'],
     address: '10.0.0.2:5051',
     hostname: 'box',
     workDir: '/tmp/mesos',

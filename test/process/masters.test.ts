@@ -1,29 +1,11 @@
 // Three masters as real processes: the leading one is killed, and one that only stands still does nothing more.
 
 import { mkdirSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { Batch } from '../cluster/batch.ts'
+import { freePorts } from './free-ports.ts'
 import { type Command, RealCluster, until } from './real-cluster.ts'
-
-/** So many ports that nobody listens on, from below those that the kernel gives to connections: nobody takes them by chance. */
-async function freePorts(count: number): Promise<number[]> {
-  const ports = new Set<number>()
-  while (ports.size < count) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000)
-    if (await isFree(port)) ports.add(port)
-  }
-  return [...ports]
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const server = createServer()
-    server.once('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-  })
-}
 
 class Ensemble {
   readonly cluster = new RealCluster()

@@ -8,6 +8,8 @@ import { systemRuntime } from '../../src/actors/system-runtime.ts'
 import type { Runtime } from '../../src/actors/runtime.ts'
 import { silentLogger } from '../../src/base/log.ts'
 import type { Scheduler } from '../../src/framework/scheduler.ts'
+import { locateMasters } from '../../src/detector/location.ts'
+import { openSession } from '../../src/zookeeper/library.ts'
 
 const DIST = resolve('dist')
 const PROMPT_MS = 20_000
@@ -155,7 +157,8 @@ export class RealCluster {
   async run(scheduler: Scheduler): Promise<() => Promise<void>> {
     const runtime = await systemRuntime({ log: silentLogger })
     this.#runtimes.push(runtime)
-    scheduler.fillIn({ user: 'root', hostname: 'test' })
+    const masters = await locateMasters(scheduler.master, async () => openSession)
+    scheduler.fillIn({ user: 'root', hostname: 'test', masters })
     runtime.spawn(scheduler)
     return () => runtime.shutdown()
   }

@@ -20,6 +20,7 @@ export const ROOMS: readonly Room[] = [
   { folder: 'src/detector', floor: 4 },
   { folder: 'src/resources', floor: 3 },
   { folder: 'src/messages', floor: 2 },
+  { folder: 'src/zookeeper', floor: 2 },
   { folder: 'src/actors', floor: 1 },
   { folder: 'src/base', floor: 0 },
 ]
@@ -44,6 +45,7 @@ export const WORLD: Readonly<Record<string, string>> = {
   'src/agent/process-table.ts': 'processes, read only',
   'src/agent/system-resources.ts': 'what the machine has',
   'src/agent/file-system.ts': 'files',
+  'src/zookeeper/library.ts': 'sockets, by its library',
   'src/framework/run.ts': 'the process of a framework',
   'src/framework/stop-signals.ts': 'signals, and the time between them',
   'src/base/logger.ts': 'the process’ output',
@@ -113,6 +115,7 @@ export const ENTRY_POINTS: readonly RegExp[] = [
 export const TOOLS: readonly string[] = [
   '@biomejs/biome',
   '@types/node',
+  '@types/node-zookeeper-client',
   '@types/ws',
   'oxlint',
   'oxlint-tsgolint',

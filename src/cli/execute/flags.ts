@@ -5,20 +5,15 @@ import { trustFlags } from '../../actors/trust-flags.ts'
 import { whyNoPathSegment } from '../../agent/paths.ts'
 import { UserError } from '../../base/errors.ts'
 import { defineFlags, flag, type FlagValues } from '../../base/flags.ts'
-import type { FrameworkDescription } from '../../framework/scheduler.ts'
+import { masterFlag } from '../../detector/flags.ts'
+import type { FrameworkDescription } from '../../framework/description.ts'
 import { Environment } from '../../messages/command.ts'
-import { masterAddresses, masterProblem } from '../../messages/master-address.ts'
 import { TaskInfo } from '../../messages/task.ts'
 import { parseResources } from '../../resources/parse.ts'
 import { Resources } from '../../resources/resources.ts'
 
 export const executeFlags = defineFlags({
-  master: flag.string({
-    help: 'The master: host:port; without a port 5050. Of several masters all of them, with commas between.',
-    required: true,
-    example: '127.0.0.1:5050',
-    validate: text => (masterAddresses(text) === undefined ? masterProblem(text) : undefined),
-  }),
+  master: masterFlag(),
   ...trustFlags,
   name: flag.string({
     help: 'Name of the task, which is its id too.',

@@ -1,6 +1,5 @@
 // The terminal of mesos-execute: it prints what happens to the task, and follows its output by way of the master.
 
-import { masterAddresses } from '../../messages/master-address.ts'
 import type { ExecuteFlags } from './flags.ts'
 import { Follower, outputPath, type ReadFile } from './follow.ts'
 import type { Watcher } from './scheduler.ts'
@@ -15,13 +14,16 @@ const LINE_END = 0x0a
 export class Terminal implements Watcher {
   readonly #flags: ExecuteFlags
   readonly #executorId: string
+  readonly #master: () => string
   #followers: readonly Follower[] = []
   #timer: NodeJS.Timeout | undefined
   /** The task's last output did not end its line. */
   #midLine = false
 
-  constructor(flags: ExecuteFlags, executorId: string) {
+  /** `master`: the address of the one that leads, as far as is known. */
+  constructor(flags: ExecuteFlags, executorId: string, master: () => string) {
     this.#flags = flags
+    this.#master = master
     this.#executorId = executorId
   }
 
@@ -36,7 +38,7 @@ export class Terminal implements Watcher {
 
   launched(frameworkId: string, agentId: string): void {
     if (!this.#flags.follow) return
-    const read = readThrough(masterAddresses(this.#flags.master)!, agentId)
+    const read = readThrough(this.#master, agentId)
     const follow = (file: 'stdout' | 'stderr', print: (bytes: Uint8Array) => void): Follower =>
       new Follower(outputPath(frameworkId, this.#executorId, file), read, print)
     this.#followers = [
@@ -75,23 +77,16 @@ export class Terminal implements Watcher {
   }
 }
 
-/** Reads files of an agent by `GET /files/read` of the leading master, which the others send one to. */
-function readThrough(masters: readonly string[], agentId: string): ReadFile {
-  let master = 0
+/** Reads files of an agent by `GET /files/read` of the leading master; one that does not lead sends one there. */
+function readThrough(master: () => string, agentId: string): ReadFile {
   return async (path, offset, lengthBytes) => {
     const query = new URLSearchParams({ agent_id: agentId, path, offset: String(offset) })
     query.set('encoding', 'base64')
     if (offset >= 0) query.set('length', String(lengthBytes))
-    try {
-      const url = `http://${masters[master % masters.length]}/files/read?${query.toString()}`
-      const { status, body } = await ask(url)
-      if (status === 404) return undefined
-      if (status === 200) return JSON.parse(body)
-      throw new Error(body.trim() || `the master answered ${status}`)
-    } catch (error) {
-      master++
-      throw error
-    }
+    const { status, body } = await ask(`http://${master()}/files/read?${query.toString()}`)
+    if (status === 404) return undefined
+    if (status === 200) return JSON.parse(body)
+    throw new Error(body.trim() || `the master answered ${status}`)
   }
 }
 

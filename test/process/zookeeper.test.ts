@@ -1,0 +1,189 @@
+// Masters that a real ZooKeeper elects: the leader is killed, stands still, and loses its session; ZooKeeper is restarted; and
+// the tasks go on through all of it.
+
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import zookeeper from 'node-zookeeper-client'
+import t from 'tap'
+import { openSession } from '../../src/zookeeper/library.ts'
+import type { Session } from '../../src/zookeeper/session.ts'
+import { Batch } from '../cluster/batch.ts'
+import { freePorts } from './free-ports.ts'
+import { type Command, RealCluster, until } from './real-cluster.ts'
+import { whyNoZooKeeper, ZooKeeperServer } from './zookeeper-server.ts'
+
+const why = whyNoZooKeeper()
+if (why !== undefined) {
+  t.pass('skipped', { skip: why })
+  process.exit()
+}
+
+const SESSION_MS = 2_000
+const USER = 'zk://ada:engine@'
+
+class Ensemble {
+  readonly cluster = new RealCluster()
+  readonly masters = new Map<string, Command>()
+  server!: ZooKeeperServer
+  addresses: string[] = []
+  url = ''
+
+  async start(): Promise<void> {
+    const [port, ...ports] = await freePorts(4)
+    this.server = new ZooKeeperServer(join(this.cluster.dir, 'zookeeper'), port!)
+    await this.server.start()
+    this.url = `${USER}${this.server.address}/test/mesos`
+    this.addresses = ports.map(each => `127.0.0.1:${each}`)
+    for (const address of this.addresses) this.startMaster(address)
+    // As an operator hides the password.
+    const file = join(this.cluster.dir, 'zk')
+    writeFileSync(file, `${this.url}\n`, { mode: 0o600 })
+    this.cluster.address = `file://${file}`
+  }
+
+  startMaster(address: string, url = this.url): Command {
+    const directory = join(this.cluster.dir, address.replace(':', '-'))
+    mkdirSync(directory, { recursive: true })
+    const master = this.cluster.command('mesos-master', [
+      '--ip=127.0.0.1',
+      `--port=${address.split(':')[1]}`,
+      `--work_dir=${directory}`,
+      `--zk=${url}`,
+      `--zk_session_timeout=${SESSION_MS}ms`,
+      '--quorum=2',
+    ])
+    this.masters.set(address, master)
+    return master
+  }
+
+  get(address: string, path: string): Promise<Response | undefined> {
+    const options = { redirect: 'manual', signal: AbortSignal.timeout(1_000) } as const
+    return fetch(`http://${address}${path}`, options).catch(() => undefined)
+  }
+
+  /** The one that serves the state itself. */
+  async leader(...not: string[]): Promise<string> {
+    let leader: string | undefined
+    await until(async () => {
+      for (const address of this.addresses) {
+        if (not.includes(address)) continue
+        if ((await this.get(address, '/state'))?.status === 200) leader = address
+      }
+      return leader !== undefined
+    }, 'a master leads')
+    return leader!
+  }
+
+  async allAreBackWith(leader: string): Promise<void> {
+    await until(async () => {
+      const state = (await (await this.get(leader, '/state'))?.json().catch(() => undefined)) as
+        | { slaves: { active: boolean }[]; frameworks: { active: boolean }[] }
+        | undefined
+      return Boolean(state?.slaves.some(a => a.active) && state.frameworks.some(f => f.active))
+    }, 'agent and framework have found it')
+  }
+
+  async stop(): Promise<string[]> {
+    const left = await this.cluster.stop()
+    await this.server.kill()
+    return left.filter(line => !line.includes('QuorumPeerMain'))
+  }
+}
+
+/** What anybody may look at. */
+async function look<T>(server: string, question: (session: Session) => Promise<T>): Promise<T> {
+  const events = { connected: () => {}, ended: () => {}, changed: () => {} }
+  const session = openSession({ servers: [server], timeoutMs: 4_000 }, events)
+  try {
+    return await question(session)
+  } finally {
+    session.close()
+  }
+}
+
+/** Ends somebody else's session: whoever has its id and password may. */
+async function takeAway(server: string, id: Buffer, password: Buffer): Promise<void> {
+  const options = { sessionTimeout: 4_000, sessionId: id, sessionPassword: password }
+  const client = zookeeper.createClient(server, options)
+  const connected = new Promise<void>(done => client.once('connected', done))
+  client.connect()
+  await connected
+  client.close()
+}
+
+t.test('the leader is killed, then stands still; ZooKeeper is restarted: tasks go on', async t => {
+  const e = new Ensemble()
+  const { cluster } = e
+  try {
+    await e.start()
+    const first = await e.leader()
+    await cluster.startAgent()
+    const scheduler = new Batch(
+      [...Array.from({ length: 2 }, () => 'sleep 20'), ...Array.from({ length: 8 }, () => 'true')],
+      { failover_timeout: 60 },
+      { again: true, master: e.url },
+    )
+    await cluster.run(scheduler)
+    await until(() => scheduler.last('t0') === 'TASK_RUNNING', 'a long task runs')
+
+    const names = await look(e.server.address, session => session.children('/test/mesos'))
+    const [oldest] = names.filter(name => /^json\.info_\d{10}$/.test(name)).toSorted()
+    t.equal(names.filter(name => name.startsWith('json.info_')).length, 3)
+    t.ok(names.includes('log_replicas'))
+    const node = await look(e.server.address, session => session.read(`/test/mesos/${oldest}`))
+    const info = JSON.parse(Buffer.from(node.data).toString('utf8'))
+    t.match(info, { pid: `master@${first}`, address: { ip: '127.0.0.1' }, ip: 16777343 })
+    await t.rejects(
+      look(e.server.address, session =>
+        session.create('/test/mesos/json.info_', new Uint8Array(), 'ephemeral sequential'),
+      ),
+      { code: 'NO_AUTH' },
+      'others may read, and no more',
+    )
+
+    e.masters.get(first)!.kill('SIGKILL')
+    await e.masters.get(first)!.exited
+    const second = await e.leader(first)
+    t.not(second, first)
+    e.startMaster(first)
+    await e.allAreBackWith(second)
+    let to = await e.get(first, '/redirect')
+    await until(async () => {
+      to = await e.get(first, '/redirect')
+      return to?.status === 307
+    }, 'the one that is back knows who leads')
+    t.equal(to!.headers.get('location'), `//${second}`)
+
+    const paused = e.masters.get(second)!
+    paused.kill('SIGSTOP')
+    const third = await e.leader(second)
+    t.not(third, second)
+    paused.kill('SIGCONT')
+    await paused.exited
+    t.equal(paused.exit?.code, 1, 'it ends, for another one leads')
+    t.match(paused.output, /ZooKeeper may have let another master lead/)
+    e.startMaster(second)
+    await e.allAreBackWith(third)
+
+    await e.server.kill()
+    await e.server.start()
+    const fourth = await e.leader()
+    await e.allAreBackWith(fourth)
+
+    await until(() => scheduler.count('TASK_FINISHED') === 10, 'all tasks finish', 60_000)
+    t.equal(scheduler.ends('t0'), 1)
+    t.strictSame(scheduler.errors, [])
+
+    const last = e.masters.get(await e.leader())!
+    last.kill('SIGTERM')
+    await last.exited
+    const left = await look(e.server.address, session => session.children('/test/mesos'))
+    t.equal(left.filter(name => name.startsWith('json.info_')).length, 2, 'an orderly end is told')
+  } catch (error) {
+    for (const [address, { output }] of e.masters) t.comment(`${address}:\n${output}`)
+    throw error
+  } finally {
+    t.same(await e.stop(), [], 'no process is left behind')
+  }
+})
