@@ -90,6 +90,8 @@ export class ZooKeeperServer {
     return new Promise(resolve => {
       let answer = ''
       const socket = connect(this.port, '127.0.0.1')
+      // While it starts it may take a connection, and never answer.
+      socket.setTimeout(500, () => socket.destroy())
       socket.on('connect', () => socket.write('ruok'))
       socket.on('data', chunk => (answer += String(chunk)))
       socket.on('error', () => resolve(false))
