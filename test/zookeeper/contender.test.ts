@@ -98,6 +98,26 @@ t.test('an answer that comes late does not make a session look younger than it i
   const s = new Scene()
   s.start()
   await s.world.advance(500)
+  const session = s.session(0)
+  const { asked } = session
+  while (session.asked === asked) await s.world.advance(0.5)
+  const askedAtMs = s.world.clock.now()
+  s.world.pause('10.0.0.1:5050')
+  await s.world.advance(10)
+  s.zk.isUp = false
+  await s.world.advance(SESSION_MS * 0.8)
+  s.world.unpause('10.0.0.1:5050')
+  await s.world.advance(10)
+  t.strictSame(s.leading, [0], 'the answer was there, and is good for the rest')
+  await s.world.advance(askedAtMs + SESSION_MS - s.world.clock.now() - 10)
+  t.strictSame(s.leading, [], 'when ZooKeeper forgets the session, nobody relies on it')
+  t.equal(s.lost.length, 1)
+})
+
+t.test('a leader that stood still for too long does not lead for a moment more', async t => {
+  const s = new Scene()
+  s.start()
+  await s.world.advance(500)
   s.world.pause('10.0.0.1:5050')
   await s.world.advance(SESSION_MS + 100)
   t.strictSame(s.leading, [])

@@ -79,6 +79,7 @@ class FakeSession implements Session {
   readonly id: string
   readonly timeoutMs: number
   heard = 0
+  asked = 0
   /** Its connection is cut: nothing arrives in either direction. */
   isCut = false
   #ended = false
@@ -110,6 +111,7 @@ class FakeSession implements Session {
         return
       }
       this.#open.add(reject)
+      this.asked++
       const { clock } = this.#server
       clock.delay(ROUND_TRIP_MS / 2, () => {
         if (this.#ended || this.isCut || !this.#server.isUp) return
