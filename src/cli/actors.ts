@@ -3,24 +3,26 @@
 import * as v from 'valibot'
 import { parseAddress } from '../actors/pid.ts'
 import { UserError } from '../base/errors.ts'
-import { defineFlags, flag, type FlagValues } from '../base/flags.ts'
+import { defineFlags, flag } from '../base/flags.ts'
+import { whyNoMasters } from '../detector/location.ts'
 import { type ActorView, actorText, actorsTable } from './actors-text.ts'
+import { leaderAddress } from './leader.ts'
 import type { Command } from './main.ts'
 
-const addressFlag = (help: string) =>
-  flag.string({
-    help,
-    example: '127.0.0.1:5050',
-    validate: text => (parseAddress(text) ? undefined : `'${text}' is not host:port.`),
-  })
-
 export const actorsFlags = defineFlags({
-  master: addressFlag('A master. Default: 127.0.0.1:5050.'),
-  address: addressFlag('Another process than the master: an agent, or whatever else listens.'),
+  master: flag.string({
+    help: 'The leading master: host:port; of several masters all of them, with commas between; or zk://host:port/path.',
+    default: '127.0.0.1:5050',
+    validate: whyNoMasters,
+  }),
+  address: flag.string({
+    help: 'Another process than the master: an agent, or whatever else listens.',
+    example: '127.0.0.1:5051',
+    validate: text => (parseAddress(text) ? undefined : `'${text}' is not host:port.`),
+  }),
   json: flag.boolean({ help: 'The JSON of /__processes__.' }),
 })
 
-const DEFAULT_ADDRESS = '127.0.0.1:5050'
 const LIMIT_MS = 5_000
 
 export const actorsCommand: Command<typeof actorsFlags> = {
@@ -31,9 +33,10 @@ export const actorsCommand: Command<typeof actorsFlags> = {
   positionals: [{ name: 'ID', help: 'An actor of the process: master, slave(1), …' }],
   examples: ['mesos actors', "mesos actors --address=10.0.0.7:5051 'slave(1)'"],
   run: async (flags, { positional: [id] }) => {
-    const actors = await ask(addressOf(flags), id)
+    const address = flags.address ?? (await leaderAddress(flags.master))
+    const actors = await ask(address, id)
     if (id !== undefined && actors.length === 0) {
-      throw new UserError('not_found', `There is no actor '${id}' at ${addressOf(flags)}.`, {
+      throw new UserError('not_found', `There is no actor '${id}' at ${address}.`, {
         hint: "List them with 'mesos actors' without an id.",
       })
     }
@@ -46,9 +49,6 @@ export const actorsCommand: Command<typeof actorsFlags> = {
     return 0
   },
 }
-
-const addressOf = ({ master, address }: FlagValues<typeof actorsFlags>): string =>
-  address ?? master ?? DEFAULT_ADDRESS
 
 const Processes = v.array(
   v.object({

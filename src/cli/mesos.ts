@@ -23,6 +23,16 @@ const OWN: Readonly<Record<string, Own>> = {
       await main(actorsCommand, argv)
     },
   },
+  resolve: {
+    summary: 'The address of the leading master, of several or by ZooKeeper.',
+    run: async argv => {
+      const [{ main }, { resolveCommand }] = await Promise.all([
+        import('./main.ts'),
+        import('./resolve.ts'),
+      ])
+      await main(resolveCommand, argv)
+    },
+  },
 }
 
 /** `mesos COMMAND …`, `mesos help [COMMAND]`. As in Mesos, a command that is not here is `mesos-COMMAND` on the PATH. */

@@ -100,7 +100,7 @@ t.test('flags that make no sense are refused', async t => {
   }
   t.match(errors(), /--master' is required; write for example '--master=127.0.0.1:5050'/)
   const master = '--master=a:1'
-  t.match(errors('--master=zk://a:2181/mesos'), /not found through ZooKeeper/)
+  t.match(errors('--master=zk://a:2181/'), /needs the path of a node/)
   t.match(errors('--master=a b'), /'a b' is not the address of a master/)
   t.match(errors('--master=a:99999'), /is not the address/)
   t.match(errors(master, '--resources=cpus:x'), /'cpus:x': 'x' is not a number/)
