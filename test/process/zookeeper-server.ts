@@ -14,15 +14,16 @@ export function whyNoZooKeeper(): string | undefined {
   if (isInstalled()) return undefined
   const how = 'install it: apt-get install zookeeper'
   if (process.getuid?.() !== 0) return `no ZooKeeper on this machine; ${how}`
+  const wait = ['-o', 'DPkg::Lock::Timeout=300']
+  aptGet(['update', ...wait])
+  const said = aptGet(['install', '-y', '--no-install-recommends', ...wait, 'zookeeper'])
+  if (isInstalled()) return undefined
+  return `ZooKeeper could not be installed (${said.trim().split('\n').at(-1)}); ${how}`
+}
+
+function aptGet(args: readonly string[]): string {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  const options = ['install', '-y', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=300']
-  const { status, stderr } = spawnSync('apt-get', [...options, 'zookeeper'], {
-    env,
-    encoding: 'utf8',
-    timeout: 300_000,
-  })
-  if (status === 0 && isInstalled()) return undefined
-  return `ZooKeeper could not be installed (${stderr.trim().split('\n').at(-1)}); ${how}`
+  return spawnSync('apt-get', args, { env, encoding: 'utf8', timeout: 300_000 }).stderr ?? ''
 }
 
 const isInstalled = (): boolean => existsSync(JAR) && spawnSync('java', ['-version']).status === 0
