@@ -5,7 +5,7 @@
 // in the ensemble, until a restart reads what the disk really holds.
 
 import { Actor } from '../actors/actor.ts'
-import { addressOf, type Pid, pid } from '../actors/pid.ts'
+import { type Address, addressOf, type Pid, pid } from '../actors/pid.ts'
 import { protocol, type Served, serve } from '../actors/protocol.ts'
 import { onceAWhile } from '../base/log.ts'
 import {
@@ -302,11 +302,15 @@ export class Replica extends Actor {
       : Promise.resolve({ position, promised, performed: { ...performed, value } })
   }
 
+  get #others(): readonly Address[] {
+    return this.#members.addresses.filter(member => member !== addressOf(this.self))
+  }
+
   /** What is accepted at a position but not known to be chosen: this replica's vote. */
   #acceptedAt(position: Position): Promise<Written> {
     return this.#io(
       this.#storage.read(position).catch(async (error: unknown) => {
-        if (error instanceof DamagedLogError && this.#members.size > 1) {
+        if (error instanceof DamagedLogError && this.#others.length > 0) {
           // Nobody else can tell what it voted for. It must recover like one that has lost its disk.
           const { promised } = this.#acceptor.metadata
           await this.#storage.persist([{ type: 'metadata', status: 'RECOVERING', promised }])
@@ -328,7 +332,7 @@ export class Replica extends Actor {
   /** Gets from others what is damaged here, and writes it anew. Possible since it is chosen: all who have it have the same. */
   async #heal(position: Position, damage: DamagedLogError): Promise<Written> {
     this.log.error({ error: damage, position }, 'a value is damaged; others are asked for it')
-    const others = [...this.#members].filter(member => member !== addressOf(this.self))
+    const others = this.#others
     for (let tries = 0; others.length > 0 && tries < HEALING_TRIES; tries++) {
       // Those who have accepted it may learn soon that it is chosen.
       if (tries > 0) await new Promise<void>(resolve => this.delay(HEALING_RETRY_MS, resolve))

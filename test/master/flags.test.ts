@@ -69,6 +69,13 @@ t.test('each flag changes what it says', async t => {
   }
 })
 
+t.test('the password in --zk is not shown', async t => {
+  t.equal(
+    configOf({ zk: 'zk://ada:engine@h:2181/mesos' }).printable['zk'],
+    'zk://ada:<secret>@h:2181/mesos',
+  )
+})
+
 t.test('values that make no sense are refused', async t => {
   for (const [flag, message] of [
     ['--agent_ping_timeout=500ms', /agent_ping_timeout/],
