@@ -229,7 +229,7 @@ export class Group {
       if (!this.#o.entry)
         this.#complainOf(`there is no ${path} in ZooKeeper: nobody has joined yet`)
       // Leaves a watch: ZooKeeper tells when there is one.
-      this.#again = await this.#ask(session => session.exists(path))
+      if (await this.#ask(session => session.exists(path))) this.#again = true
       return []
     }
   }
