@@ -56,18 +56,15 @@ export const masterCommand: Command<typeof masterFlags> = {
       const masters = masterAddresses(flags.masters ?? '')
       const quorum = flags.quorum ?? majorityOf(masters?.length ?? 1)
       const zookeeper = await zookeeperOf(flags)
-      const members = zookeeper ? Members.live() : undefined
-      const replicas = members ?? masters
-      const registryLog = storage
-        ? await Log.open({ storage, quorum, ...(replicas && { replicas }) })
-        : undefined
+      const members = zookeeper ? Members.live(quorum) : Members.fixed(masters ?? [], quorum)
+      const registryLog = storage ? await Log.open({ storage, replicas: members }) : undefined
       startMaster(runtime, {
         config: masterConfig(flags),
         hostname,
         log: registryLog,
-        ...(masters && { masters }),
+        ...(masters && { masters: members }),
         ...(zookeeper && { zookeeper }),
-        ...(members && registryLog && { replicas: { members, quorum } }),
+        ...(zookeeper && registryLog && { replicas: { members, quorum } }),
       })
       for (const [path, asset] of dashboard(dashboardDirectory)) runtime.provide(path, asset)
       const port = runtime.address.split(':').at(-1)

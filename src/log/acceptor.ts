@@ -13,6 +13,7 @@
 
 import type {
   Chosen,
+  ChosenMembership,
   LearnedAction,
   Metadata,
   Position,
@@ -62,6 +63,7 @@ export class Acceptor {
   readonly #entries = new Map<Position, Held>()
   /** Every position in [begin, learnedBelow) is learned. Never below `begin`. */
   #learnedBelow: Position = 0
+  #membership: ChosenMembership | undefined
 
   get metadata(): Metadata {
     return this.#metadata
@@ -80,6 +82,21 @@ export class Acceptor {
   /** Every position from `begin` to below this one is learned. */
   get learnedBelow(): Position {
     return this.#learnedBelow
+  }
+
+  /** The last change of members that is known to be chosen; undefined if there was none. */
+  get membership(): ChosenMembership | undefined {
+    return this.#membership
+  }
+
+  /** The first position at which a change of members is accepted that is not known to be chosen. */
+  get changeAt(): Position | undefined {
+    let first: Position | undefined
+    for (const [position, { performed }] of this.#entries) {
+      if (performed?.value.type !== 'MEMBERS' || performed.learned) continue
+      first = Math.min(first ?? position, position)
+    }
+    return first
   }
 
   /** What is held at a position from `learnedBelow` on; undefined for a hole, and past the end. */
@@ -108,6 +125,7 @@ export class Acceptor {
       { type: 'truncated', begin: this.#begin },
       { type: 'settled', below: this.#learnedBelow },
     ]
+    if (this.#membership) records.push({ type: 'membership', membership: this.#membership })
     for (const [position, held] of this.#entries) records.push({ type: 'held', position, held })
     return records
   }
@@ -212,6 +230,14 @@ export class Acceptor {
     return { records, missing }
   }
 
+  // Membership
+
+  /** Takes over what another replica knows to be chosen. */
+  adopt(membership: ChosenMembership): readonly ReplicaRecord[] {
+    if (membership.version <= (this.#membership?.version ?? 0)) return NOTHING
+    return this.#decide(undefined, [{ type: 'membership', membership }]).persist
+  }
+
   // Status
 
   /** The records by which this replica takes a new status; `promised` rises if a higher one is given. */
@@ -269,6 +295,9 @@ export class Acceptor {
         if (held.performed?.learned) this.#settle(position, held.performed.value)
         return
       }
+      case 'membership':
+        this.#join(record.membership)
+        return
       case 'sealed':
         return
       default:
@@ -285,9 +314,14 @@ export class Acceptor {
   /** What follows from a value being chosen. */
   #settle(position: Position, value: HeldValue): void {
     if (value.type === 'TRUNCATE') this.#truncate(Math.min(value.to, position))
+    else if (value.type === 'MEMBERS') this.#join({ at: position, ...value.membership })
     // Whoever says that a position was truncated has learned of a TRUNCATE above it, so all below it are, too.
     else if (value.type === 'NOP' && value.tombstone) this.#truncate(position + 1)
     this.#advance()
+  }
+
+  #join(membership: ChosenMembership): void {
+    if (membership.version > (this.#membership?.version ?? 0)) this.#membership = membership
   }
 
   #truncate(begin: Position): void {

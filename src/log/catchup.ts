@@ -22,7 +22,8 @@ export async function catchUp(
   proposal: Proposal,
   stopped?: Stopped,
 ): Promise<boolean> {
-  await copy(host, to, stopped)
+  const { learnedBelow } = await host.local.ask('state', {})
+  if (to - learnedBelow >= FEW) await copy(host, to, stopped)
   // From the last to the first: a TRUNCATE, or another's word that a position was truncated, comes first that way, and what
   // lies before it need not be asked for.
   for (let last = to; last >= from; ) {
@@ -37,9 +38,8 @@ export async function catchUp(
 }
 
 /** Asks all others at once, for they may be slow, or not there; who has something is asked for the rest. */
-async function copy(host: Host, to: Position, stopped?: Stopped): Promise<void> {
+export async function copy(host: Host, to: Position, stopped?: Stopped): Promise<void> {
   const { learnedBelow } = await host.local.ask('state', {})
-  if (to - learnedBelow < FEW) return
   const others = host.network.members.filter(member => member.pid !== host.local.pid)
   await Promise.all(
     others.map(member =>

@@ -30,7 +30,9 @@ import {
 
 /** What a proposer needs of the actor it runs inside. */
 export interface Host {
+  /** The members of the last membership that is known here. */
   readonly network: Network
+  /** How many of them are a quorum. */
   readonly quorum: number
   /** The replica of this process, a member of the network. */
   readonly local: Ref<typeof LocalReplica.entries>
@@ -106,7 +108,9 @@ export async function learnWritten(
   { proposal, position, values }: WriteRequest,
 ): Promise<void> {
   const to = position + values.length - 1
-  host.network.broadcast('chosen', { proposal, from: position, to }, host.local.pid)
+  const membership = host.network.version
+  const notice = { proposal, from: position, to, ...(membership > 0 && { membership }) }
+  host.network.broadcast('chosen', notice, host.local.pid)
   const actions = values.map((value, i) => chosen(position + i, proposal, value))
   await host.local.ask('learn', { actions })
 }

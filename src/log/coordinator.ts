@@ -15,14 +15,15 @@
 import { assert } from '../base/assert.ts'
 import { type Deferred, deferred } from '../base/deferred.ts'
 import {
+  type Membership,
   MOST_POSITIONS,
   type Position,
   type Proposal,
   type Value,
   type WriteRequest,
 } from '../messages/log.ts'
-import { catchUp } from './catchup.ts'
-import { type Host, learnWritten, promisePhase, writePhase } from './consensus.ts'
+import { claim } from './claim.ts'
+import { type Host, learnWritten, writePhase } from './consensus.ts'
 import { proposalAbove } from './proposer.ts'
 import { appendOf } from './storage.ts'
 
@@ -36,7 +37,7 @@ export type CoordinatorState = 'initial' | 'electing' | 'elected' | 'writing'
 
 /**
  * - `elected`: `position` is the log's last.
- * - `lost`: somebody has a higher proposal; the next try will be above it.
+ * - `lost`: somebody has a higher proposal, or members have changed; the next try will be above it.
  * - `no quorum`: too few replicas that vote have answered.
  * - `demoted`: by `demote`, meanwhile.
  */
@@ -50,6 +51,8 @@ interface Writing {
   readonly value: Value
   /** Its position once it is chosen and learned; undefined if leadership was lost, and the outcome is unknown. */
   readonly done: Deferred<Position | undefined>
+  /** Of a change of members: see `changeMembers`. */
+  readonly settled?: (below: Position) => Promise<boolean>
 }
 
 /** So many requests may be on their way at a time; what comes meanwhile goes into the next one together. */
@@ -75,6 +78,8 @@ export class Coordinator {
   #queue: Writing[] = []
   /** Requests on their way, in order of position. */
   #inFlight: Flight[] = []
+  /** The change of members that is under way: nothing else is then. */
+  #changing: Writing | undefined
 
   constructor(host: Host) {
     this.#host = host
@@ -102,17 +107,12 @@ export class Coordinator {
     this.#proposal = proposalAbove(this.#proposal, promised)
     const proposal = this.#proposal
 
-    const outcome = await promisePhase(this.#host, { proposal })
-    if (stopped()) return { type: 'demoted' }
-    if (outcome.type !== 'accept') {
+    const outcome = await claim(this.#host, proposal, 0, stopped)
+    if (stopped() || outcome.type === 'stopped') return { type: 'demoted' }
+    if (outcome.type !== 'claimed') {
       if (outcome.type === 'reject') this.#proposal = Math.max(this.#proposal, outcome.proposal)
       this.demote()
-      return { type: outcome.type === 'reject' ? 'lost' : 'no quorum' }
-    }
-
-    const fills = proposalAbove(proposal)
-    if (!(await catchUp(this.#host, 0, outcome.position, fills, stopped))) {
-      return { type: 'demoted' }
+      return { type: outcome.type === 'ignored' ? 'no quorum' : 'lost' }
     }
     this.#state = 'elected'
     this.#next = outcome.position + 1
@@ -127,8 +127,10 @@ export class Coordinator {
     this.#state = 'initial'
     this.#term++
     const given = [...this.#inFlight.flatMap(({ writings }) => writings), ...this.#queue]
+    if (this.#changing) given.push(this.#changing)
     this.#inFlight = []
     this.#queue = []
+    this.#changing = undefined
     for (const { done } of given) done.resolve(undefined)
   }
 
@@ -144,36 +146,70 @@ export class Coordinator {
     return this.#enqueue({ type: 'TRUNCATE', to })
   }
 
-  #enqueue(value: Value): Promise<Position | undefined> {
+  /**
+   * Changes who votes. Nothing else is under way meanwhile: what is before it is chosen by the old members, what is behind
+   * it by the new ones. `settled` is asked, with the position it would have, when that is so; if it says no, nothing is
+   * changed. Resolves like `append`.
+   */
+  changeMembers(
+    membership: Membership,
+    settled: (below: Position) => Promise<boolean>,
+  ): Promise<Position | undefined> {
+    return this.#enqueue({ type: 'MEMBERS', membership }, settled)
+  }
+
+  #enqueue(value: Value, settled?: Writing['settled']): Promise<Position | undefined> {
     if (this.#state !== 'elected' && this.#state !== 'writing') return Promise.resolve(undefined)
     const done = deferred<Position | undefined>()
-    this.#queue.push({ value, done })
+    this.#queue.push({ value, done, ...(settled && { settled }) })
     this.#pump()
     return done.promise
   }
 
   #pump(): void {
-    while (this.#queue.length > 0 && this.#inFlight.length < MOST_REQUESTS) {
-      const writings = this.#take()
+    while (this.#queue.length > 0 && this.#inFlight.length < MOST_REQUESTS && !this.#changing) {
       this.#state = 'writing'
-      const values = writings.map(({ value }) => value)
-      const request = { proposal: this.#proposal, position: this.#next, values }
-      this.#next += values.length
-      const flight = { writings, request, learned: false }
-      this.#inFlight.push(flight)
-      this.#write(flight).catch((error: unknown) => {
-        this.#host.log.error({ error }, 'the coordinator failed while writing')
-        this.demote()
-      })
+      if (this.#queue[0]!.settled) {
+        if (this.#inFlight.length === 0) void this.#change(this.#queue.shift()!)
+        return
+      }
+      const writings = this.#take()
+      this.#send(writings)
     }
+  }
+
+  #send(writings: readonly Writing[]): void {
+    const values = writings.map(({ value }) => value)
+    const request = { proposal: this.#proposal, position: this.#next, values }
+    this.#next += values.length
+    const flight = { writings, request, learned: false }
+    this.#inFlight.push(flight)
+    this.#write(flight).catch((error: unknown) => {
+      this.#host.log.error({ error }, 'the coordinator failed while writing')
+      this.demote()
+    })
+  }
+
+  async #change(writing: Writing): Promise<void> {
+    const term = this.#term
+    this.#changing = writing
+    if (await writing.settled!(this.#next)) {
+      if (term === this.#term) this.#send([writing])
+      return
+    }
+    if (term !== this.#term) return
+    this.#changing = undefined
+    writing.done.resolve(undefined)
+    this.#rest()
+    this.#pump()
   }
 
   /** From the queue what goes into the next request: one at least. */
   #take(): Writing[] {
     let count = 0
     let bytes = 0
-    for (const { value } of this.#queue) {
-      if (count === MOST_POSITIONS || bytes >= REQUEST_BYTES) break
+    for (const { value, settled } of this.#queue) {
+      if (count === MOST_POSITIONS || bytes >= REQUEST_BYTES || settled) break
       count++
       bytes += value.type === 'APPEND' ? value.bytes.length : 0
     }
@@ -200,6 +236,12 @@ export class Coordinator {
     await learnWritten(this.#host, request)
     if (stopped()) return
     flight.learned = true
+    const { value } = flight.writings[0]!
+    if (value.type === 'MEMBERS') {
+      this.#changing = undefined
+      // Learning it has told the network.
+      assert(this.#host.network.version >= value.membership.version, 'the new members are asked')
+    }
     this.#land()
     this.#pump()
   }
@@ -210,6 +252,10 @@ export class Coordinator {
       const { writings, request } = this.#inFlight.shift()!
       for (const [i, { done }] of writings.entries()) done.resolve(request.position + i)
     }
-    if (this.#inFlight.length === 0) this.#state = 'elected'
+    this.#rest()
+  }
+
+  #rest(): void {
+    if (this.#inFlight.length === 0 && !this.#changing) this.#state = 'elected'
   }
 }

@@ -17,6 +17,7 @@ import { call, cast, protocol, type Ref, serve } from '../actors/protocol.ts'
 import { seconds } from '../base/duration.ts'
 import { silenced } from './consensus.ts'
 import { candidacy, type Candidacy, Grants, type LeaseAnswer, validUntil } from './lease.ts'
+import { Members } from './members.ts'
 import { majorityOf } from './quorum.ts'
 
 export const ELECTION_ID = 'log-election(1)'
@@ -48,8 +49,8 @@ export const LogElection = protocol('log.election', {
 })
 
 export interface ElectionOptions {
-  /** Addresses of all members, this process' own among them. */
-  readonly members: readonly Address[]
+  /** Addresses of all members, this process' own among them; of those that may change, as they are at any time. */
+  readonly members: readonly Address[] | Members
   /** What the others are told of this one while it leads. */
   readonly about: string
   readonly leaseMs?: number
@@ -74,7 +75,6 @@ export class Election extends Actor {
 
   readonly #o: ElectionOptions
   readonly #leaseMs: number
-  #members: Ref<typeof LogElection.entries>[] = []
   #grants!: Grants
   #candidate = ''
   #role: 'follower' | 'candidate' | 'leader' = 'follower'
@@ -102,7 +102,6 @@ export class Election extends Actor {
   protected override initialize(): void {
     this.#candidate = this.random.uuid()
     this.#grants = new Grants(this.#leaseMs, this.clock.now())
-    this.#members = this.#o.members.map(address => this.ref(LogElection, pid(ELECTION_ID, address)))
     this.#contendIn(this.#staggerMs())
   }
 
@@ -116,8 +115,17 @@ export class Election extends Actor {
     return answer
   }
 
+  get #addresses(): readonly Address[] {
+    const { members } = this.#o
+    return members instanceof Members ? members.addresses : members
+  }
+
+  get #members(): readonly Ref<typeof LogElection.entries>[] {
+    return this.#addresses.map(address => this.ref(LogElection, pid(ELECTION_ID, address)))
+  }
+
   #isMember(from: Pid): boolean {
-    return this.#o.members.includes(addressOf(from))
+    return this.#addresses.includes(addressOf(from))
   }
 
   #watch(holder: Pid): void {
@@ -161,7 +169,9 @@ export class Election extends Actor {
   // Asking
 
   #staggerMs(): number {
-    const rank = this.#o.members.indexOf(addressOf(this.self))
+    const rank = this.#addresses.indexOf(addressOf(this.self))
+    // It has been removed, and may be added again.
+    if (rank < 0) return this.#leaseMs
     return (rank + this.random.next()) * STAGGER_MS * 2 ** Math.min(this.#failures, MOST_DOUBLINGS)
   }
 
@@ -173,7 +183,8 @@ export class Election extends Actor {
   async #contend(): Promise<void> {
     this.#tell()
     if (this.#role !== 'follower') return
-    if (this.#grants.holder(this.clock.now())) return this.#contendIn(this.#staggerMs())
+    if (this.#grants.holder(this.clock.now()) || !this.#isMember(this.self))
+      return this.#contendIn(this.#staggerMs())
     this.#role = 'candidate'
     let result = await this.#ask(false)
     if (result.type === 'sure') result = await this.#ask(true)
@@ -188,13 +199,14 @@ export class Election extends Actor {
   /** Asks all members for the lease; over as soon as a quorum has granted it. */
   #ask(sure: boolean): Promise<Candidacy> {
     const { about } = this.#o
-    const quorum = majorityOf(this.#members.length)
+    const members = this.#members
+    const quorum = majorityOf(members.length)
     const askedAtMs = this.clock.now()
-    const answers: (LeaseAnswer | undefined)[] = this.#members.map(() => undefined)
+    const answers: (LeaseAnswer | undefined)[] = members.map(() => undefined)
     const request = { candidate: this.#candidate, about, sure }
     return new Promise((resolve, reject) => {
       let open = answers.length
-      for (const [i, member] of this.#members.entries()) {
+      for (const [i, member] of members.entries()) {
         const limit = { timeoutMs: this.#leaseMs / RENEWALS }
         silenced(member.ask('lease', request, limit)).then(answer => {
           answers[i] = answer

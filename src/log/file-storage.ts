@@ -80,6 +80,10 @@ export class FileStorage implements Storage {
     this.#syncDirectory = options.syncDirectory ?? (path => this.#files.syncDirectory(path))
   }
 
+  get id(): string {
+    return this.#replicaId
+  }
+
   // Opening
 
   async open(
@@ -226,6 +230,7 @@ export class FileStorage implements Storage {
           this.#isSealed = false
           break
         case 'promise':
+        case 'membership':
           this.#isSealed = false
           break
         case 'truncated':

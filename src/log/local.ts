@@ -2,7 +2,13 @@
 
 import * as v from 'valibot'
 import { call, protocol } from '../actors/protocol.ts'
-import { LearnedAction, Position, Proposal, ReplicaStatus } from '../messages/log.ts'
+import {
+  ChosenMembership,
+  LearnedAction,
+  Position,
+  Proposal,
+  ReplicaStatus,
+} from '../messages/log.ts'
 
 const Nothing = v.object({})
 
@@ -15,6 +21,9 @@ const State = v.object({
   end: Position,
   /** All positions from `begin` to below this one are learned. */
   learnedBelow: Position,
+  membership: v.optional(ChosenMembership),
+  /** The id of its disk. */
+  replica: v.string(),
 })
 
 /** One record of the log's user. */
@@ -30,6 +39,21 @@ export const ReadResult = v.variant('type', [
 ])
 export type ReadResult = v.InferOutput<typeof ReadResult>
 
+/**
+ * What became of a change of members.
+ * - `changed`: these are the members now.
+ * - `catching up`: the one to be added has learned positions below `learnedBelow` of those below `of`; try again.
+ * - `refused`: and why; nothing has changed.
+ * - `unknown`: leadership was lost on the way; look who the members are.
+ */
+export const ChangeResult = v.variant('type', [
+  v.object({ type: v.literal('changed'), members: v.array(v.string()) }),
+  v.object({ type: v.literal('catching up'), learnedBelow: Position, of: Position }),
+  v.object({ type: v.literal('refused'), why: v.string() }),
+  v.object({ type: v.literal('unknown') }),
+])
+export type ChangeResult = v.InferOutput<typeof ChangeResult>
+
 /** Served by a replica beside `LogReplica`. */
 export const LocalReplica = protocol(
   'log.replica.local',
@@ -42,6 +66,10 @@ export const LocalReplica = protocol(
       v.object({ actions: v.array(LearnedAction) }),
       v.object({ begin: Position, learnedBelow: Position }),
     ),
+    /** Takes over who votes, as others know it. Answered when it is on disk. */
+    adopt: call(v.object({ membership: ChosenMembership }), Nothing),
+    /** Answers this process, though it is no member yet, what it asks to catch up. */
+    welcome: call(v.object({ guest: v.optional(v.string()) }), Nothing),
     /** Takes a new status, and raises the promise to `promised` if it was lower. Answered when that is on disk. */
     become: call(v.object({ status: ReplicaStatus, promised: v.optional(Proposal) }), Nothing),
     /** Both ends included. */

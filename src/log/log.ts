@@ -12,23 +12,23 @@
 // Actors: `log(1)` (this one: recovery, coordinator) and `log-replica(1)`, which it spawns and which other processes
 // speak to. When the replica's disk fails, both end; whoever is linked to the log hears of it.
 
-import * as v from 'valibot'
 import { Actor } from '../actors/actor.ts'
 import { type Address, addressOf, type Pid, pid } from '../actors/pid.ts'
-import { call, protocol, type Ref, serve } from '../actors/protocol.ts'
-import { assert } from '../base/assert.ts'
+import { serve } from '../actors/protocol.ts'
 import { type Deferred, deferred } from '../base/deferred.ts'
 import { UserError } from '../base/errors.ts'
-import { LogReplica, Position } from '../messages/log.ts'
+import { LogReplica, type Position } from '../messages/log.ts'
 import { Acceptor } from './acceptor.ts'
 import { backOff, DEFAULT_TIMING, type Host, type Timing } from './consensus.ts'
 import { Coordinator } from './coordinator.ts'
-import { type Entry, LocalReplica, ReadResult } from './local.ts'
+import { type ChangeResult, LocalReplica, type ReadResult } from './local.ts'
 import { Members } from './members.ts'
 import { Network, REPLICA_ID } from './network.ts'
 import { ensembleOf, isSafeQuorum, majorityOf } from './quorum.ts'
+import { type Change, reconfigure } from './reconfigure.ts'
 import { recover } from './recover.ts'
 import { Replica } from './replica.ts'
+import { LogService } from './service.ts'
 import { DamagedLogError, type Storage } from './storage.ts'
 
 export { Election, ELECTION_ID, type ElectionOptions } from './election.ts'
@@ -43,37 +43,19 @@ export {
 } from './storage.ts'
 
 export { REPLICA_ID } from './network.ts'
+export { LogService, Reader, Writer } from './service.ts'
 
-const Nothing = v.object({})
-const Term = v.number()
-/** Absent: leadership was lost. */
-const Written = v.object({ position: v.optional(Position) })
-
-/** What a log serves, to actors of its own process; spoken through `Reader` and `Writer`. */
-export const LogService = protocol(
-  'log',
-  {
-    start: call(Nothing, v.object({ term: Term, position: v.optional(Position) })),
-    append: call(v.object({ term: Term, bytes: v.instance(Uint8Array) }), Written),
-    truncate: call(v.object({ term: Term, to: Position }), Written),
-    /** Answered once the replica votes. */
-    range: call(Nothing, v.object({ begin: Position, end: Position })),
-    read: call(v.object({ from: Position, to: Position }), ReadResult),
-  },
-  { local: true },
-)
 const STARTS_OVER =
   'It has been put aside, into the directory "damaged" beside it; this replica votes again when it has recovered with others.'
 
 /** No election has this term. */
 const NOT_ELECTED = { term: -1 }
-type LogRef = Ref<typeof LogService.entries>
 
 export interface LogOptions {
   /** Not opened yet; the log's own from now on. */
   readonly storage: Storage
-  /** How many replicas must agree: more than half of all. */
-  readonly quorum: number
+  /** How many replicas must agree, if `replicas` does not say so itself: more than half of all, which it is if absent. */
+  readonly quorum?: number
   /** Addresses of the processes that have a replica, this one's included. Absent: this process is alone. */
   readonly replicas?: readonly Address[] | Members
   /** Whether replicas that are all empty may start a new log by themselves. Default true. */
@@ -88,6 +70,7 @@ export class Log extends Actor {
 
   readonly #options: LogOptions
   readonly #acceptor: Acceptor
+  readonly #members: Members
   readonly #recovered: Deferred<void> = deferred()
   readonly #closed: Deferred<void> = deferred()
   #isRecovered = false
@@ -100,8 +83,10 @@ export class Log extends Actor {
    * quorum that is none, a directory that is missing, or in use by another process.
    */
   static async open(options: LogOptions): Promise<Log> {
-    const { quorum, replicas = [], storage } = options
-    const members = Math.max(1, new Set(addressesOf(replicas)).size)
+    const { storage } = options
+    const given = membersOf(options)
+    const { quorum } = given
+    const members = Math.max(1, given.addresses.length)
     if (!isSafeQuorum(quorum, members)) {
       throw new UserError(
         'invalid_flags',
@@ -133,6 +118,7 @@ export class Log extends Actor {
   private constructor(options: LogOptions, acceptor: Acceptor, warnings: readonly string[]) {
     super()
     this.#options = options
+    this.#members = membersOf(options)
     this.#acceptor = acceptor
     this.warnings = warnings
   }
@@ -159,36 +145,43 @@ export class Log extends Actor {
       truncate: ({ term, to }) => this.#write(term, coordinator => coordinator.truncate(to)),
       range: () => this.#range(),
       read: range => this.#read(range),
+      members: () => ({
+        members: [...this.#members.addresses],
+        quorum: this.#members.quorum,
+        version: this.#members.version,
+      }),
+      change: change => this.#change(change),
     }),
   ]
 
   protected override async initialize(): Promise<void> {
-    const { storage, quorum, replicas = [], autoInitialize = true, timing } = this.#options
+    const { storage, autoInitialize = true, timing } = this.#options
+    const members = this.#members
+    const known = this.#acceptor.membership
+    if (known) members.adopt(known)
     this.#replica = this.spawn(
-      new Replica({
-        acceptor: this.#acceptor,
-        storage,
-        owner: this.self,
-        members: replicas instanceof Members ? replicas : Members.fixed(replicas),
-      }),
+      new Replica({ acceptor: this.#acceptor, storage, owner: this.self, members }),
       REPLICA_ID,
     )
     this.link(this.#replica)
-    const members = this.#membersOf(replicas)
+    const { addresses } = members
+    const self = addressOf(this.self)
     // Under a second name this replica would vote twice.
-    const listed = addressesOf(replicas)
-    if (listed.length > 0 && members.length > new Set(listed).size) {
+    if (members.version === 0 && addresses.length > 0 && !addresses.includes(self)) {
       throw new UserError(
         'invalid_flags',
-        `The masters' list ${listed.join(',')} lacks this one.`,
+        `The masters' list ${addresses.join(',')} lacks this one.`,
         {
-          hint: `Name it there as it names itself: ${addressOf(this.self)}.`,
+          hint: `Name it there as it names itself: ${self}.`,
         },
       )
     }
+    const network = new Network(member => this.ref(LogReplica, member))
     this.#host = {
-      network: new Network(member => this.ref(LogReplica, member), members),
-      quorum,
+      network,
+      get quorum() {
+        return members.quorum
+      },
       local: this.ref(LocalReplica, this.#replica),
       random: this.random,
       log: this.log,
@@ -197,11 +190,12 @@ export class Log extends Actor {
     }
     this.#coordinator = new Coordinator(this.#host)
     for (const warning of this.warnings) this.log.warn(warning)
-    if (replicas instanceof Members) await this.#follow(replicas, this.#host.network)
-    else if (this.ensembleSize < ensembleOf(quorum)) {
+    await this.#follow(members, network)
+    const isFixed = !members.isLive && members.version === 0
+    if (isFixed && this.ensembleSize < ensembleOf(members.quorum)) {
       this.log.warn(
-        { replicas: this.ensembleSize, quorum },
-        `a quorum of ${quorum} belongs to ${ensembleOf(quorum)} replicas: with fewer, a new log does not start by itself`,
+        { replicas: this.ensembleSize, quorum: members.quorum },
+        `a quorum of ${members.quorum} belongs to ${ensembleOf(members.quorum)} replicas: with fewer, a new log does not start by itself`,
       )
     }
     await recover(this.#host, autoInitialize)
@@ -209,25 +203,41 @@ export class Log extends Actor {
     this.#recovered.resolve()
   }
 
-  /** The replicas of these processes, and this one's. */
-  #membersOf(replicas: readonly Address[] | Members): readonly Pid[] {
-    const others = addressesOf(replicas).map(address => pid(REPLICA_ID, address))
-    return [...new Set([this.#replica!, ...others])]
-  }
-
   /** Resolves when it is known who there is: before that this replica might take itself for all there are. */
-  #follow(replicas: Members, network: Network): Promise<void> {
+  #follow(members: Members, network: Network): Promise<void> {
     let known = ''
     const look = (): void => {
-      const members = this.#membersOf(replicas)
-      network.replace(members)
-      const now = members.map(addressOf).toSorted()
+      const now = members.addresses.toSorted()
+      const all = members.addresses.map(address => pid(REPLICA_ID, address))
+      // Alone, or not yet in the list that another system keeps.
+      if (members.version === 0) all.push(this.#replica!)
+      network.replace([...new Set(all)], members.version)
       if (now.join() === known) return
       known = now.join()
-      this.log.info({ replicas: now }, 'the members of the log')
+      this.log.info({ replicas: now, version: members.version }, 'the members of the log')
+      if (members.version > 0 && !now.includes(addressOf(this.self)))
+        this.log.warn('this replica is no member of the log (any more), and does not vote')
     }
-    replicas.follow(() => this.dispatch(look))
-    return this.resume(replicas.known).then(look)
+    members.follow(() => this.dispatch(look))
+    return this.resume(members.known).then(look)
+  }
+
+  #change(change: Change): Promise<ChangeResult> {
+    const coordinator = this.#coordinator!
+    const isElected = coordinator.state === 'elected' || coordinator.state === 'writing'
+    if (!isElected || !this.#host)
+      return Promise.resolve({ type: 'refused', why: 'This one does not lead.' })
+    return reconfigure(
+      {
+        host: this.#host,
+        coordinator,
+        members: this.#members,
+        self: addressOf(this.self),
+        connect: member => this.ref(LogReplica, member as Pid),
+        nowMs: () => this.clock.now(),
+      },
+      change,
+    )
   }
 
   protected override finalize(): void {
@@ -294,74 +304,5 @@ export class Log extends Actor {
   }
 }
 
-const addressesOf = (replicas: readonly Address[] | Members): readonly Address[] =>
-  replicas instanceof Members ? replicas.addresses : replicas
-
-/** Reads the local replica. What it returns has been chosen; that it is the latest, only an elected writer can say. */
-export class Reader {
-  readonly #log: LogRef
-
-  /** `log`: a reference of the actor that reads. */
-  constructor(log: LogRef) {
-    this.#log = log
-  }
-
-  /** The first position that is not truncated. Waits until the replica has recovered, as all methods do. */
-  async beginning(): Promise<Position> {
-    return (await this.#log.ask('range', {})).begin
-  }
-
-  /** The last position that the local replica knows of. */
-  async ending(): Promise<Position> {
-    return (await this.#log.ask('range', {})).end
-  }
-
-  /** The records in [from, to]; positions that hold none are left out. Rejects if the range is not all learned here. */
-  async read(from: Position, to: Position): Promise<readonly Entry[]> {
-    const result = await this.#log.ask('read', { from, to })
-    if (result.type === 'bad range') throw new UserError('not_found', result.reason)
-    return result.entries
-  }
-}
-
-/** The one who appends. After it has lost leadership it writes nothing more, until started again. */
-export class Writer {
-  readonly #log: LogRef
-  /** Of the election that `start` has won, or one that never was: nothing is written under that. */
-  #term: number | undefined
-
-  /** `log`: a reference of the actor that writes. */
-  constructor(log: LogRef) {
-    this.#log = log
-  }
-
-  /**
-   * Gets elected, taking over from whoever was. Resolves with the log's last position, up to which the local replica has
-   * everything; with undefined when another got in between: try again, or leave it to them. Waits for a quorum as long
-   * as it takes.
-   */
-  async start(): Promise<Position | undefined> {
-    const { term, position } = await this.#log.ask('start', {})
-    this.#term = term
-    return position
-  }
-
-  /**
-   * Resolves with the record's position once it is chosen, and so are all before it. With undefined when leadership was
-   * lost: then it may or may not be in the log. Several may be under way; they are written in the order of the calls.
-   */
-  async append(bytes: Uint8Array): Promise<Position | undefined> {
-    const owned = bytes as Uint8Array<ArrayBuffer>
-    return (await this.#log.ask('append', { term: this.#started(), bytes: owned })).position
-  }
-
-  /** Gives up positions below `to`, which must have been written. Resolves as `append` does. */
-  async truncate(to: Position): Promise<Position | undefined> {
-    return (await this.#log.ask('truncate', { term: this.#started(), to })).position
-  }
-
-  #started(): number {
-    assert(this.#term !== undefined, 'a writer is started before it writes')
-    return this.#term
-  }
-}
+const membersOf = ({ replicas = [], quorum }: LogOptions): Members =>
+  replicas instanceof Members ? replicas : Members.fixed(replicas, quorum)

@@ -1,29 +1,55 @@
-// The processes that have a replica: a list that stays, or one that another system keeps, from which they come and go.
+// The processes that have a replica, and how many of them are a quorum. First it is a list that whoever starts the log has
+// given, or one that another system keeps, from which they come and go. From the first change that the log itself has chosen on
+// (claim.ts, reconfigure.ts) it is what the log says.
 
 import type { Address } from '../actors/pid.ts'
 import { type Deferred, deferred } from '../base/deferred.ts'
+import type { Membership } from '../messages/log.ts'
+import { majorityOf } from './quorum.ts'
 
 export class Members {
   /** Whether they come and go. */
   readonly isLive: boolean
   readonly #known: Deferred<void> = deferred()
   #addresses: ReadonlySet<Address>
-  #follower: (() => void) | undefined
+  #quorum: number
+  #version = 0
+  readonly #followers: (() => void)[] = []
 
-  static fixed(addresses: Iterable<Address>): Members {
-    const members = new Members(false)
-    members.#take(addresses)
+  /** `quorum`: more than half of them, if it is not given. */
+  static fixed(addresses: Iterable<Address>, quorum?: number): Members {
+    const all = new Set(addresses)
+    const members = new Members(false, quorum ?? majorityOf(Math.max(1, all.size)))
+    members.#take(all)
     return members
   }
 
   /** Nobody, until it is told who there is. */
-  static live(): Members {
-    return new Members(true)
+  static live(quorum: number): Members {
+    return new Members(true, quorum)
   }
 
-  private constructor(isLive: boolean) {
+  private constructor(isLive: boolean, quorum: number) {
     this.isLive = isLive
     this.#addresses = new Set()
+    this.#quorum = quorum
+  }
+
+  get quorum(): number {
+    return this.#quorum
+  }
+
+  /** How many changes the log has chosen. */
+  get version(): number {
+    return this.#version
+  }
+
+  /** Takes what the log has chosen. */
+  adopt({ version, members }: Membership): void {
+    if (version <= this.#version) return
+    this.#version = version
+    this.#quorum = majorityOf(members.length)
+    this.change(members)
   }
 
   /** Resolves when it is known who there is. */
@@ -45,12 +71,12 @@ export class Members {
    */
   change(addresses: Iterable<Address>): void {
     this.#take(addresses)
-    this.#follower?.()
+    for (const follower of this.#followers) follower()
   }
 
   /** `run` is called at each change, in whatever turn. */
   follow(run: () => void): void {
-    this.#follower = run
+    this.#followers.push(run)
   }
 
   #take(addresses: Iterable<Address>): void {

@@ -13,6 +13,7 @@ export type ReplicaRef = Ref<Entries>
 export class Network {
   readonly #connect: (pid: Pid) => ReplicaRef
   readonly #members = new Map<Pid, ReplicaRef>()
+  #version = 0
   #watchers: { readonly size: number; readonly resolve: () => void }[] = []
 
   /** `connect` makes the references of the actor that owns the network; answers then come as its turns. */
@@ -34,8 +35,14 @@ export class Network {
     this.#wake()
   }
 
+  /** How many changes of members these are the outcome of. */
+  get version(): number {
+    return this.#version
+  }
+
   /** Takes these for the members. What has been asked of one that is none any more is still answered. */
-  replace(pids: readonly Pid[]): void {
+  replace(pids: readonly Pid[], version = 0): void {
+    this.#version = version
     for (const pid of this.#members.keys()) if (!pids.includes(pid)) this.#members.delete(pid)
     for (const pid of pids) this.add(pid)
   }

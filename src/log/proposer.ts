@@ -6,6 +6,7 @@
 import { UserError } from '../base/errors.ts'
 import {
   type Action,
+  type ChosenMembership,
   type LearnedAction,
   MAX_PROPOSAL,
   type Position,
@@ -31,6 +32,10 @@ export interface Promised {
   readonly position: Position
   /** A learned action; else the one performed under the highest proposal; absent if none was performed. */
   readonly action?: Action
+  /** The latest that any of the quorum knows to be chosen. */
+  readonly membership?: ChosenMembership
+  /** The first position at which any of the quorum has accepted a change of members that it does not know to be chosen. */
+  readonly changeAt?: Position
 }
 export type PromiseOutcome = Outcome<Promised>
 export type WriteOutcome = Outcome<unknown>
@@ -107,15 +112,26 @@ export function collectPromises(
 ): Collector<PromiseResponse, Promised> {
   let position = 0
   let action: Action | undefined
+  let membership: ChosenMembership | undefined
+  let changeAt: Position | undefined
   return new Collector<PromiseResponse, Promised>(quorum, asked, {
     agree(response) {
       position = Math.max(position, response.position)
       if (bindsMore(response.action, action)) action = response.action
+      if ((response.membership?.version ?? 0) > (membership?.version ?? 0))
+        membership = response.membership
+      if (response.changeAt !== undefined)
+        changeAt = Math.min(changeAt ?? response.changeAt, response.changeAt)
     },
     // What is chosen stays chosen: one replica that knows is as good as a quorum, rejections or not. Two that know may
     // name different proposals for the same value; the first will do.
     settled: () => action?.performed?.learned === true,
-    result: () => ({ position, ...(action && { action }) }),
+    result: () => ({
+      position,
+      ...(action && { action }),
+      ...(membership && { membership }),
+      ...(changeAt !== undefined && { changeAt }),
+    }),
   })
 }
 

@@ -104,6 +104,7 @@ export async function viewLog(directory: string): Promise<LogView> {
       case 'settled':
         settledBelow = Math.max(settledBelow, record.below)
         return
+      case 'membership':
       case 'sealed':
       case 'released':
       case 'closed':

@@ -14,7 +14,7 @@
 import { crc32 } from 'node:zlib'
 import { Packr } from 'msgpackr'
 import { assert } from '../base/assert.ts'
-import type { Position, Proposal, ReplicaStatus, Value } from '../messages/log.ts'
+import type { Membership, Position, Proposal, ReplicaStatus, Value } from '../messages/log.ts'
 import { appendOf, type HeldValue, type ReplicaRecord } from './storage.ts'
 
 export const FORMAT_VERSION = 2
@@ -132,6 +132,8 @@ const KIND = {
   settled: 9,
   held: 10,
   sealed: 11,
+  members: 12,
+  membership: 13,
 } as const
 
 function pack(record: StoredRecord): unknown[] {
@@ -154,6 +156,8 @@ function pack(record: StoredRecord): unknown[] {
       return [KIND.settled, record.below]
     case 'held':
       return packHeld(record)
+    case 'membership':
+      return [KIND.membership, record.membership.at, packMembership(record.membership)]
     case 'sealed':
       return [KIND.sealed]
   }
@@ -168,15 +172,51 @@ function packWrite(record: ReplicaRecord & { type: 'write' }): unknown[] {
       return [KIND.append, position, proposal, learned, value.bytes]
     case 'TRUNCATE':
       return [KIND.truncate, position, proposal, learned, value.to]
+    case 'MEMBERS':
+      return [KIND.members, position, proposal, learned, packMembership(value.membership)]
   }
+}
+
+function packMembership({ version, members, joined }: Membership): unknown[] {
+  return [version, members, joined?.member, joined?.replica]
+}
+
+function unpackMembership(fields: unknown): Membership {
+  const [version, members, member, replica] = fields as [number, string[], string?, string?]
+  return { version, members, ...(member && replica && { joined: { member, replica } }) }
 }
 
 function packHeld({ position, held }: ReplicaRecord & { type: 'held' }): unknown[] {
   const { promised, performed } = held
   if (!performed) return [KIND.held, position, promised]
   const { proposal, learned, value } = performed
-  const about = value.type === 'TRUNCATE' ? value.to : value.type === 'NOP' && !!value.tombstone
-  return [KIND.held, position, promised, proposal, learned, value.type, about]
+  return [KIND.held, position, promised, proposal, learned, value.type, packHeldValue(value)]
+}
+
+function packHeldValue(value: HeldValue): unknown {
+  switch (value.type) {
+    case 'NOP':
+      return value.tombstone === true
+    case 'APPEND':
+      return null
+    case 'TRUNCATE':
+      return value.to
+    case 'MEMBERS':
+      return packMembership(value.membership)
+  }
+}
+
+function unpackHeldValue(type: HeldValue['type'], about: unknown): HeldValue {
+  switch (type) {
+    case 'NOP':
+      return about ? { type, tombstone: true } : { type }
+    case 'APPEND':
+      return { type }
+    case 'TRUNCATE':
+      return { type, to: about as Position }
+    case 'MEMBERS':
+      return { type, membership: unpackMembership(about) }
+  }
 }
 
 function unpackHeld(fields: readonly unknown[]): StoredRecord {
@@ -187,15 +227,10 @@ function unpackHeld(fields: readonly unknown[]): StoredRecord {
     Proposal | undefined,
     boolean,
     HeldValue['type'],
-    number | boolean,
+    unknown,
   ]
   if (proposal === undefined) return { type: 'held', position, held: { promised } }
-  const value: HeldValue =
-    type === 'TRUNCATE'
-      ? { type, to: about as number }
-      : type === 'NOP' && about
-        ? { type, tombstone: true }
-        : { type }
+  const value = unpackHeldValue(type, about)
   return { type: 'held', position, held: { promised, performed: { proposal, learned, value } } }
 }
 
@@ -234,6 +269,10 @@ function unpack(fields: readonly unknown[]): StoredRecord {
       return unpackHeld(fields)
     case KIND.sealed:
       return { type: 'sealed' }
+    case KIND.members:
+      return write({ type: 'MEMBERS', membership: unpackMembership(fields[4]) })
+    case KIND.membership:
+      return { type: 'membership', membership: { at: number(1), ...unpackMembership(fields[2]) } }
     default:
       throw new UnknownFormatError(`it has a record of the kind ${String(fields[0])}`)
   }

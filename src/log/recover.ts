@@ -20,9 +20,10 @@
 // replica is bound at least as it was before. (Mesos has no such step. It costs the present coordinator its election.)
 // A coordinator that holds an answer from before the loss is kept out only by the time this takes; see docs/log.md.
 
-import type { Position, Proposal, RecoverResponse, ReplicaStatus } from '../messages/log.ts'
-import { catchUp } from './catchup.ts'
-import { backOff, type Host, promisePhase, silenced } from './consensus.ts'
+import type { Position, RecoverResponse, ReplicaStatus } from '../messages/log.ts'
+import { copy } from './catchup.ts'
+import { claim } from './claim.ts'
+import { backOff, type Host, silenced } from './consensus.ts'
 import { proposalAbove } from './proposer.ts'
 import { ensembleOf } from './quorum.ts'
 
@@ -75,9 +76,15 @@ export class RecoverCollector {
 export async function recover(host: Host, autoInitialize: boolean): Promise<void> {
   let warned = false
   for (;;) {
-    const { status } = await host.local.ask('state', {})
+    const { status, membership, replica } = await host.local.ask('state', {})
     if (status === 'VOTING') return
+    if (status === 'EMPTY' && membership?.joined?.replica === replica) {
+      await join(host, membership.at)
+      return
+    }
+    const { version } = host.network
     const step = await askStatus(host, new RecoverCollector(status, host.quorum, autoInitialize))
+    if (host.network.version !== version) continue
     if (step?.type === 'become') {
       await host.local.ask('become', { status: step.status })
       continue
@@ -99,19 +106,37 @@ export async function recover(host: Host, autoInitialize: boolean): Promise<void
   }
 }
 
-async function catchUpAndVote(host: Host, begin: Position): Promise<void> {
-  await host.local.ask('become', { status: 'RECOVERING' })
-  const fence = await raiseFence(host)
-  await catchUp(host, begin, fence.end, proposalAbove(fence.proposal))
-  await host.local.ask('become', { status: 'VOTING', promised: fence.proposal })
+/**
+ * A new member, whose replica is the one that was empty when it was added: it has no vote to forget, so it needs no fence. All
+ * positions up to the one at which it was added have been chosen without it; once it has learned them it may vote behind it.
+ */
+async function join(host: Host, at: Position): Promise<void> {
+  for (;;) {
+    const { learnedBelow } = await host.local.ask('state', {})
+    if (learnedBelow > at) break
+    await copy(host, at)
+    await backOff(host)
+  }
+  await host.local.ask('become', { status: 'VOTING' })
 }
 
-async function raiseFence(host: Host): Promise<{ proposal: Proposal; end: Position }> {
+async function catchUpAndVote(host: Host, begin: Position): Promise<void> {
+  await host.local.ask('become', { status: 'RECOVERING' })
   for (let proposal = 1; ; await backOff(host)) {
-    const outcome = await promisePhase(host, { proposal })
-    if (outcome.type === 'accept') return { proposal, end: outcome.position }
+    const outcome = await claim(host, proposal, begin, () => false)
+    if (outcome.type === 'claimed') {
+      await host.local.ask('become', { status: 'VOTING', promised: proposal })
+      return
+    }
     proposal = proposalAbove(proposal, outcome.type === 'reject' ? outcome.proposal : 0)
   }
+}
+
+/** Who votes may have changed since this replica has been told. */
+async function adoptFrom(host: Host, answer: RecoverResponse | undefined): Promise<void> {
+  const membership = answer?.status === 'VOTING' ? answer.membership : undefined
+  if (membership && membership.version > host.network.version)
+    await host.local.ask('adopt', { membership })
 }
 
 /** Step A. Resolves with what is due, or with undefined when all have answered, or been silent, and nothing is. */
@@ -120,11 +145,15 @@ function askStatus(host: Host, collector: RecoverCollector): Promise<RecoverStep
     const { members } = host.network
     let open = members.length
     for (const member of members) {
-      silenced(member.ask('recover', {}, { timeoutMs: host.timing.answerMs })).then(answer => {
-        const step = collector.add(member.pid, answer)
-        if (step) resolve(step)
-        else if (--open === 0) resolve(undefined)
-      }, reject)
+      silenced(member.ask('recover', {}, { timeoutMs: host.timing.answerMs })).then(
+        async answer => {
+          await adoptFrom(host, answer)
+          const step = collector.add(member.pid, answer)
+          if (step) resolve(step)
+          else if (--open === 0) resolve(undefined)
+        },
+        reject,
+      )
     }
   })
 }

@@ -11,6 +11,7 @@ import { onceAWhile } from '../base/log.ts'
 import {
   type Action,
   type Chosen,
+  type ChosenMembership,
   type LearnedAction,
   LogReplica,
   MOST_POSITIONS,
@@ -19,15 +20,18 @@ import {
   type PromiseResponse,
   type RecoverResponse,
   type ReplicaStatus,
+  type SettledResponse,
   type WriteRequest,
   type WriteResponse,
 } from '../messages/log.ts'
 import { type Acceptor, learnedAction, type PromiseDecision, tombstone } from './acceptor.ts'
-import { copyFrom, fetchOne } from './catchup.ts'
+import { copyFrom } from './catchup.ts'
+import { silenced } from './consensus.ts'
 import { type Entry, LocalReplica, type ReadResult } from './local.ts'
 import type { Members } from './members.ts'
-import { REPLICA_ID } from './network.ts'
-import { DamagedLogError, type ReplicaRecord, type Storage, type Written } from './storage.ts'
+import { REPLICA_ID, type ReplicaRef } from './network.ts'
+import type { ReplicaRecord, Storage, Written } from './storage.ts'
+import { Values } from './values.ts'
 
 /**
  * What is noted goes to disk with the next promise or vote, or, if there is none, after this long: someone who looks at the
@@ -39,14 +43,11 @@ const FLUSH_NOTES_MS = 100
 const OVERTAKEN_MS = 100
 
 const COMPLAINT_MS = 30_000
+const INQUIRY_MS = 1_000
 
 /** About so much goes into one answer to `fetch`. */
 const FETCH_BYTES = 1024 * 1024
 const READ_AT_ONCE = 64
-
-/** So often others are asked for what is damaged here, with so long a pause. */
-const HEALING_TRIES = 5
-const HEALING_RETRY_MS = 500
 
 /** The same conversation for an ensemble of one: refused at the door if it comes from another process. */
 const LogReplicaAlone = protocol('log.replica', LogReplica.entries, { local: true })
@@ -71,10 +72,14 @@ export class Replica extends Actor {
   readonly #storage: Storage
   readonly #owner: Pid
   readonly #members: Members
+  readonly #values: Values
   readonly #complain = onceAWhile(() => this.clock.now(), COMPLAINT_MS)
   #flushing = false
   #fetching = false
   #fetchDue = false
+  #inquireAfterMs = 0
+  /** Is being caught up, to become a member. */
+  #guest: Address | undefined
   readonly serves: readonly Served[]
 
   constructor({ acceptor, storage, owner, members }: ReplicaOptions) {
@@ -83,6 +88,12 @@ export class Replica extends Actor {
     this.#storage = storage
     this.#owner = owner
     this.#members = members
+    this.#values = new Values({
+      storage,
+      log: () => this.log,
+      others: () => this.#others,
+      sleep: ms => new Promise(resolve => this.delay(ms, resolve)),
+    })
     this.serves = this.#conversations()
   }
 
@@ -101,9 +112,10 @@ export class Replica extends Actor {
         },
         chosen: (chosen, from) => this.#chosen(chosen, from),
         fetch: (request, from) =>
-          this.#isMember(from) ? this.#fetch(request.from) : { actions: [] },
+          this.#isGuest(from) || this.#isMember(from) ? this.#fetch(request.from) : { actions: [] },
         // To an outsider as if it did not vote, which is never a reason to do anything.
         recover: (_, from) => (this.#isMember(from) ? this.#recover() : { status: 'RECOVERING' }),
+        settled: ({ below }, from) => this.#settled(below, from),
       }),
       serve(LocalReplica, {
         state: () => ({
@@ -111,11 +123,18 @@ export class Replica extends Actor {
           begin: this.#acceptor.begin,
           end: this.#acceptor.end,
           learnedBelow: this.#acceptor.learnedBelow,
+          membership: this.#acceptor.membership,
+          replica: this.#storage.id,
         }),
         missing: ({ from, to, limit }) => this.#acceptor.missing(from, to, limit),
         learn: ({ actions }) => {
           this.#learned(actions)
           return { begin: this.#acceptor.begin, learnedBelow: this.#acceptor.learnedBelow }
+        },
+        adopt: ({ membership }) => this.#adopt(membership),
+        welcome: ({ guest }) => {
+          this.#guest = guest
+          return {}
         },
         become: ({ status, promised }) => this.#become(status, promised),
         read: ({ from, to }) => this.#read(from, to),
@@ -127,6 +146,11 @@ export class Replica extends Actor {
     // Ends of truncated segments that a crash left.
     this.#truncate()
     this.#flushSoon()
+    this.#inquire()
+  }
+
+  #isGuest(from: Pid): boolean {
+    return this.#guest !== undefined && addressOf(from) === this.#guest
   }
 
   #isMember(from: Pid): boolean {
@@ -134,6 +158,7 @@ export class Replica extends Actor {
     // Of this process there is one who may ask.
     if (address === addressOf(this.self) ? from === this.#owner : this.#members.has(address))
       return true
+    this.#inquire()
     this.#complain(repeats =>
       this.log.warn(
         { from, ...repeats },
@@ -152,7 +177,10 @@ export class Replica extends Actor {
     await this.#persist(persist)
     if (response.type !== 'accept') return response
     const { type, proposal, position } = response
-    return { type, proposal, position, ...(action && { action: await action }) }
+    if (request.position !== undefined)
+      return { type, proposal, position, ...(action && { action: await action }) }
+    const { membership, changeAt } = this.#acceptor
+    return { type, proposal, position, membership, changeAt }
   }
 
   async #write(request: WriteRequest): Promise<WriteResponse> {
@@ -170,6 +198,26 @@ export class Replica extends Actor {
     return {}
   }
 
+  async #adopt(membership: ChosenMembership): Promise<object> {
+    await this.#persist(this.#acceptor.adopt(membership))
+    this.#tellMembers()
+    return {}
+  }
+
+  /** What is learned below a position is on disk; or else it is asked for. */
+  async #settled(below: Position, from: Pid): Promise<SettledResponse> {
+    const { learnedBelow, metadata } = this.#acceptor
+    const answer = { learnedBelow, status: metadata.status, replica: this.#storage.id }
+    if (!this.#isMember(from)) return { ...answer, settled: false }
+    if (learnedBelow >= below) {
+      await this.#io(this.#storage.seal())
+      return { ...answer, settled: true }
+    }
+    // Not awaited: whoever asks asks again.
+    void this.#fetchFrom(pid(REPLICA_ID, addressOf(from)), below - 1)
+    return { ...answer, settled: false }
+  }
+
   #learned(actions: readonly LearnedAction[]): void {
     const begin = this.#acceptor.begin
     this.#note(
@@ -183,6 +231,7 @@ export class Replica extends Actor {
     const begin = this.#acceptor.begin
     const { records, missing } = this.#acceptor.chosen(chosen)
     this.#note(records, begin)
+    if ((chosen.membership ?? 0) > this.#members.version) this.#inquire()
     const other = pid(REPLICA_ID, addressOf(from))
     if (missing) return this.#fetchFrom(other, chosen.to)
     // There is a hole before it: of one that was overtaken by another the news may still come.
@@ -200,7 +249,26 @@ export class Replica extends Actor {
     if (records.length === 0) return
     this.#storage.note(records)
     this.#flushSoon()
+    this.#tellMembers()
     if (this.#acceptor.begin > beganAt) this.#truncate()
+  }
+
+  /** Asks the members that it knows who the members are: somebody may have been added meanwhile. */
+  #inquire(): void {
+    if (this.clock.now() < this.#inquireAfterMs) return
+    this.#inquireAfterMs = this.clock.now() + INQUIRY_MS
+    for (const other of this.#others) {
+      void silenced(other.ask('recover', {}, { timeoutMs: INQUIRY_MS })).then(answer => {
+        const known = answer?.status === 'VOTING' ? answer.membership : undefined
+        return known && this.#adopt(known)
+      })
+    }
+  }
+
+  /** Whoever speaks to the members shall speak to those that the log has chosen. */
+  #tellMembers(): void {
+    const { membership } = this.#acceptor
+    if (membership) this.#members.adopt(membership)
   }
 
   /** Learns what it has missed, from a replica that has it, up to a position. One such talk at a time is enough. */
@@ -237,16 +305,8 @@ export class Replica extends Actor {
     const reads: Promise<LearnedAction | undefined>[] = []
     for (let position = from; position <= to; position++) {
       if (!this.#acceptor.isLearned(position)) continue
-      const read = this.#storage.read(position).then(
-        written => learnedAction(position, written),
-        (error: unknown) => {
-          if (!(error instanceof DamagedLogError)) throw error
-          // Whoever asks may be looking for the same. So he is not kept waiting, and this replica looks for itself.
-          this.#heal(position, error).catch(() => {})
-          return undefined
-        },
-      )
-      reads.push(read)
+      const read = this.#values.chosenIfWhole(position)
+      reads.push(read.then(written => written && learnedAction(position, written)))
     }
     return (await this.#io(Promise.all(reads))).filter(action => action !== undefined)
   }
@@ -254,7 +314,7 @@ export class Replica extends Actor {
   #recover(): RecoverResponse {
     const { metadata, begin, end } = this.#acceptor
     return metadata.status === 'VOTING'
-      ? { status: 'VOTING', begin, end }
+      ? { status: 'VOTING', begin, end, membership: this.#acceptor.membership }
       : { status: metadata.status }
   }
 
@@ -262,7 +322,7 @@ export class Replica extends Actor {
     const reason = this.#badRange(from, to)
     if (reason !== undefined) return { type: 'bad range', reason }
     const reads: Promise<Written>[] = []
-    for (let p = from; p <= to; p++) reads.push(this.#chosenAt(p))
+    for (let p = from; p <= to; p++) reads.push(this.#io(this.#values.chosen(p)))
     const entries: Entry[] = []
     for (const [i, { value }] of (await Promise.all(reads)).entries()) {
       if (value.type === 'APPEND') entries.push({ position: from + i, bytes: value.bytes })
@@ -288,13 +348,14 @@ export class Replica extends Actor {
   #actionOf(decision: PromiseDecision): Promise<Action> | undefined {
     if (decision.type !== 'accept') return undefined
     const { position, held, isLearned } = decision
-    if (isLearned) return this.#chosenAt(position).then(w => learnedAction(position, w))
+    if (isLearned)
+      return this.#io(this.#values.chosen(position)).then(w => learnedAction(position, w))
     if (!held) return undefined
     const { promised, performed } = held
     if (!performed) return Promise.resolve({ position, promised })
     const { value } = performed
     return value.type === 'APPEND'
-      ? this.#acceptedAt(position).then(w => ({
+      ? this.#io(this.#values.accepted(position, this.#acceptor.metadata.promised)).then(w => ({
           position,
           promised,
           performed: { ...performed, value: w.value },
@@ -302,51 +363,9 @@ export class Replica extends Actor {
       : Promise.resolve({ position, promised, performed: { ...performed, value } })
   }
 
-  get #others(): readonly Address[] {
-    return this.#members.addresses.filter(member => member !== addressOf(this.self))
-  }
-
-  /** What is accepted at a position but not known to be chosen: this replica's vote. */
-  #acceptedAt(position: Position): Promise<Written> {
-    return this.#io(
-      this.#storage.read(position).catch(async (error: unknown) => {
-        if (error instanceof DamagedLogError && this.#others.length > 0) {
-          // Nobody else can tell what it voted for. It must recover like one that has lost its disk.
-          const { promised } = this.#acceptor.metadata
-          await this.#storage.persist([{ type: 'metadata', status: 'RECOVERING', promised }])
-        }
-        throw error
-      }),
-    )
-  }
-
-  #chosenAt(position: Position): Promise<Written> {
-    return this.#io(
-      this.#storage.read(position).catch((error: unknown) => {
-        if (error instanceof DamagedLogError) return this.#heal(position, error)
-        throw error
-      }),
-    )
-  }
-
-  /** Gets from others what is damaged here, and writes it anew. Possible since it is chosen: all who have it have the same. */
-  async #heal(position: Position, damage: DamagedLogError): Promise<Written> {
-    this.log.error({ error: damage, position }, 'a value is damaged; others are asked for it')
-    const others = this.#others
-    for (let tries = 0; others.length > 0 && tries < HEALING_TRIES; tries++) {
-      // Those who have accepted it may learn soon that it is chosen.
-      if (tries > 0) await new Promise<void>(resolve => this.delay(HEALING_RETRY_MS, resolve))
-      for (const member of others) {
-        const other = this.ref(LogReplica, pid(REPLICA_ID, member))
-        const action = await fetchOne(other, position)
-        if (!action) continue
-        const { proposal, value } = action.performed
-        await this.#storage.persist([{ type: 'write', position, proposal, learned: true, value }])
-        this.log.info({ position, from: member }, 'the damaged value is written anew')
-        return { proposal, value }
-      }
-    }
-    throw damage
+  get #others(): readonly ReplicaRef[] {
+    const others = this.#members.addresses.filter(member => member !== addressOf(this.self))
+    return others.map(member => this.ref(LogReplica, pid(REPLICA_ID, member)))
   }
 
   async #persist(records: readonly ReplicaRecord[]): Promise<void> {

@@ -4,7 +4,7 @@
 // its last segment lie; where older ones are is in an index on disk.
 
 import { messageOf, UserError } from '../base/errors.ts'
-import type { Position, Proposal, ReplicaStatus, Value } from '../messages/log.ts'
+import type { ChosenMembership, Position, Proposal, ReplicaStatus, Value } from '../messages/log.ts'
 
 /**
  * One change of a replica's state. The state of a replica is the fold of its records in order (`Acceptor.apply`), on a
@@ -16,6 +16,7 @@ import type { Position, Proposal, ReplicaStatus, Value } from '../messages/log.t
  * - `truncated`: positions below `begin` are no longer wanted.
  * - `settled`: all positions below `below` are learned.
  * - `held`: the state of one position; an appended value's bytes are in an earlier `write`.
+ * - `membership`: this one is chosen, and no later one is known.
  * - `sealed`: nothing; only shows that what lies before it was written whole.
  */
 export type ReplicaRecord =
@@ -36,6 +37,7 @@ export type ReplicaRecord =
   | { readonly type: 'truncated'; readonly begin: Position }
   | { readonly type: 'settled'; readonly below: Position }
   | { readonly type: 'held'; readonly position: Position; readonly held: Held }
+  | { readonly type: 'membership'; readonly membership: ChosenMembership }
   | { readonly type: 'sealed' }
 
 /** A value without the bytes of an `APPEND`: those stay in the storage. */
@@ -76,6 +78,9 @@ export interface StorageWarning {
 
 /** A replica's disk. Used by one owner; its methods are called after `open` resolved and before `close`. */
 export interface Storage {
+  /** Of what is on this disk: made with it, and gone with it. Known once `open` has resolved. */
+  readonly id: string
+
   /**
    * Passes records to `restore`, in the order of writing, whose fold is the replica's state. A record's bytes may be a view
    * of a buffer that is reused after the call. Rejects with `DamagedLogError` if something that was synced cannot be read.

@@ -9,7 +9,7 @@
 import type { Runtime } from '../actors/runtime.ts'
 import type { Address } from '../actors/pid.ts'
 import { deferred } from '../base/deferred.ts'
-import { Election, ELECTION_ID } from '../log/log.ts'
+import { Election, ELECTION_ID, type Members } from '../log/log.ts'
 import type { ZooKeeperMasters } from '../detector/location.ts'
 import { MASTER_LABEL, masterInfoIn, parseMasterInfo } from '../detector/master-node.ts'
 import type { MasterInfo } from '../messages/agent.ts'
@@ -38,7 +38,7 @@ export function assertHeld(leadership: Leadership): void {
 export function leadsByElection(
   runtime: Runtime,
   info: MasterInfo,
-  members: readonly Address[],
+  members: readonly Address[] | Members,
   changed: (leader: MasterInfo | undefined) => void,
 ): Leadership {
   const elected = deferred()

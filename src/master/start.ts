@@ -28,7 +28,7 @@ export interface StartMasterOptions {
   /** Opened; undefined keeps the registry in memory only. */
   readonly log: Log | undefined
   /** Addresses of all masters, this one's among them, if it is not alone. */
-  readonly masters?: readonly Address[]
+  readonly masters?: readonly Address[] | Members
   /** If they are found, and one of them is elected, through ZooKeeper. */
   readonly zookeeper?: ZooKeeperMasters
   /** With `zookeeper` and a log: those that the log was opened with, and of how many of them a quorum consists. */

@@ -26,17 +26,40 @@ export type Proposal = v.InferOutput<typeof Proposal>
 export const Position = Counter
 export type Position = v.InferOutput<typeof Position>
 
+/** `host:port` of a process that has a replica. */
+const Member = v.pipe(v.string(), v.maxLength(300))
+
+/** No ensemble is larger. */
+export const MOST_MEMBERS = 99
+
+/**
+ * Who has a replica, and votes, from the next position on. `version` counts the changes; each adds or removes one member.
+ * `joined`: the member that was added, and the id of its replica, which had never voted then.
+ */
+export const Membership = message({
+  version: v.pipe(Counter, v.minValue(1)),
+  members: v.pipe(v.array(Member), v.minLength(1), v.maxLength(MOST_MEMBERS)),
+  joined: optional(message({ member: Member, replica: v.pipe(v.string(), v.maxLength(64)) })),
+})
+export type Membership = v.InferOutput<typeof Membership>
+
+/** A membership that was chosen, and the position at which. */
+export const ChosenMembership = message({ at: Position, ...Membership.entries })
+export type ChosenMembership = v.InferOutput<typeof ChosenMembership>
+
 /**
  * What a position is decided to hold.
  * - `NOP`: nothing; fills a position nobody completed. With `tombstone` the position was truncated: its true value is
  *   no longer known to the replica that says so, nor needed by anyone.
  * - `APPEND`: one record of the log's user, opaque bytes (msgpack `bin`).
  * - `TRUNCATE`: positions below `to` (exclusive) are no longer wanted.
+ * - `MEMBERS`: who votes on the positions behind it.
  */
 export const Value = variant('type', [
   message({ type: v.literal('NOP'), tombstone: optional(flag) }),
   message({ type: v.literal('APPEND'), bytes: v.instance(Uint8Array) }),
   message({ type: v.literal('TRUNCATE'), to: Position }),
+  message({ type: v.literal('MEMBERS'), membership: Membership }),
 ])
 export type Value = v.InferOutput<typeof Value>
 
@@ -95,7 +118,9 @@ export type PromiseRequest = v.InferOutput<typeof PromiseRequest>
  * A replica's answer to a `promise`, sent after what it says is on disk. A replica whose disk fails never answers.
  * - `accept`: promised. To an implicit request `position` is the replica's last position (its `end`), no `action`; to
  *   an explicit one `position` is the one asked for and `action` what the replica holds there *as it was before this
- *   promise* — absent for a hole; for a truncated position a learned NOP with `tombstone`.
+ *   promise* — absent for a hole; for a truncated position a learned NOP with `tombstone`. With the answer to an
+ *   implicit request comes who votes, as far as the replica knows: `membership`, the last one that it has learned, and
+ *   `changeAt`, the first position at which it has accepted another that it does not know to be chosen.
  * - `reject`: `proposal` is the higher or equal one already promised. A proposal is granted once only (`<=` refuses),
  *   so that two coordinators that chose the same number cannot both be elected.
  * - `ignored`: the replica does not vote (yet); sent rather than silence so that the proposer can retry promptly.
@@ -106,6 +131,8 @@ export const PromiseResponse = variant('type', [
     proposal: Proposal,
     position: Position,
     action: optional(Action),
+    membership: optional(ChosenMembership),
+    changeAt: optional(Position),
   }),
   message({ type: v.literal('reject'), proposal: Proposal }),
   message({ type: v.literal('ignored') }),
@@ -149,10 +176,11 @@ export type Learned = v.InferOutput<typeof Learned>
 
 /**
  * Told by a coordinator to every replica: what was accepted under `proposal` from position `from` to `to` (both included) is
- * chosen. Not answered; a replica that lacks some of it asks the sender's own replica for that (`fetch`).
+ * chosen. Not answered; a replica that lacks some of it asks the sender's own replica for that (`fetch`). `membership`: the
+ * version of who votes there; a replica that knows an earlier one asks for it.
  */
 export const Chosen = v.pipe(
-  message({ proposal: Proposal, from: Position, to: Position }),
+  message({ proposal: Proposal, from: Position, to: Position, membership: optional(Counter) }),
   v.check(({ from, to }) => from <= to && to - from < MOST_POSITIONS, 'names too many positions'),
 )
 export type Chosen = v.InferOutput<typeof Chosen>
@@ -166,6 +194,18 @@ export const FetchRequest = message({ from: Position })
  */
 export const FetchResponse = message({ actions: v.array(LearnedAction) })
 
+/** Asked of a replica before members change: have you learned all positions below this one, so that a crash forgets none? */
+export const SettledRequest = message({ below: Position })
+
+/** `replica`: the id of its disk. If not settled, it asks the asker's replica for what it lacks. */
+export const SettledResponse = message({
+  settled: flag,
+  learnedBelow: Position,
+  status: ReplicaStatus,
+  replica: v.pipe(v.string(), v.maxLength(64)),
+})
+export type SettledResponse = v.InferOutput<typeof SettledResponse>
+
 /** Sent by a replica that does not vote (it recovers), or wants to catch up for reading, to every replica. */
 export const RecoverRequest = message({})
 
@@ -174,7 +214,12 @@ export const RecoverRequest = message({})
  * `end` the last position known.
  */
 export const RecoverResponse = variant('status', [
-  message({ status: v.literal('VOTING'), begin: Position, end: Position }),
+  message({
+    status: v.literal('VOTING'),
+    begin: Position,
+    end: Position,
+    membership: optional(ChosenMembership),
+  }),
   message({ status: v.literal('RECOVERING') }),
   message({ status: v.literal('STARTING') }),
   message({ status: v.literal('EMPTY') }),
@@ -189,4 +234,5 @@ export const LogReplica = protocol('log.replica', {
   chosen: cast(Chosen),
   fetch: call(FetchRequest, FetchResponse),
   recover: call(RecoverRequest, RecoverResponse),
+  settled: call(SettledRequest, SettledResponse),
 })

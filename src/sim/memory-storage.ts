@@ -15,7 +15,12 @@ import type { Position } from '../messages/log.ts'
 export type UnsyncedFate = 'lost' | 'torn' | 'kept'
 
 /** What stays when a process dies. One storage at a time uses it. */
+let disks = 0
+const newId = (): string => `disk-${String(++disks).padStart(8, '0')}`
+
 export class MemoryDisk {
+  /** Another when it was wiped. */
+  id = newId()
   readonly #synced: ReplicaRecord[] = []
   #torn = false
   #user: MemoryStorage | undefined
@@ -49,6 +54,7 @@ export class MemoryDisk {
     this.crash()
     this.#synced.length = 0
     this.#torn = false
+    this.id = newId()
   }
 
   get records(): readonly ReplicaRecord[] {
@@ -97,6 +103,10 @@ class MemoryStorage implements Storage {
         })
       })
     })
+  }
+
+  get id(): string {
+    return this.#disk.id
   }
 
   async open(restore: (record: ReplicaRecord) => void): Promise<readonly StorageWarning[]> {

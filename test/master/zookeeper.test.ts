@@ -41,11 +41,10 @@ class Masters {
       const runtime = this.world.start(this.addressOf(i))
       const disk = this.disks.get(i) ?? new MemoryDisk()
       this.disks.set(i, disk)
-      const members = Members.live()
       const { quorum, zookeeper } = this
+      const members = Members.live(quorum)
       const log = await Log.open({
         storage: disk.storage(runtime.clock),
-        quorum,
         replicas: members,
       })
       startMaster(runtime, {

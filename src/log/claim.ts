@@ -1,0 +1,58 @@
+// Phase 1 for all positions at once, by a coordinator that wants to be elected or a replica that recovers; and everything
+// learned that was chosen before it.
+//
+// Who votes may have changed without this process knowing. Any two quorums of one membership share a member, and so do a
+// quorum of one and a quorum of the next, for they differ by one member; but not those of the one after that. So nothing is
+// decided with the members of a membership unless a quorum of them has said, with its promise, that it knows of none later.
+// Why that is enough: the next membership is chosen by a quorum of this one, at a position p. If it was chosen before
+// the promises, a member that promises has accepted it, and says so: `changeAt`, or `membership` when it knows that it is
+// chosen. If it was not, it cannot be any more under any proposal that is lower. Then positions up to the end of what the
+// quorum has seen belong to this membership or an earlier one, and can be filled with it (membership.ts: what was chosen
+// before a change, a majority of the new members has learned).
+
+import type { Position, Proposal } from '../messages/log.ts'
+import { catchUp } from './catchup.ts'
+import { type Host, promisePhase, type Stopped } from './consensus.ts'
+import { proposalAbove } from './proposer.ts'
+
+/**
+ * - `claimed`: a quorum promises; the log's last position, up to which the local replica has everything.
+ * - `changed`: members have changed, or may have; to be tried again with a higher proposal.
+ * - `reject`: somebody has a higher proposal.
+ * - `ignored`: too few that vote have answered.
+ * - `stopped`: by `stopped`.
+ */
+export type Claim =
+  | { readonly type: 'claimed'; readonly position: Position }
+  | { readonly type: 'reject'; readonly proposal: Proposal }
+  | { readonly type: 'changed' | 'ignored' | 'stopped' }
+
+export async function claim(
+  host: Host,
+  proposal: Proposal,
+  from: Position,
+  stopped: Stopped,
+): Promise<Claim> {
+  const { version } = host.network
+  const isChanged = (): boolean => host.network.version !== version
+  const outcome = await promisePhase(host, { proposal })
+  if (stopped()) return { type: 'stopped' }
+  if (outcome.type !== 'accept') return outcome
+  const { membership, changeAt } = outcome
+  if (membership && membership.version > version) {
+    await host.local.ask('adopt', { membership })
+    return { type: stopped() ? 'stopped' : 'changed' }
+  }
+  // What lies behind a change may belong to the members after it.
+  const to = changeAt ?? outcome.position
+  const goesOn = await catchUp(
+    host,
+    from,
+    to,
+    proposalAbove(proposal),
+    () => stopped() || isChanged(),
+  )
+  if (stopped()) return { type: 'stopped' }
+  if (!goesOn || isChanged() || changeAt !== undefined) return { type: 'changed' }
+  return { type: 'claimed', position: outcome.position }
+}

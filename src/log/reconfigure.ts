@@ -1,0 +1,123 @@
+// Changing who votes: one member more, or one less, while the log goes on.
+//
+//   welcome ──▶ settle ──▶ (nothing else under way) settle ──▶ MEMBERS is chosen by the old ones ──▶ the new ones vote
+//
+// Settled is who has learned all positions below the change, on disk. A majority of the new members must have: so whoever
+// asks a quorum of them finds one that knows what was chosen there, whatever members it was chosen by, and however many
+// changes ago. A member that is added must itself have, and its replica must never have voted (it is EMPTY): so it can vote
+// from the moment on at which it learns that it is a member (recover.ts).
+
+import type { Address } from '../actors/pid.ts'
+import { pid } from '../actors/pid.ts'
+import type { Membership, Position, SettledResponse } from '../messages/log.ts'
+import { backOff, type Host, silenced } from './consensus.ts'
+import type { Coordinator } from './coordinator.ts'
+import type { ChangeResult } from './local.ts'
+import type { Members } from './members.ts'
+import { REPLICA_ID, type ReplicaRef } from './network.ts'
+import { majorityOf } from './quorum.ts'
+
+export type Change = { readonly add: Address } | { readonly remove: Address }
+
+/** For so long the log stands still at most, to wait for members to have the last positions. */
+const STANDSTILL_MS = 3_000
+const ASK_MS = 1_000
+const RETRY_MS = 20
+
+export interface Reconfiguring {
+  readonly host: Host
+  readonly coordinator: Coordinator
+  readonly members: Members
+  readonly self: Address
+  readonly connect: (member: string) => ReplicaRef
+  readonly nowMs: () => number
+}
+
+/** The members after a change; or why it cannot be. Pure. */
+export function nextMembers(
+  present: readonly Address[],
+  self: Address,
+  change: Change,
+): { readonly members: readonly Address[] } | { readonly why: string } {
+  if (present.length === 0)
+    return {
+      why: 'This log has no list of members. Start its master with --masters, with itself in it.',
+    }
+  if ('add' in change) {
+    if (present.includes(change.add)) return { why: `${change.add} is a member already.` }
+    return { members: [...present, change.add] }
+  }
+  const { remove } = change
+  if (!present.includes(remove))
+    return { why: `${remove} is no member; members are ${present.join(', ')}.` }
+  if (remove === self)
+    return { why: `${remove} leads. Stop it first, so that another one does, and remove it then.` }
+  return { members: present.filter(member => member !== remove) }
+}
+
+export async function reconfigure(context: Reconfiguring, change: Change): Promise<ChangeResult> {
+  const { host, coordinator, members, self } = context
+  if (members.isLive)
+    return {
+      type: 'refused',
+      why: 'ZooKeeper lists the members of this log: start or stop masters instead.',
+    }
+  const next = nextMembers(members.addresses, self, change)
+  if ('why' in next) return { type: 'refused', why: next.why }
+  const guest = 'add' in change ? change.add : undefined
+  await host.local.ask('welcome', guest === undefined ? {} : { guest })
+  const { learnedBelow } = await host.local.ask('state', {})
+  const first = await askSettled(context, next.members, learnedBelow, guest)
+  if (first.guest && first.guest.status !== 'EMPTY')
+    return {
+      type: 'refused',
+      why: `${guest} has a log already (its replica is ${first.guest.status}). Start it with an empty work_dir.`,
+    }
+  if (guest !== undefined && !first.guest)
+    return {
+      type: 'refused',
+      why: `${guest} does not answer. Start it with --masters=${next.members.join()}.`,
+    }
+  if (first.guest && !first.guest.settled)
+    return { type: 'catching up', learnedBelow: first.guest.learnedBelow, of: learnedBelow }
+
+  const joined = guest !== undefined && { member: guest, replica: first.guest!.replica }
+  const membership: Membership = {
+    version: members.version + 1,
+    members: [...next.members],
+    ...(joined && { joined }),
+  }
+  let isSettled = false
+  const position = await coordinator.changeMembers(membership, async below => {
+    const endMs = context.nowMs() + STANDSTILL_MS
+    while (!isSettled && context.nowMs() < endMs) {
+      const answers = await askSettled(context, next.members, below, guest)
+      isSettled =
+        answers.count >= majorityOf(next.members.length) &&
+        (!joined || (answers.guest?.settled === true && answers.guest.replica === joined.replica))
+      if (!isSettled) await backOff(host, RETRY_MS)
+    }
+    return isSettled
+  })
+  if (position !== undefined) return { type: 'changed', members: [...next.members] }
+  if (isSettled) return { type: 'unknown' }
+  return {
+    type: 'refused',
+    why: `Fewer than ${majorityOf(next.members.length)} of ${next.members.join(', ')} have all that was written. Wait until they do, or start those that are down.`,
+  }
+}
+
+async function askSettled(
+  { connect }: Reconfiguring,
+  members: readonly Address[],
+  below: Position,
+  guest: Address | undefined,
+): Promise<{ readonly count: number; readonly guest: SettledResponse | undefined }> {
+  const answers = await Promise.all(
+    members.map(member =>
+      silenced(connect(pid(REPLICA_ID, member)).ask('settled', { below }, { timeoutMs: ASK_MS })),
+    ),
+  )
+  const at = guest === undefined ? -1 : members.indexOf(guest)
+  return { count: answers.filter(answer => answer?.settled).length, guest: answers[at] }
+}
