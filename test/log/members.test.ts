@@ -1,0 +1,277 @@
+// Members that come and go: what was acknowledged stays, whoever votes.
+
+import t from 'tap'
+import type { Runtime } from '../../src/actors/runtime.ts'
+import { collectingLogger } from '../../src/base/log.ts'
+import { SeededRandom } from '../../src/base/random.ts'
+import { Log, LogService, Members, Reader, Writer } from '../../src/log/log.ts'
+import { nextMembers } from '../../src/log/reconfigure.ts'
+import { VirtualDisk } from '../../src/sim/virtual-disk.ts'
+import { World } from '../../src/sim/world.ts'
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
+const text = (value: Uint8Array): string => new TextDecoder().decode(value)
+
+interface Process {
+  readonly address: string
+  readonly disk: VirtualDisk
+  /** What its flag says. */
+  readonly list: readonly string[]
+  runtime?: Runtime | undefined
+  log?: Log
+  members?: Members
+  service?: ReturnType<typeof serviceOf>
+}
+
+function serviceOf(runtime: Runtime, log: Log) {
+  return runtime.ref(LogService, runtime.spawn(log, 'log(1)'))
+}
+
+class Ensemble {
+  readonly logger = collectingLogger()
+  readonly world: World
+  readonly random: SeededRandom
+  readonly processes = new Map<string, Process>()
+
+  constructor(seed: number) {
+    this.world = new World({ seed, log: this.logger })
+    this.random = new SeededRandom(seed)
+  }
+
+  add(n: number, list: readonly number[]): Process {
+    const address = `10.0.0.${n}:5050`
+    const disk = new VirtualDisk(new SeededRandom(this.random.integer(1e9)))
+    const process = { address, disk, list: list.map(i => `10.0.0.${i}:5050`) }
+    this.processes.set(address, process)
+    return process
+  }
+
+  async start(process: Process): Promise<void> {
+    const runtime = this.world.start(process.address)
+    const members = Members.fixed(process.list)
+    const storage = process.disk.storage(runtime.clock, 2_000)
+    const log = await this.run(Log.open({ storage, replicas: members }))
+    Object.assign(process, { runtime, log, members, service: serviceOf(runtime, log) })
+  }
+
+  crash(process: Process): void {
+    this.world.crash(process.address)
+    process.disk.crash('lost')
+    process.runtime = undefined
+  }
+
+  async run<T>(promise: Promise<T>, limitMs?: number): Promise<T> {
+    let settled = false
+    const done = (): unknown => (settled = true)
+    promise.then(done, done)
+    await this.world.until(() => settled, 'the promise is settled', limitMs)
+    return promise
+  }
+
+  async elect(by: Process): Promise<Writer> {
+    const writer = new Writer(by.service!)
+    while ((await this.run(writer.start())) === undefined);
+    return writer
+  }
+
+  async change(by: Process, change: { add: string } | { remove: string }) {
+    for (;;) {
+      const result = await this.run(by.service!.ask('change', change, { timeoutMs: 60_000 }))
+      if (result.type !== 'catching up') return result
+      await this.world.advance(100)
+    }
+  }
+
+  async read(process: Process): Promise<string[]> {
+    const reader = new Reader(process.service!)
+    const [begin, end] = [await this.run(reader.beginning()), await this.run(reader.ending())]
+    return (await this.run(reader.read(begin, end))).map(entry => text(entry.bytes))
+  }
+}
+
+const address = (n: number): string => `10.0.0.${n}:5050`
+
+t.test('decides what members there are after a change', async t => {
+  const [a, b, c] = ['a:1', 'b:1', 'c:1']
+  t.same(nextMembers([a, b], a, { add: c }), { members: [a, b, c] })
+  t.same(nextMembers([a, b, c], a, { remove: b }), { members: [a, c] })
+  t.match(nextMembers([a, b], a, { add: b }), { why: /b:1 is a member already/ })
+  t.match(nextMembers([a, b], a, { remove: c }), { why: /no member; members are a:1, b:1/ })
+  t.match(nextMembers([a, b], a, { remove: a }), { why: /leads/ })
+  t.match(nextMembers([], a, { add: b }), { why: /--masters/ })
+})
+
+t.test('three become five and three others, none of those that began; nothing is lost', async t => {
+  const e = new Ensemble(1)
+  for (const n of [1, 2, 3]) await e.start(e.add(n, [1, 2, 3]))
+  const process = (n: number): Process => e.processes.get(address(n))!
+  let leader = process(1)
+  let writer = await e.elect(leader)
+  const written: string[] = []
+  const write = async (count: number): Promise<void> => {
+    for (let i = 0; i < count; i++) {
+      written.push(`v${written.length}`)
+      t.not(await e.run(writer.append(bytes(written.at(-1)!))), undefined)
+    }
+  }
+  await write(20)
+  for (const n of [4, 5, 6]) {
+    await e.start(e.add(n, [1, 2, 3, n]))
+    t.match(await e.change(leader, { add: address(n) }), { type: 'changed' })
+    await write(5)
+    await e.world.until(() => process(n).log!.recovered, 'it votes', 20_000)
+  }
+  t.notOk(
+    e.logger.messages('info').some(message => /has been replaced/.test(message)),
+    'no change costs the leader its election',
+  )
+  t.equal(leader.members!.quorum, 4)
+  for (const n of [1, 2, 3]) {
+    if (leader === process(n)) {
+      leader = process(6)
+      writer = await e.elect(leader)
+    }
+    t.match(await e.change(leader, { remove: address(n) }), { type: 'changed' })
+    // What was removed may go at once.
+    e.crash(process(n))
+    await write(5)
+  }
+  t.same(leader.members!.addresses, [4, 5, 6].map(address))
+  // A quorum of three is two: with one of them gone it goes on.
+  e.crash(process(5))
+  await write(3)
+  t.same(await e.read(leader), written)
+  await e.start(process(5))
+  leader = process(5)
+  t.same(leader.list, [1, 2, 3, 5].map(address), 'whatever its flag says')
+  writer = await e.elect(leader)
+  await write(2)
+  t.same(await e.read(leader), written)
+  t.same(leader.members!.addresses, [4, 5, 6].map(address), 'its disk has it')
+  t.same(e.world.fatalities, [])
+})
+
+t.test('a member that was away finds the others, though it has never heard of them', async t => {
+  const e = new Ensemble(2)
+  for (const n of [1, 2, 3]) await e.start(e.add(n, [1, 2, 3]))
+  const process = (n: number): Process => e.processes.get(address(n))!
+  const first = await e.elect(process(1))
+  await e.run(first.append(bytes('a')))
+  e.crash(process(3))
+  for (const n of [4, 5]) {
+    await e.start(e.add(n, [1, 2, n]))
+    t.match(await e.change(process(1), { add: address(n) }), { type: 'changed' })
+    await e.world.until(() => process(n).log!.recovered, 'it votes', 20_000)
+  }
+  // One that it does not know leads, and truncates what tells of it.
+  const writer = await e.elect(process(5))
+  let last = 0
+  for (const value of ['b', 'c', 'd']) last = (await e.run(writer.append(bytes(value))))!
+  await e.run(writer.truncate(last))
+  await e.start(process(3))
+  await e.world.advance(3_000)
+  t.same(process(3).members!.addresses, [1, 2, 3, 4, 5].map(address))
+  await e.elect(process(3))
+  t.same(await e.read(process(3)), ['d'])
+})
+
+t.test('what cannot be is refused, with a reason', async t => {
+  const e = new Ensemble(3)
+  for (const n of [1, 2, 3]) await e.start(e.add(n, [1, 2, 3]))
+  const [one, two, three] = [...e.processes.values()] as [Process, Process, Process]
+  const ask = (by: Process, change: { add: string } | { remove: string }) => e.change(by, change)
+  const writer = await e.elect(one)
+  await e.run(writer.append(bytes('a')))
+  t.match(await ask(two, { add: address(4) }), { type: 'refused', why: /does not lead/ })
+  t.match(await ask(one, { add: address(4) }), {
+    type: 'refused',
+    why: /does not answer.*--masters/,
+  })
+  t.match(await ask(one, { add: address(2) }), { type: 'refused', why: /member already/ })
+  t.match(await ask(one, { remove: address(1) }), { type: 'refused', why: /Stop it first/ })
+  // Another log's.
+  for (const n of [7]) await e.start(e.add(n, [n]))
+  const other = e.processes.get(address(7))!
+  await e.elect(other)
+  e.crash(other)
+  await e.start(Object.assign(other, { list: [1, 2, 3, 7].map(address) }))
+  t.match(await ask(one, { add: address(7) }), {
+    type: 'refused',
+    why: /has a log already.*VOTING/,
+  })
+  // Two of three must have everything; one is down, and of the two that stay it would be one.
+  e.crash(three)
+  const result = ask(one, { remove: address(2) })
+  t.match(await result, { type: 'refused', why: /Fewer than 2 of/ })
+  t.not(await e.run(writer.append(bytes('b'))), undefined, 'and it goes on')
+  t.same(await e.read(one), ['a', 'b'])
+})
+
+t.test('changes among crashes: what was acknowledged stays, and one list is known', async t => {
+  let changes = 0
+  for (let seed = 1; seed <= 12; seed++) {
+    const e = new Ensemble(seed)
+    for (const n of [1, 2, 3]) await e.start(e.add(n, [1, 2, 3]))
+    const acknowledged: string[] = []
+    let next = 0
+    let fresh = 4
+    for (let round = 0; round < 12; round++) {
+      const up = [...e.processes.values()].filter(p => p.runtime)
+      const known = up.reduce((a, b) => (b.members!.version > a.members!.version ? b : a)).members!
+      const able = up.filter(p => known.has(p.address) && p.log!.recovered)
+      if (able.length === 0) {
+        await e.world.advance(1_000)
+        continue
+      }
+      const leader = able[e.random.integer(able.length)]!
+      const writer = await e.elect(leader)
+      for (let i = 0; i < 3; i++) {
+        const value = `v${next++}`
+        if ((await e.run(writer.append(bytes(value)))) !== undefined) acknowledged.push(value)
+      }
+      const dice = e.random.next()
+      if (dice < 0.4 && known.addresses.length < 6) {
+        const n = fresh++
+        await e.start(e.add(n, [...known.addresses.map(a => Number(/\.(\d+):/.exec(a)![1])), n]))
+        const changing = e.change(leader, { add: address(n) })
+        // The leader dies in the middle of it, at times.
+        if (e.random.next() < 0.3) {
+          await e.world.advance(e.random.integer(40))
+          e.crash(leader)
+          changing.catch(() => {})
+          await e.world.advance(10)
+          await e.start(leader)
+        } else if ((await changing).type === 'changed') changes++
+      } else if (dice < 0.8 && known.addresses.length > 2) {
+        const others = known.addresses.filter(a => a !== leader.address)
+        const gone = others[e.random.integer(others.length)]!
+        if ((await e.change(leader, { remove: gone })).type === 'changed') {
+          changes++
+          const process = e.processes.get(gone)!
+          if (process.runtime) e.crash(process)
+        }
+      } else {
+        e.crash(leader)
+        await e.world.advance(100)
+        await e.start(leader)
+      }
+      await e.world.advance(2_000)
+    }
+    const up = [...e.processes.values()].filter(p => p.runtime)
+    const known = up.reduce((a, b) => (b.members!.version > a.members!.version ? b : a)).members!
+    for (const member of known.addresses) {
+      const process = e.processes.get(member)!
+      if (!process.runtime) await e.start(process)
+      await e.world.until(() => process.log!.recovered, `${member} votes`, 30_000)
+      await e.elect(process)
+      const values = await e.read(process)
+      t.same(
+        values.filter(value => acknowledged.includes(value)),
+        acknowledged,
+        `seed ${seed}, ${member}`,
+      )
+    }
+    t.same(e.world.fatalities, [])
+  }
+  t.ok(changes > 30, `${changes} changes`)
+})
