@@ -35,7 +35,7 @@ export async function registerAgent(
     }
     const id = newId(m)
     const info: AgentInfo = { ...message.agent, id: { value: id } }
-    await m.registry({ type: 'admit_agent', info })
+    await m.registry({ type: 'admit_agent', info, cause: { by: from, why: 'registration' } })
     const agent = addAgent(m, info, from, message)
     if (asking.lost) disconnectAgent(m, agent)
     else tellRegistered(m, agent)
@@ -233,6 +233,7 @@ async function markUnreachable(
       type: 'mark_agent_unreachable',
       agent_id: { value: agent.id },
       time_ms: m.now(),
+      cause: { why },
     })
     const message = `Agent ${agent.info.hostname} is unreachable: ${why}`
     removeAgent(m, agent, { state: 'TASK_UNREACHABLE', reason: 'REASON_AGENT_REMOVED', message })
@@ -249,7 +250,11 @@ export async function dropAgent(m: MasterContext, agent: AgentRecord, why: strin
   if (registering.has(agent.id) || agents.get(agent.id) !== agent) return
   registering.add(agent.id)
   try {
-    await m.registry({ type: 'remove_agent', agent_id: { value: agent.id } })
+    await m.registry({
+      type: 'remove_agent',
+      agent_id: { value: agent.id },
+      cause: { by: agent.pid, why },
+    })
     const message = `Agent ${agent.info.hostname} removed: ${why}`
     removeAgent(m, agent, { state: 'TASK_GONE', reason: 'REASON_AGENT_REMOVED', message })
     endUnreachable(m, agent.id, message)
@@ -302,7 +307,12 @@ async function giveUp(m: MasterContext, id: string, info: AgentInfo): Promise<vo
   )
   registering.add(id)
   try {
-    await m.registry({ type: 'mark_agent_unreachable', agent_id: { value: id }, time_ms: m.now() })
+    await m.registry({
+      type: 'mark_agent_unreachable',
+      agent_id: { value: id },
+      time_ms: m.now(),
+      cause: { why: 'did not come back in time after a failover' },
+    })
     recoveredAgents.delete(id)
     m.metrics.count('recovery_slave_removals')
     tellFailure(m, id)

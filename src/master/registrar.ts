@@ -151,7 +151,11 @@ export class Registrar extends Actor {
     }
     this.#masterId = master.id
     this.#recovered = true
-    await this.#enqueue({ type: 'recover', master })
+    await this.#enqueue({
+      type: 'recover',
+      master,
+      cause: { ...(master.pid !== undefined && { by: master.pid }), why: 'elected' },
+    })
     return this.#replay.registry.snapshot()
   }
 

@@ -2,6 +2,8 @@
 
 import type { MasterContext } from './context.ts'
 
+const FORGOTTEN = { why: 'older, or more, than --registry_max_agent_age and _count allow' }
+
 /** Every `--registry_gc_interval`. An agent that was forgotten may still come back: its id is then taken as it is. */
 export async function collectGarbage(m: MasterContext): Promise<void> {
   const { unreachable, gone } = m.registryView
@@ -9,7 +11,7 @@ export async function collectGarbage(m: MasterContext): Promise<void> {
   const limits = { before: m.now() - maxAgeMs, maxCount }
   const prune = { unreachable: tooOld(unreachable, limits), gone: tooOld(gone, limits) }
   const count = prune.unreachable.length + prune.gone.length
-  if (count > 0 && (await m.registry({ type: 'prune', ...prune }))) {
+  if (count > 0 && (await m.registry({ type: 'prune', ...prune, cause: FORGOTTEN }))) {
     for (const { value: id } of [...prune.unreachable, ...prune.gone]) {
       m.state.registrations.delete(id)
     }

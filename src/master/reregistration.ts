@@ -90,7 +90,7 @@ export async function reregisterAgent(
       await dropAgent(m, replaced, REPLACED)
       m.link(from)
     }
-    await register(m, id, message.agent)
+    await register(m, id, message.agent, from)
     if (wasConnected && !known?.connected) return
     const failedOver = state.recoveredAgents.delete(id)
     const agent = known
@@ -153,11 +153,18 @@ function whyRefused(m: MasterContext, id: string, info: AgentInfo, from: Pid): s
 
 const hostOf = (pid: Pid): string | undefined => parseAddress(addressOf(pid))?.host
 
-async function register(m: MasterContext, id: string, info: AgentInfo): Promise<void> {
+async function register(
+  m: MasterContext,
+  id: string,
+  info: AgentInfo,
+  from: Pid,
+): Promise<void> {
+  const cause = { by: from, why: 're-registration' }
   // An agent that the registry does not know is taken as it is: it may have forgotten those who were away for long.
-  await m.registry({ type: 'mark_agent_reachable', info })
+  await m.registry({ type: 'mark_agent_reachable', info, cause })
   const registered = m.registryView.agents.get(id)
-  if (registered && !sameAgent(registered, info)) await m.registry({ type: 'update_agent', info })
+  if (registered && !sameAgent(registered, info))
+    await m.registry({ type: 'update_agent', info, cause })
 }
 
 function sameAgent(a: AgentInfo, b: AgentInfo): boolean {

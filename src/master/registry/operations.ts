@@ -9,6 +9,16 @@ import { message, oneOf, unsigned } from '../../messages/schema.ts'
 const timeMs = v.number()
 
 /**
+ * Who had a change made, and why: for people who look back, and no decision depends on it. `by`: the pid of whoever asked
+ * for it; absent, the master did it of itself. When, and which master wrote it, the entry says.
+ */
+export const Cause = message({ by: v.optional(v.string()), why: v.string() })
+export type Cause = v.InferOutput<typeof Cause>
+
+/** Absent in what was written before there were causes. */
+const caused = { cause: v.optional(Cause) }
+
+/**
  * - `recover`: a master was elected and writes itself in; what it read is what the log held then.
  * - `admit_agent`: a new agent, before it is told that it is registered.
  * - `update_agent`: an admitted agent came back with other resources or attributes.
@@ -20,17 +30,28 @@ const timeMs = v.number()
  * - `prune`: forgets old unreachable and gone agents.
  */
 export const Operation = v.variant('type', [
-  message({ type: v.literal('recover'), master: MasterInfo }),
-  message({ type: v.literal('admit_agent'), info: AgentInfo }),
-  message({ type: v.literal('update_agent'), info: AgentInfo }),
-  message({ type: v.literal('mark_agent_unreachable'), agent_id: AgentID, time_ms: timeMs }),
-  message({ type: v.literal('mark_agent_reachable'), info: AgentInfo }),
-  message({ type: v.literal('remove_agent'), agent_id: AgentID }),
-  message({ type: v.literal('mark_agent_gone'), agent_id: AgentID, time_ms: timeMs }),
+  message({ type: v.literal('recover'), master: MasterInfo, ...caused }),
+  message({ type: v.literal('admit_agent'), info: AgentInfo, ...caused }),
+  message({ type: v.literal('update_agent'), info: AgentInfo, ...caused }),
+  message({
+    type: v.literal('mark_agent_unreachable'),
+    agent_id: AgentID,
+    time_ms: timeMs,
+    ...caused,
+  }),
+  message({ type: v.literal('mark_agent_reachable'), info: AgentInfo, ...caused }),
+  message({ type: v.literal('remove_agent'), agent_id: AgentID, ...caused }),
+  message({
+    type: v.literal('mark_agent_gone'),
+    agent_id: AgentID,
+    time_ms: timeMs,
+    ...caused,
+  }),
   message({
     type: v.literal('prune'),
     unreachable: v.array(AgentID),
     gone: v.array(AgentID),
+    ...caused,
   }),
 ])
 export type Operation = v.InferOutput<typeof Operation>
