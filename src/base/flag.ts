@@ -40,6 +40,8 @@ export interface FlagOptions<T> {
   readonly secret?: boolean
   /** The value as it may be shown, if part of it may not. */
   readonly shown?: (value: T) => string
+  /** The text that `--name` stands for without a value. A value is then taken only after `=`, as with booleans. */
+  readonly bare?: string
   /** What is wrong with a value that parsed, or undefined; finishes the sentence "Flag '--x': ". */
   readonly validate?: (value: T) => string | undefined
 }
@@ -56,6 +58,7 @@ export interface Flag<T> {
   readonly example: string
   readonly group: string | undefined
   readonly secret: boolean
+  readonly bare: string | undefined
   /** What stands for a value in the help: PATH, DURATION. */
   readonly placeholder: string
   /** What a value has to be, to finish the sentence "expected …". */
@@ -106,6 +109,7 @@ function make<T, O extends FlagOptions<T>>(kind: Kind<T>, options: O): Flag<Valu
     example: options.example ?? kind.example,
     group: options.group,
     secret: options.secret ?? false,
+    bare: options.bare,
     placeholder: kind.placeholder,
     expected: options.expected ?? kind.expected,
     parse: parse as Flag<Value<T, O>>['parse'],

@@ -38,7 +38,7 @@ export function describeFlags(flags: Flags): readonly FlagRow[] {
     return {
       name,
       type: flag.type,
-      usage: flag.type === 'boolean' ? `--[no-]${name}` : `--${name}=${flag.placeholder}`,
+      usage: usageOfFlag(name, flag),
       ...(byDefault !== undefined && { default: byDefault }),
       required: flag.required,
       env: envName(name),
@@ -48,6 +48,11 @@ export function describeFlags(flags: Flags): readonly FlagRow[] {
       ...(flag.deprecated !== undefined && { deprecated: flag.deprecated }),
     }
   })
+}
+
+function usageOfFlag(name: string, { type, bare, placeholder }: AnyFlag): string {
+  if (type === 'boolean') return `--[no-]${name}`
+  return bare === undefined ? `--${name}=${placeholder}` : `--${name}[=${placeholder}]`
 }
 
 function defaultOf(flag: AnyFlag): string | undefined {

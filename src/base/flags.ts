@@ -77,7 +77,7 @@ export function defineFlags<const F extends Flags>(flags: F): F {
 
 /**
  * Reads flags as Mesos does (docs/configuration.md, stout `flags`):
- * `--name=value`; for all but booleans also `--name value`, unless the next word starts with `-`;
+ * `--name=value`; for all that cannot go without one also `--name value`, unless the next word starts with `-`;
  * `--name` and `--no-name` for booleans; `MESOS_NAME` from the environment, where the command line wins and unknown
  * names are ignored; `file:///path` for the content of that file, its last line ending dropped; `--` ends the flags.
  * On the command line an unknown flag is an error, and so is one that is given twice.
@@ -178,9 +178,14 @@ function takeFlag(
     const way = boolean ? 'takes no value' : `is only for true-or-false flags; write '--${as}=…'`
     return fail(`Flag '--no-${as}' ${way}.`)
   }
+  const alone = boolean ? String(!negated) : flag.bare
   const takesNext =
-    !boolean && value === undefined && next !== undefined && !/^-./.test(next) && next !== ''
-  const text = value ?? (boolean ? String(!negated) : takesNext ? next : undefined)
+    alone === undefined &&
+    value === undefined &&
+    next !== undefined &&
+    !/^-./.test(next) &&
+    next !== ''
+  const text = value ?? alone ?? (takesNext ? next : undefined)
   if (text === undefined) {
     return fail(`Flag '--${as}' has no value; write for example '--${as}=${flag.example}'.`)
   }

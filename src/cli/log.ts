@@ -1,103 +1,60 @@
-// mesos-log: looks into the replicated log of a master, stopped or running, and changes nothing.
+// mesos-log: looks into the replicated log of a master, stopped or running, and changes nothing; and runs, initializes and
+// measures replicas of other logs. Each sub-command is a file in log/, loaded when it is asked for.
 
-import { join } from 'node:path'
-import { defineFlags, flag, type FlagValues } from '../base/flags.ts'
 import { nearest } from '../base/nearest.ts'
+import type { Flags } from '../base/flags.ts'
 import { VERSION } from '../base/version.ts'
-import type { LogView } from '../log/log.ts'
 import { type Command, main } from './main.ts'
 
-const where = {
-  work_dir: flag.path({ help: "A master's work_dir; the log is in it, in replicated_log." }),
-  path: flag.path({
-    help: 'The directory of a log itself, instead of --work_dir.',
-    example: '/var/lib/mesos/replicated_log',
-  }),
-  json: flag.boolean({ help: 'One JSON object a line.' }),
+interface SubCommand {
+  /** A line for the list of all. */
+  readonly summary: string
+  readonly run: (argv: readonly string[]) => Promise<void>
 }
-const position = (help: string) => flag.integer({ help, min: 0 })
 
-const readFlags = defineFlags({
-  ...where,
-  from: position('First position to show.'),
-  to: position('Last position to show.'),
+const sub = <F extends Flags>(summary: string, load: () => Promise<Command<F>>): SubCommand => ({
+  summary,
+  run: async argv => main(await load(), argv),
 })
 
-const replayFlags = defineFlags({ ...where, to: position('Last position to replay.') })
-
-type Where = FlagValues<typeof where>
-
-const check = ({ work_dir, path }: Where): readonly string[] => {
-  if ((work_dir === undefined) !== (path === undefined)) return []
-  return work_dir === undefined
-    ? ["One of '--work_dir' and '--path' is required, for example '--work_dir=/var/lib/mesos'."]
-    : ["Only one of '--work_dir' and '--path' can be given."]
-}
-
-const read: Command<typeof readFlags> = {
-  name: 'mesos-log read',
-  summary:
-    'Prints the entries of a log: what was promised and written at each position, and whether it is known to be chosen.',
-  flags: readFlags,
-  examples: ['mesos-log read --work_dir=/var/lib/mesos --from=10 --to=20'],
-  check,
-  run: flags =>
-    withLog(flags, async (entries, print) => {
-      const { READ_HEADER, readJson, readLine } = await import('./log-text.ts')
-      if (!flags.json) print(READ_HEADER)
-      for await (const entry of entries({ from: flags.from, to: flags.to })) {
-        print(flags.json ? JSON.stringify(readJson(entry)) : readLine(entry))
-      }
-    }),
-}
-
-const replayCommand: Command<typeof replayFlags> = {
-  name: 'mesos-log replay',
-  summary: 'Prints each operation on the registry with its position, and the registry after it.',
-  flags: replayFlags,
-  examples: [
-    'mesos-log replay --work_dir=/var/lib/mesos',
-    'mesos-log replay --work_dir=/var/lib/mesos --to=17 --json | tail -n 1',
-  ],
-  check,
-  run: flags =>
-    withLog(flags, async (entries, print) => {
-      const { replay, stepText } = await import('./replay.ts')
-      let count = 0
-      for await (const step of replay(entries({ to: flags.to }))) {
-        count++
-        print(flags.json ? JSON.stringify(step) : stepText(step))
-      }
-      if (count === 0)
-        process.stderr.write('mesos-log: no operation of a registry is in this log.\n')
-    }),
-}
-
-const COMMANDS = { read, replay: replayCommand } as const
-
-interface Range {
-  readonly from?: number | undefined
-  readonly to?: number | undefined
-}
-
-/** Looks at a log, tells of a torn tail, and after all that could be read of damage. */
-async function withLog(
-  flags: Where,
-  show: (
-    entries: (range: Range) => ReturnType<LogView['entries']>,
-    print: (line: string) => void,
-  ) => Promise<void>,
-): Promise<number> {
-  const directory = flags.path ?? join(flags.work_dir!, 'replicated_log')
-  const { DamagedLogError, viewLog } = await import('../log/log.ts')
-  const view = await viewLog(directory)
-  for (const { message } of view.warnings) process.stderr.write(`mesos-log: ${message}\n`)
-  await show(
-    ({ from = 0, to = Number.MAX_SAFE_INTEGER }) => view.entries({ from, to }),
-    line => process.stdout.write(`${line}\n`),
-  )
-  if (view.damage instanceof DamagedLogError) throw view.damage
-  return 0
+const COMMANDS: Readonly<Record<string, SubCommand>> = {
+  read: sub(
+    'The entries: what is promised, written and chosen at each position.',
+    async () => (await import('./log/read.ts')).readCommand,
+  ),
+  replay: sub(
+    'The operations on the registry: when, by whom, what each changed. --serve: in the dashboard.',
+    async () => (await import('./log/replay.ts')).replayCommand,
+  ),
+  verify: sub(
+    'Whether a log is whole, and if not, what is wrong and where.',
+    async () => (await import('./log/verify.ts')).verifyCommand,
+  ),
+  stat: sub('A log in numbers.', async () => (await import('./log/stat.ts')).statCommand),
+  export: sub(
+    'A log as JSON lines, for other programs.',
+    async () => (await import('./log/export.ts')).exportCommand,
+  ),
+  'dump-state': sub(
+    'The registry as it was after a position, as JSON.',
+    async () => (await import('./log/dump-state.ts')).dumpStateCommand,
+  ),
+  diff: sub(
+    'What differs between two positions, or two replicas.',
+    async () => (await import('./log/diff.ts')).diffCommand,
+  ),
+  initialize: sub(
+    'Lets an empty replica of a new log vote.',
+    async () => (await import('./log/initialize.ts')).initializeCommand,
+  ),
+  replica: sub(
+    'Runs a replica of a log.',
+    async () => (await import('./log/replica.ts')).replicaCommand,
+  ),
+  benchmark: sub(
+    'Appends to a log, and measures it.',
+    async () => (await import('./log/benchmark.ts')).benchmarkCommand,
+  ),
 }
 
 /** `mesos-log SUBCOMMAND …`. */
@@ -105,11 +62,8 @@ export async function runLog(argv: readonly string[] = process.argv.slice(2)): P
   // Whoever reads our output may have seen enough (`| head`).
   process.stdout.on('error', () => process.exit(0))
   const [name = '', ...rest] = argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv
+  if (Object.hasOwn(COMMANDS, name)) return COMMANDS[name]!.run(rest)
   switch (name) {
-    case 'read':
-      return main(read, rest)
-    case 'replay':
-      return main(replayCommand, rest)
     case '--version':
       process.stdout.write(`mesos-log ${VERSION}\n`)
       return
@@ -127,14 +81,15 @@ export async function runLog(argv: readonly string[] = process.argv.slice(2)): P
 
 function usage(): string {
   const rows = Object.entries(COMMANDS).map(
-    ([name, { summary }]) => `  ${name.padEnd(8)}${summary}`,
+    ([name, { summary }]) => `  ${name.padEnd(12)}${summary}`,
   )
   return [
     'Usage: mesos-log <command> [flags]',
     '',
     ...rows,
     '',
-    "'mesos-log help <command>' says more. Works on the directory of a stopped or running master, changing nothing.",
+    "'mesos-log help <command>' says more. All but the last three work on the directory of a stopped or running master, and",
+    'change nothing.',
     '',
   ].join('\n')
 }

@@ -11,7 +11,9 @@ export interface Command<F extends Flags> extends CommandHelp {
   readonly flags: F
   /** What is wrong with the values together, in the words of `parseFlags`. */
   readonly check?: (values: FlagValues<F>, positional: readonly string[]) => readonly string[]
-  /** Resolves to the exit status. A `UserError` is shown without a stack, and the status is 1. */
+  /** The exit status of a refused command line or a `UserError`, where 1 says something else. Default 1. */
+  readonly trouble?: number
+  /** Resolves to the exit status. A `UserError` is shown without a stack. */
   readonly run: (values: FlagValues<F>, context: Context) => Promise<number>
 }
 
@@ -46,7 +48,7 @@ async function status<F extends Flags>(
   command: Command<F>,
   argv: readonly string[],
 ): Promise<number> {
-  const { name, flags, positionals = [], check, run } = command
+  const { name, flags, positionals = [], trouble = 1, check, run } = command
   const parsed = parseFlags(flags, {
     argv,
     env: process.env,
@@ -57,12 +59,12 @@ async function status<F extends Flags>(
   if (!parsed.ok && parsed.wants === 'help') return print(helpText(command))
   if (!parsed.ok && parsed.wants === 'version') return print(`${name} ${VERSION}\n`)
   const errors = parsed.ok ? (check?.(parsed.values, parsed.positional) ?? []) : parsed.errors
-  if (!parsed.ok || errors.length > 0) return refuse(name, errors)
+  if (!parsed.ok || errors.length > 0) return refuse(name, errors, trouble)
   try {
     return await run(parsed.values, parsed)
   } catch (error) {
     process.stderr.write(`${name}: ${describeError(error)}\n`)
-    return 1
+    return trouble
   }
 }
 
@@ -71,8 +73,8 @@ function print(text: string): number {
   return 0
 }
 
-function refuse(name: string, errors: readonly string[]): number {
+function refuse(name: string, errors: readonly string[], trouble: number): number {
   for (const error of errors) process.stderr.write(`${name}: ${error}\n`)
   process.stderr.write(`Try '${name} --help'.\n`)
-  return 1
+  return trouble
 }

@@ -102,7 +102,7 @@ const LOCAL = '127.0.0.1'
 const LOOKUP_LIMIT_MS = 2_000
 
 /** Which address to listen on, and by which one others reach it. As in Mesos: all, and the one of the hostname. */
-async function addresses({
+export async function addresses({
   ip = ANY,
   advertise_ip,
 }: ServerFlags): Promise<{ listen: string; advertise: string }> {

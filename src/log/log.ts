@@ -33,9 +33,12 @@ import { DamagedLogError, type Storage } from './storage.ts'
 
 export { Election, ELECTION_ID, type ElectionOptions } from './election.ts'
 export { FileStorage, type FileStorageOptions } from './file-storage.ts'
+export { digestOf } from './history-check.ts'
+export { initializeReplica } from './initialize.ts'
 export type { Entry } from './local.ts'
 export { Members } from './members.ts'
 export { type LogEntry, type LogView, type ReadLogOptions, readLog, viewLog } from './read-log.ts'
+export { type Fault, faultOf, type LogSurvey, type SegmentSurvey, surveyLog } from './survey.ts'
 export {
   DamagedLogError,
   type Storage,

@@ -153,12 +153,7 @@ function whyRefused(m: MasterContext, id: string, info: AgentInfo, from: Pid): s
 
 const hostOf = (pid: Pid): string | undefined => parseAddress(addressOf(pid))?.host
 
-async function register(
-  m: MasterContext,
-  id: string,
-  info: AgentInfo,
-  from: Pid,
-): Promise<void> {
+async function register(m: MasterContext, id: string, info: AgentInfo, from: Pid): Promise<void> {
   const cause = { by: from, why: 're-registration' }
   // An agent that the registry does not know is taken as it is: it may have forgotten those who were away for long.
   await m.registry({ type: 'mark_agent_reachable', info, cause })

@@ -40,6 +40,7 @@ export const WORLD: Readonly<Record<string, string>> = {
   'src/log/files.ts': 'files',
   'src/log/lock-file.ts': 'files',
   'src/log/read-log.ts': 'files, read only',
+  'src/log/survey.ts': 'files, read only',
   'src/agent/posix-processes.ts': 'processes',
   'src/agent/make-directories.ts': 'files',
   'src/agent/process-table.ts': 'processes, read only',

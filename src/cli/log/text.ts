@@ -1,12 +1,12 @@
 // How entries of the replicated log, and operations on the registry, look to people. Pure.
 
-import { formatBytes } from '../base/bytes.ts'
-import type { LogEntry } from '../log/log.ts'
-import { decodeEntry } from '../master/registry/entry.ts'
-import type { Entry, Operation, RegistrySnapshot } from '../master/registry/operations.ts'
-import type { AgentInfo } from '../messages/agent.ts'
-import { formatResources } from '../resources/format.ts'
-import { Resources } from '../resources/resources.ts'
+import { formatBytes } from '../../base/bytes.ts'
+import type { LogEntry } from '../../log/log.ts'
+import { decodeEntry } from '../../master/registry/entry.ts'
+import type { Entry, Operation } from '../../master/registry/operations.ts'
+import type { AgentInfo } from '../../messages/agent.ts'
+import { formatResources } from '../../resources/format.ts'
+import { Resources } from '../../resources/resources.ts'
 
 /** An entry of the registry's log; undefined if these bytes are something else. */
 export function registryEntry(bytes: Uint8Array): Entry | undefined {
@@ -58,7 +58,11 @@ function summaryOf(entry: LogEntry): string {
       const content = entry.bytes && registryEntry(entry.bytes)
       if (!content) return 'no entry of a registry'
       const parts = (content.operations ?? []).map(describeOperation)
-      if (content.snapshot) parts.unshift(`snapshot (${countsOf(content.snapshot)})`)
+      if (content.snapshot) {
+        const { agents, unreachable, gone } = content.snapshot
+        const counts = { agents: agents.length, unreachable: unreachable.length, gone: gone.length }
+        parts.unshift(`snapshot (${countsOf(counts)})`)
+      }
       return parts.join('; ')
     }
     default:
@@ -114,16 +118,23 @@ export function describeOperation(operation: Operation): string {
   }
 }
 
-function describeAgent({ id, hostname, port, resources }: AgentInfo): string {
+export function describeAgent({ id, hostname, port, resources }: AgentInfo): string {
   return `${id?.value ?? '?'} (${hostname}:${port ?? 5051}, ${formatResources(Resources.of(resources))})`
 }
 
 /** How much there is in a registry. */
-export function countsOf(registry: RegistrySnapshot): string {
-  const { agents, unreachable, gone } = registry
-  const word = agents.length === 1 ? 'agent' : 'agents'
-  return `${agents.length} ${word}, ${unreachable.length} unreachable, ${gone.length} gone`
+export function countsOf(counts: {
+  readonly agents: number
+  readonly unreachable: number
+  readonly gone: number
+}): string {
+  const { agents, unreachable, gone } = counts
+  return `${plural(agents, 'agent')}, ${unreachable} unreachable, ${gone} gone`
 }
+
+/** `1 agent`, `2 agents`. */
+export const plural = (count: number, word: string): string =>
+  `${count} ${count === 1 ? word : `${word}s`}`
 
 /** `2026-01-31 13:45:00.123Z`. */
 export function timeText(ms: number): string {

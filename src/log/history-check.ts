@@ -1,0 +1,110 @@
+// What one replica wrote down, held against what an acceptor may do (acceptor.ts). Pure. A file whose checksums are right
+// can still tell of a vote that should never have been given: by a bug, or by a disk that was put back to an older state.
+
+import { createHash } from 'node:crypto'
+import type { Position, Proposal, ReplicaStatus, Value } from '../messages/log.ts'
+import type { StoredRecord } from './record.ts'
+
+/** A replica's status never sinks: one that voted may not forget that it did. */
+const RANK: Readonly<Record<ReplicaStatus, number>> = {
+  EMPTY: 0,
+  STARTING: 1,
+  RECOVERING: 2,
+  VOTING: 3,
+}
+
+interface Known {
+  promised: Proposal
+  proposal?: Proposal
+  /** Of the value that was accepted last. */
+  digest?: string
+  learned: boolean
+}
+
+/** Takes records in the order of writing. A record that is wrong is taken like any other, so that each fault is told once. */
+export class HistoryCheck {
+  #status: ReplicaStatus = 'EMPTY'
+  #promised: Proposal = 0
+  readonly #known = new Map<Position, Known>()
+
+  /** What is wrong with the next record; undefined if nothing is. */
+  add(record: StoredRecord): string | undefined {
+    switch (record.type) {
+      case 'metadata':
+        return this.#metadata(record.status, record.promised)
+      case 'promise':
+        return this.#promise(record.position, record.promised)
+      case 'write':
+        return record.learned ? this.#learn(record) : this.#accept(record)
+      case 'learned': {
+        const known = this.#known.get(record.position)
+        if (known?.proposal === record.proposal) known.learned = true
+        return undefined
+      }
+      case 'truncated':
+        for (const position of this.#known.keys()) {
+          if (position < record.begin) this.#known.delete(position)
+        }
+        return undefined
+      default:
+        return undefined
+    }
+  }
+
+  #metadata(status: ReplicaStatus, promised: Proposal): string | undefined {
+    const [before, least] = [this.#status, this.#promised]
+    this.#status = status
+    this.#promised = promised
+    if (RANK[status] < RANK[before]) return `a replica that was ${before} is ${status} again`
+    return promised < least ? `its promise sinks from ${least} to ${promised}` : undefined
+  }
+
+  #promise(position: Position, promised: Proposal): string | undefined {
+    const known = this.#known.get(position)
+    const least = known?.promised ?? this.#promised
+    this.#known.set(position, { learned: false, ...known, promised })
+    if (this.#status !== 'VOTING') return this.#mayNot('promises', position)
+    if (promised > least) return undefined
+    return `position ${position} is promised to proposal ${promised} after ${least} was`
+  }
+
+  #accept({ position, proposal, value }: Written): string | undefined {
+    const known = this.#known.get(position)
+    const least = known?.promised ?? this.#promised
+    const digest = digestOf(value)
+    this.#known.set(position, { promised: proposal, proposal, digest, learned: false })
+    if (this.#status !== 'VOTING') return this.#mayNot('votes', position)
+    if (known?.learned) return `position ${position} is written again after its value was learned`
+    if (proposal < least)
+      return `position ${position} is accepted under proposal ${proposal} though ${least} was promised`
+    if (known?.proposal === proposal && known.digest !== digest)
+      return `proposal ${proposal} carries two values at position ${position}`
+    return undefined
+  }
+
+  #learn({ position, proposal, value }: Written): string | undefined {
+    const known = this.#known.get(position)
+    const digest = digestOf(value)
+    const promised = Math.max(proposal, known?.promised ?? 0)
+    this.#known.set(position, { promised, proposal, digest, learned: true })
+    if (!known?.learned || known.digest === digest || isTombstone(value)) return undefined
+    return `another value is learned at position ${position} than was learned before`
+  }
+
+  #mayNot(does: string, position: Position): string {
+    return `a replica that is ${this.#status} ${does} at position ${position}`
+  }
+}
+
+type Written = StoredRecord & { readonly type: 'write' }
+
+/** Says that a position is truncated: true beside any value. */
+const isTombstone = (value: Value): boolean => value.type === 'NOP' && value.tombstone === true
+
+/** Equal for equal values. */
+export function digestOf(value: Value): string {
+  const hash = createHash('sha256').update(value.type)
+  if (value.type === 'APPEND') hash.update(value.bytes)
+  if (value.type === 'TRUNCATE') hash.update(String(value.to))
+  return hash.digest('base64')
+}
