@@ -40,15 +40,16 @@ export const diffCommand: Command<typeof flags> = {
       openSide(values, positional[0]!),
       openSide(values, positional[1]!),
     ])
-    const changes = changesBetween(a.at.replay.registry, b.at.replay.registry)
+    // A log of something else has values that can be compared, but no registry.
+    const changes = a.at && b.at && changesBetween(a.at.replay.registry, b.at.replay.registry)
     // What one has truncated may be gone from its disk, and says nothing.
     const from = Math.max(a.view.begin, b.view.begin)
-    const to = Math.max(a.at.position, b.at.position)
+    const to = Math.max(a.position, b.position)
     const replicas =
       a.directory === b.directory
         ? undefined
         : await compareReplicas(a.view.entries({ from, to }), b.view.entries({ from, to }))
-    const differs = changes.length > 0 || replicas?.first !== undefined
+    const differs = (changes?.length ?? 0) > 0 || replicas?.first !== undefined
     const lines = Lines.toOutput()
     if (values.json) {
       await lines.print(
@@ -56,7 +57,7 @@ export const diffCommand: Command<typeof flags> = {
           differs,
           a: sideJson(a),
           b: sideJson(b),
-          changes,
+          changes: changes ?? null,
           ...(replicas && {
             agreement: replicas.broken === undefined,
             first_difference: replicas.first ?? null,
@@ -68,8 +69,8 @@ export const diffCommand: Command<typeof flags> = {
       await lines.print(`A ${sideText(a)}`)
       await lines.print(`B ${sideText(b)}`)
       if (replicas) await lines.print(agreementText(replicas))
-      for (const change of changes) await lines.print(changeText(change))
-      if (changes.length === 0) await lines.print('The registry is the same.')
+      for (const change of changes ?? []) await lines.print(changeText(change))
+      if (changes?.length === 0) await lines.print('The registry is the same.')
     }
     await lines.end()
     for (const { view } of [a, b]) refuseDamage(view)
@@ -92,16 +93,20 @@ function checkSides(values: Values, sides: readonly string[]): readonly string[]
 interface Side {
   readonly directory: string
   readonly view: LogView
-  readonly at: RegistryAt
+  readonly position: number
+  /** Absent if there is no registry in the log. */
+  readonly at?: RegistryAt
 }
 
 async function openSide(values: Values, side: string): Promise<Side> {
   const { directory, position } = parseSide(values, side)
   const view = await look(directory)
   const at = await registryAt(view, position)
-  if (typeof at !== 'string') return { directory, view, at }
+  if (!('why' in at)) return { directory, view, position: at.position, at }
+  // Two replicas can be compared all the same.
+  if (at.none && !isPosition(side)) return { directory, view, position: position ?? view.end ?? 0 }
   refuseDamage(view)
-  throw new UserError('not_found', `${directory}: ${at}`)
+  throw new UserError('not_found', `${directory}: ${at.why}`)
 }
 
 function parseSide(values: Values, side: string): { directory: string; position?: number } {
@@ -112,12 +117,14 @@ function parseSide(values: Values, side: string): { directory: string; position?
   return { directory: logIn(directory), position: Number(position) }
 }
 
-function sideText({ directory, at }: Side): string {
+function sideText({ directory, position, at }: Side): string {
+  if (!at) return `${directory}@${position}: no registry`
   const doubt = at.learned ? '' : ' (not known to be chosen)'
   return `${directory}@${at.position}: written at ${at.written_at}, ${timeText(at.time_ms)}${doubt}`
 }
 
-function sideJson({ directory, at }: Side): object {
+function sideJson({ directory, position, at }: Side): object {
+  if (!at) return { directory, position }
   const { replay, ...facts } = at
   return { directory, ...facts, sequence: replay.sequence }
 }

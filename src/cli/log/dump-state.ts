@@ -25,9 +25,9 @@ export const dumpStateCommand: Command<typeof flags> = {
     // What lies before a damage may still be asked for; the end may not, since nobody knows it.
     if (values.at === undefined) refuseDamage(view)
     const found = await registryAt(view, values.at)
-    if (typeof found === 'string') {
+    if ('why' in found) {
       refuseDamage(view)
-      throw new UserError('not_found', `${directory}: ${found}`)
+      throw new UserError('not_found', `${directory}: ${found.why}`)
     }
     const { replay, ...facts } = found
     const lines = Lines.toOutput()

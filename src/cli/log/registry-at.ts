@@ -18,13 +18,24 @@ export interface RegistryAt {
   readonly replay: Replay
 }
 
-/** What is wrong, as a sentence, if nothing is known of that position. */
+/** Why nothing is known of a position. */
+export interface Unknown {
+  /** Whether there is no registry in the log at all. */
+  readonly none: boolean
+  /** A sentence. */
+  readonly why: string
+}
+
+/** The registry right after a position; without one, after the last. */
 export async function registryAt(
   view: LogView,
   position: number = view.end ?? 0,
-): Promise<RegistryAt | string> {
-  if (view.end === undefined) return 'the log is empty.'
-  if (position > view.end) return `position ${position} is not written yet: it ends at ${view.end}.`
+): Promise<RegistryAt | Unknown> {
+  if (view.end === undefined) return { none: true, why: 'the log is empty.' }
+  if (position > view.end) {
+    const why = `position ${position} is not written yet: the log ends at ${view.end}.`
+    return { none: false, why }
+  }
   const replay = new Replay()
   let last: Omit<RegistryAt, 'replay' | 'position' | 'sequence'> | undefined
   // From the first entry that is still there: what is truncated may be the only way to what is not.
@@ -38,7 +49,11 @@ export async function registryAt(
   }
   if (last) return { position, ...last, sequence: replay.sequence, replay }
   for await (const first of registryEntries(view.entries())) {
-    return `the registry is not known before position ${first.position}, where the first snapshot that is still there stands.`
+    const what = first.entry.snapshot
+      ? 'the oldest snapshot that is still there'
+      : 'its first entry'
+    const why = `nothing is known of the registry before position ${first.position}, where ${what} stands.`
+    return { none: false, why }
   }
-  return 'no operation of a registry is in it.'
+  return { none: true, why: 'no operation of a registry is in it.' }
 }

@@ -51,6 +51,11 @@ export function addRoutes(m: MasterContext, routing: Routing): void {
     if (!path.endsWith('/redirect')) return { status: 404 }
     return leader ? moved(leader, '') : text(503, NO_LEADER)
   })
+  // For the page of a master that does not lead: it may not follow a redirection to another origin.
+  routing.route('/leader', 'Whether this master leads, and who does.', ({ method }) => {
+    if (method !== 'GET' && method !== 'HEAD') return methodNotAllowed(['GET'])
+    return json(leaderJson(m.info, routing), { 'cache-control': 'no-cache' })
+  })
   get('/flags', 'The flags in force.', () => json({ flags: m.config.printable }))
   get('/state', 'Everything: agents, frameworks, tasks, offers.', stateHandler(m, routing))
   get('/slaves', 'The agents. ?slave_id= for one of them.', ({ query }) => {
@@ -91,6 +96,17 @@ export function addRoutes(m: MasterContext, routing: Routing): void {
     const agent = m.state.agents.get(id)
     return agent && routing.files(pid('files', addressOf(agent.pid)))
   })
+}
+
+function leaderJson({ id }: MasterInfo, routing: Routing): object {
+  const leader = routing.leader()
+  return {
+    id,
+    leading: routing.leading(),
+    ...(leader && {
+      leader: { id: leader.id, pid: leader.pid, hostname: leader.hostname, port: leader.port },
+    }),
+  }
 }
 
 /** Of a master that does not lead: whoever does serves this. */

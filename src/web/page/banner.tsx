@@ -1,8 +1,8 @@
-// Says that the picture is old, why, and when the next try is.
+// Says that the picture is old, or that there is none here: why, where there is one, and when the next try is.
 
 import { formatAgo } from './format.ts'
 import { useNow } from './now.tsx'
-import type { Feed } from './poller.ts'
+import type { Feed, Leader } from './poller.ts'
 
 export interface BannerProps {
   readonly feed: Feed
@@ -14,7 +14,7 @@ export function Banner({ feed, host, onRetry }: BannerProps) {
   // Retry times and confirmations are by this machine's clock, the context by the master's.
   const nowMs = useNow() - feed.skewMs
   const { connection } = feed
-  if (connection.kind !== 'lost' && connection.kind !== 'refused') return null
+  if (!('retryAtMs' in connection)) return null
   const seconds = Math.max(0, Math.ceil((connection.retryAtMs - nowMs) / 1000))
   const when = seconds > 0 ? `retrying in ${seconds} s` : 'retrying now'
   return (
@@ -22,6 +22,8 @@ export function Banner({ feed, host, onRetry }: BannerProps) {
       <p>
         {connection.kind === 'lost' ? (
           <strong>Cannot reach {host}</strong>
+        ) : connection.kind === 'standby' ? (
+          <Standby host={host} leader={connection.leader} />
         ) : (
           <>
             <strong>{host} answers, but not with the cluster’s state</strong>:{' '}
@@ -38,4 +40,25 @@ export function Banner({ feed, host, onRetry }: BannerProps) {
       </button>
     </div>
   )
+}
+
+function Standby({ host, leader }: { readonly host: string; readonly leader: Leader | undefined }) {
+  if (!leader)
+    return (
+      <>
+        <strong>Nobody leads</strong> at the moment: {host} stands by, and the masters have not
+        elected one of them
+      </>
+    )
+  const address = addressOf(leader)
+  return (
+    <>
+      <strong>{host} stands by</strong>; the leading master is {/* The same view there. */}
+      <a href={`//${address}/${location.hash}`}>{address}</a>
+    </>
+  )
+}
+
+function addressOf({ hostname, port }: Leader): string {
+  return `${hostname.includes(':') ? `[${hostname}]` : encodeURIComponent(hostname)}:${port}`
 }

@@ -20,7 +20,13 @@ export const browserWorld: World = {
     let timer = setTimeout(() => abort.abort(), headersTimeoutMs)
     try {
       // `no-store`: the browser's cache would answer If-None-Match itself, and hide a 304.
-      const response = await fetch(path, { headers, cache: 'no-store', signal: abort.signal })
+      const response = await fetch(path, {
+        headers,
+        cache: 'no-store',
+        // What leads to another master has the status 0 then.
+        redirect: 'manual',
+        signal: abort.signal,
+      })
       clearTimeout(timer)
       timer = setTimeout(() => abort.abort(), bodyTimeoutMs)
       const body = await response.text()

@@ -21,6 +21,8 @@ export interface HeaderProps {
 
 export function Header({ feed, rows, route, host, paused, onPause }: HeaderProps) {
   const { state } = feed
+  // A registry knows agents and nothing else, and does not move.
+  const past = state?.past
   return (
     <header class="top">
       <div class="bar">
@@ -30,42 +32,54 @@ export function Header({ feed, rows, route, host, paused, onPause }: HeaderProps
         </a>
         <nav aria-label="Views">
           <NavLink href="#/" title="Overview" current={route.page === 'overview'} />
-          <NavLink
-            href="#/frameworks"
-            title="Frameworks"
-            count={rows?.frameworks.length}
-            current={route.page === 'frameworks' || route.page === 'framework'}
-          />
+          {!past && (
+            <NavLink
+              href="#/frameworks"
+              title="Frameworks"
+              count={rows?.frameworks.length}
+              current={route.page === 'frameworks' || route.page === 'framework'}
+            />
+          )}
           <NavLink
             href="#/agents"
             title="Agents"
             count={rows?.agents.length}
             current={route.page === 'agents' || route.page === 'agent'}
           />
-          <NavLink
-            href="#/offers"
-            title="Offers"
-            count={rows?.offers.length}
-            current={route.page === 'offers'}
-          />
+          {!past && (
+            <NavLink
+              href="#/offers"
+              title="Offers"
+              count={rows?.offers.length}
+              current={route.page === 'offers'}
+            />
+          )}
         </nav>
         <div class="freshness">
           <Freshness feed={feed} />
-          <button type="button" class="quiet" aria-pressed={paused} onClick={onPause}>
-            {paused ? 'Resume' : 'Pause'}
-          </button>
+          {!past && (
+            <button type="button" class="quiet" aria-pressed={paused} onClick={onPause}>
+              {paused ? 'Resume' : 'Pause'}
+            </button>
+          )}
         </div>
       </div>
       {state && (
         <dl class="facts">
-          <Fact name="Leader">{leaderAddress(state, host)}</Fact>
+          <Fact name={past ? 'Led' : 'Leader'}>
+            {past && !state.leader ? 'nobody yet' : leaderAddress(state, host)}
+          </Fact>
           <Fact name="Version">{state.version}</Fact>
           <Fact name="Master">
             <Id id={state.id} what="master id" />
           </Fact>
-          <Fact name="Up">
-            <Since atMs={state.start_time * 1000} />
-          </Fact>
+          {past ? (
+            <Fact name="Log">{past.directory}</Fact>
+          ) : (
+            <Fact name="Up">
+              <Since atMs={state.start_time * 1000} />
+            </Fact>
+          )}
           {state.elected_time ? (
             <Fact name="Leading for">
               <Since atMs={state.elected_time * 1000} />
@@ -113,10 +127,12 @@ function Freshness({ feed }: { readonly feed: Feed }) {
     paused: 'Paused',
     lost: 'Stale',
     refused: 'Stale',
+    standby: 'Standby',
   }
+  const isPast = feed.state?.past !== undefined && kind === 'live'
   return (
-    <span class={`fresh ${kind}`} role="status">
-      {words[kind]}
+    <span class={`fresh ${isPast ? 'past' : kind}`} role="status">
+      {isPast ? 'Past' : words[kind]}
     </span>
   )
 }

@@ -1,7 +1,7 @@
 // Asks the master for its state again and again, and knows how fresh the page's picture is.
 
 import type { ClusterState } from './state.ts'
-import { backoffMs, type Timer, type World } from './world.ts'
+import { backoffMs, REDIRECTED, type Timer, type World } from './world.ts'
 
 export type Connection =
   /** The first answer is not there yet. */
@@ -15,12 +15,20 @@ export type Connection =
    * An answer without a state: the master is not elected, or still recovering; `text` is what it
    * said.
    */
+  /** This master does not lead; `leader` is who does, if anybody. */
+  | { readonly kind: 'standby'; readonly retryAtMs: number; readonly leader: Leader | undefined }
   | {
       readonly kind: 'refused'
       readonly retryAtMs: number
       readonly status: number
       readonly text: string
     }
+
+/** Where the leading master is. */
+export interface Leader {
+  readonly hostname: string
+  readonly port: number
+}
 
 /** What the page shows at any moment; `state` stays the last one that came, however old. */
 export interface Feed {
@@ -58,10 +66,28 @@ export class StatePoller {
   #timer: Timer | undefined
   /** Counts the asks: an answer to any but the newest is not looked at. */
   #ask = 0
+  /** Relative to the page. */
+  #path: string
+  #asking = false
+  /** Something else is to be asked for as soon as what is under way has come. */
+  #hurry = false
 
-  constructor(world: World, onFeed: (feed: Feed) => void) {
+  constructor(world: World, onFeed: (feed: Feed) => void, path = 'state') {
     this.#world = world
     this.#onFeed = onFeed
+    this.#path = path
+  }
+
+  /**
+   * Asks for another state from now on. While an answer is awaited nothing more is asked, and then for the latest only: a slider
+   * moves faster than answers come.
+   */
+  follow(path: string): void {
+    if (path === this.#path) return
+    this.#path = path
+    this.#etag = undefined
+    if (this.#asking) this.#hurry = true
+    else this.start()
   }
 
   get feed(): Feed {
@@ -78,13 +104,21 @@ export class StatePoller {
   stop(said: 'paused' | 'silent'): void {
     this.#timer?.cancel()
     this.#ask++
+    this.#asking = false
     if (said === 'paused') this.#become({ connection: { kind: 'paused' } })
   }
 
   async #poll(ask: number): Promise<void> {
     const startMs = this.#world.now()
-    const outcome = await this.#request()
+    this.#asking = true
+    const outcome = await this.#request(this.#path)
     if (ask !== this.#ask) return
+    this.#asking = false
+    if (this.#hurry) {
+      this.#hurry = false
+      this.start()
+      // What came is shown all the same: it is nearer to what is wanted than what was.
+    }
     const endMs = this.#world.now()
     // Who answers after a gap may be another master, with the same tag for another state.
     this.#etag = outcome.kind === 'live' ? outcome.etag : undefined
@@ -95,7 +129,7 @@ export class StatePoller {
       return
     }
     this.#failures = 0
-    if (outcome.kind === 'refused') {
+    if (outcome.kind === 'refused' || outcome.kind === 'standby') {
       const retryAtMs = endMs + refusedRetryMs
       this.#become({ connection: { ...outcome, retryAtMs } })
       this.#again(ask, refusedRetryMs)
@@ -110,12 +144,16 @@ export class StatePoller {
     this.#again(ask, Math.max(intervalMs, restPerWork * (endMs - startMs)))
   }
 
-  async #request(): Promise<Outcome> {
+  async #request(path: string): Promise<Outcome> {
     try {
       const headers = this.#etag === undefined ? {} : { 'If-None-Match': this.#etag }
-      const reply = await this.#world.get('state', headers)
+      const reply = await this.#world.get(path, headers)
       const { etag, serverTimeMs } = reply
       if (reply.status === 304) return { kind: 'live', etag: etag ?? this.#etag, serverTimeMs }
+      if (reply.status === REDIRECTED || reply.status === 503) {
+        const standby = await this.#standby()
+        if (standby) return standby
+      }
       if (reply.status !== 200) {
         return { kind: 'refused', status: reply.status, text: (await reply.text()).trim() }
       }
@@ -124,6 +162,15 @@ export class StatePoller {
     } catch {
       return { kind: 'lost' }
     }
+  }
+
+  /** Whether another master leads, or none; undefined if this one is about to, or does not say. */
+  async #standby(): Promise<Outcome | undefined> {
+    const reply = await this.#world.get('leader')
+    if (reply.status !== 200) return undefined
+    const { id, leading, leader } = (await reply.json()) as LeaderAnswer
+    if (leading || (leader && leader.id === id)) return undefined
+    return { kind: 'standby', leader }
   }
 
   #again(ask: number, waitMs: number): void {
@@ -148,6 +195,15 @@ type Outcome =
     }
   | { readonly kind: 'lost' }
   | { readonly kind: 'refused'; readonly status: number; readonly text: string }
+  | { readonly kind: 'standby'; readonly leader: Leader | undefined }
+
+/** What `leader` says. */
+interface LeaderAnswer {
+  /** Of the master that answers. */
+  readonly id: string
+  readonly leading: boolean
+  readonly leader?: Leader & { readonly id: string }
+}
 
 function skewOf(serverTimeMs: number | undefined, nowMs: number): number {
   if (serverTimeMs === undefined) return 0

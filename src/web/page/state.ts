@@ -88,6 +88,39 @@ export interface Agent {
   readonly version?: string
 }
 
+/** What was written to the registry at one position. Texts, to be shown as they are. */
+export interface PastOperation {
+  readonly what: string
+  /** Who caused it, and why. */
+  readonly who: string
+  /** False: written, but not known to be chosen. */
+  readonly learned: boolean
+  readonly changes: readonly string[]
+  readonly more_changes: number
+}
+
+/** An agent of which the registry remembers only since when it is away. */
+export interface Departed {
+  readonly id: string
+  readonly time_ms: number
+}
+
+/** Which moment a state is of, when it is not the present one: `mesos-log replay --serve`. */
+export interface Past {
+  readonly directory: string
+  /** The positions of the log that are known. */
+  readonly first: number
+  readonly last: number
+  readonly position: number
+  /** The last position up to there at which the registry was written, and when. */
+  readonly written_at: number
+  readonly time_ms: number
+  readonly operations: readonly PastOperation[]
+  readonly more_operations: number
+  readonly unreachable: readonly Departed[]
+  readonly gone: readonly Departed[]
+}
+
 export interface ClusterState {
   readonly version: string
   readonly id: string
@@ -102,6 +135,8 @@ export interface ClusterState {
   readonly recovered_slaves?: readonly { readonly id: string; readonly hostname: string }[]
   readonly frameworks: readonly Framework[]
   readonly completed_frameworks?: readonly Framework[]
+  /** Present if this is not the cluster as it is, but its registry as it was. */
+  readonly past?: Past
 }
 
 /** `host:port` of the leading master, as one types it after `--master=`. */

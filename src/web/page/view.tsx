@@ -6,6 +6,7 @@ import { FrameworkPage } from './framework-page.tsx'
 import { FrameworkTables } from './framework-table.tsx'
 import { OfferTable } from './offer-table.tsx'
 import { Overview } from './overview.tsx'
+import { PastView } from './past-view.tsx'
 import type { Route } from './routes.ts'
 import type { Rows } from './rows.ts'
 import { type ClusterState, leaderAddress } from './state.ts'
@@ -21,6 +22,7 @@ export interface ViewProps {
 }
 
 export function View({ route, state, rows, world, host }: ViewProps) {
+  if (state.past) return <PastView route={route} state={state} past={state.past} rows={rows} />
   const address = leaderAddress(state, host)
   switch (route.page) {
     case 'overview':

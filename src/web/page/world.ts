@@ -5,6 +5,11 @@ export interface Timer {
   cancel(): void
 }
 
+/**
+ * The status of an answer that leads elsewhere. It is not followed: another origin would not let the page see what it says.
+ */
+export const REDIRECTED = 0
+
 /** An answer of the master, whatever its status. */
 export interface Reply {
   readonly status: number
