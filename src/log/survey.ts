@@ -36,7 +36,7 @@ export interface SegmentSurvey {
 
 export interface LogSurvey {
   readonly segments: readonly SegmentSurvey[]
-  /** Of each segment the first byte that was synced and cannot be read. */
+  /** Of each segment the first byte that was synced and cannot be read; and segments that are missing between others. */
   readonly damages: readonly Fault[]
   /** Records that no acceptor may write; the first hundred. */
   readonly breaches: readonly Fault[]
@@ -52,7 +52,7 @@ export async function surveyLog(directory: string): Promise<LogSurvey> {
   const segments: SegmentSurvey[] = []
   const damages: Fault[] = []
   const breaches: Fault[] = []
-  for (const sequence of sequences) {
+  for (const [index, sequence] of sequences.entries()) {
     const file = join(directory, segmentName(sequence))
     const bytes = await readIfThere(file)
     if (!bytes) continue
@@ -64,6 +64,11 @@ export async function surveyLog(directory: string): Promise<LogSurvey> {
           breaches.push({ file, offset, message })
       },
     )
+    const before = sequences[index - 1] ?? sequence - 1
+    if (before !== sequence - 1) {
+      const message = `${file} is there, but not the segment before it, ${segmentName(sequence - 1)}.`
+      damages.push({ file, offset: 0, message })
+    }
     segments.push(survey)
     if (damage) damages.push(damage)
   }
