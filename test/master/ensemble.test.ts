@@ -81,7 +81,19 @@ t.test('one leads; the others send everyone there, and say who it is', async t =
       headers: { location: `//m${lead}:5050` },
     })
     t.equal((await m.get(i, '/health')).status, 200)
+    // The page of a master that stands by may not follow a redirection to another origin.
+    const answer = await m.get(i, '/leader')
+    t.equal(answer.status, 200)
+    t.match(JSON.parse(answer.body as string), {
+      leading: i === lead,
+      leader: { hostname: `m${lead}`, port: 5050, pid: `master@${m.addresses[lead]}` },
+    })
   }
+  for (const i of [0, 1, 2]) if (i !== (lead + 1) % 3) m.crash(i)
+  await m.world.advance(10_000)
+  const alone = JSON.parse((await m.get((lead + 1) % 3, '/leader')).body as string) as object
+  t.match(alone, { leading: false })
+  t.notOk('leader' in alone, 'nobody leads')
 })
 
 t.test('another one takes over, with the registry, in less than a second', async t => {

@@ -52,6 +52,19 @@ t.test('agents, tasks and their output, live', { skip }, async t => {
     )
     await page.goto(`http://${cluster.address}/#/frameworks`)
     await page.getByText('shown framework').first().waitFor()
+
+    const replay = cluster.command('mesos-log', ['replay', `--work_dir=${cluster.dir}`, '--serve'])
+    const [, past] = await replay.says(/Dashboard of the past: (http:\S+)/)
+    await page.goto(past!)
+    await page.getByText('This is the past, not the live cluster.').waitFor()
+    const admitted = page.getByRole('region', { name: 'Admitted agents' }).locator('tbody tr')
+    await until(async () => (await admitted.count()) === 2, 'two agents were admitted')
+    await page.keyboard.press('ArrowLeft')
+    await until(async () => (await admitted.count()) === 1, 'before that there was one')
+    if (screenshot) await page.screenshot({ path: screenshot.replace(/(\.\w+)?$/, '-past$1') })
+    replay.kill('SIGINT')
+    await replay.exited
+    t.equal(replay.exit?.code, 0)
     t.same(faults, [], 'the page has thrown nothing')
     await page.close()
   } finally {

@@ -5,6 +5,12 @@ import t, { type Test } from 'tap'
 import { type Launched, launchBrowser } from './browser.ts'
 import { builtPage } from './built-page.ts'
 import { agent, agentId, cluster, framework, frameworkId, offer, task } from './canned.ts'
+import { HttpServer } from '../../src/actors/http-server.ts'
+import type { HttpResponse } from '../../src/actors/http.ts'
+import { History } from '../../src/cli/log/history.ts'
+import { pastHandler } from '../../src/cli/log/serve.ts'
+import type { LogEntry } from '../../src/log/log.ts'
+import { admit, entriesOf, recover, unreachable } from '../cli/logs.ts'
 import { type FakeMaster, fakeMaster } from './fake-master.ts'
 
 const launched = await launchBrowser()
@@ -149,6 +155,108 @@ async function runIn(launched: Launched): Promise<void> {
       }
     },
   )
+
+  view(
+    'stands by: says who leads, links there, and follows',
+    '#/agents',
+    async (t, page, master) => {
+      await rows(page, 'Agents').nth(2).waitFor()
+      const leader = await fakeMaster(files, clusterOf(5))
+      try {
+        const { port, host } = new URL(leader.url)
+        master.standby = {}
+        const alert = page.getByRole('alert')
+        await alert.getByText('Nobody leads').waitFor()
+        master.standby = { leader: { hostname: '127.0.0.1', port: Number(port) } }
+        await alert.getByText(/stands by; the leading master is/).waitFor()
+        await page.getByText('Standby', { exact: true }).waitFor()
+        const link = alert.getByRole('link', { name: host })
+        t.equal(await link.getAttribute('href'), `//${host}/#/agents`)
+        await link.click()
+        await page.waitForURL(`${leader.url}/#/agents`)
+        await rows(page, 'Agents').nth(2).waitFor()
+      } finally {
+        await leader.stop()
+      }
+    },
+  )
+
+  t.test('the past, with its slider', async t => {
+    const operations = [recover('M'), admit('S0'), admit('S1'), unreachable('S0')]
+    const entries: LogEntry[] = entriesOf(operations).map((bytes, i) => ({
+      ...{ position: i * 2 + 1, promised: 1, performed: 1, learned: true, truncated: false },
+      type: 'APPEND',
+      bytes: bytes as Uint8Array<ArrayBuffer>,
+    }))
+    const history = await History.read(
+      (async function* () {
+        yield* entries
+      })(),
+    )
+    const server = new HttpServer()
+    const asset = (body: string, type: string): HttpResponse => ({
+      ...{ status: 200, headers: { 'content-type': type }, body },
+    })
+    server.handle = pastHandler(
+      history,
+      '/w/replicated_log',
+      new Map([...files].map(([path, { body, type }]) => [path, asset(body, type)])),
+    )
+    const url = `http://127.0.0.1:${await server.listen('127.0.0.1', 0)}`
+    const page = await browser.newPage()
+    page.setDefaultTimeout(10_000)
+    const errors: string[] = []
+    page.on('pageerror', error => errors.push(error.message))
+    const shown = (position: number) => page.getByText(`after position ${position} of the log`)
+    try {
+      await page.goto(url)
+      await shown(7).waitFor()
+      t.ok(await page.getByText('This is the past, not the live cluster.').isVisible())
+      t.ok(await page.getByText('Past', { exact: true }).isVisible())
+      t.equal(await page.getByRole('button', { name: 'Pause' }).count(), 0)
+      t.equal(await page.getByRole('link', { name: 'Offers' }).count(), 0)
+      t.equal(await page.title(), 'Past, position 7 · Mesos')
+      t.match(
+        await page.getByRole('list', { name: 'Written at position 7' }).innerText(),
+        /mark_agent_unreachable S0[^]*by master@10\.0\.0\.1:5050 \(M\), of itself: health check timed out[^]*- agent S0/,
+      )
+      t.equal(await rows(page, 'Admitted agents').count(), 1)
+      t.equal(await rows(page, 'Unreachable agents').count(), 1)
+
+      await page.keyboard.press('ArrowLeft')
+      await shown(6).waitFor()
+      await page.getByText('Nothing was written to the registry at position 6').waitFor()
+      t.equal(await rows(page, 'Admitted agents').count(), 2)
+      t.equal(new URL(page.url()).search, '?position=6')
+      await page.getByRole('button', { name: 'Previous position' }).click()
+      await page.getByText(/by slave\(1\)@S1\.example:5051: registration/).waitFor()
+      await page.getByRole('slider').fill('3')
+      await shown(3).waitFor()
+      t.equal(await rows(page, 'Admitted agents').count(), 1)
+      await page.getByRole('slider').press('ArrowRight')
+      await shown(4).waitFor()
+      await page.getByRole('button', { name: 'First position' }).click()
+      await page.getByText('The registry had no agents then.').waitFor()
+      t.ok(await page.getByRole('button', { name: 'Previous position' }).isDisabled())
+      await page.getByRole('spinbutton').fill('99')
+      await page.getByRole('spinbutton').press('Enter')
+      await shown(7).waitFor()
+
+      await page.goto(`${url}/?position=3#/agents/S0`)
+      await page.getByRole('heading', { name: 'S0.example' }).waitFor()
+      await page.getByRole('button', { name: 'Last position' }).click()
+      await page.getByText('At position 7 this agent was unreachable').waitFor()
+      t.equal(new URL(page.url()).hash, '#/agents/S0', 'the view stays')
+      t.equal((await fetch(`${url}/state?position=x`)).status, 400)
+      t.equal((await fetch(`${url}/state`, { method: 'POST' })).status, 405)
+      t.equal((await fetch(`${url}/../etc/passwd`)).status, 404)
+    } finally {
+      await page.close()
+      await server.close()
+      history.close()
+    }
+    t.strictSame(errors, [], 'no error in the page')
+  })
 
   view('pauses and resumes', '#/', async (t, page, master) => {
     await rows(page, 'Active tasks').nth(2).waitFor()

@@ -12,6 +12,8 @@ export interface FakeMaster {
   state: ClusterState
   /** When set, /state answers 503 with this text instead. */
   recovering: string | undefined
+  /** When set, it does not lead, and sends everyone to this address, if there is one. */
+  standby: { readonly leader?: { readonly hostname: string; readonly port: number } } | undefined
   /** Files of sandboxes by virtual path. */
   readonly files: Map<string, string>
   /** What /offers/why says of every agent. */
@@ -32,6 +34,7 @@ export async function fakeMaster(
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     state,
     recovering: undefined,
+    standby: undefined,
     files: new Map(),
     why: [],
     answers: new Map(),
@@ -51,6 +54,8 @@ export async function fakeMaster(
     } else if (url.pathname === '/state') {
       answerState(request, response)
       master.answers.set(response.statusCode, (master.answers.get(response.statusCode) ?? 0) + 1)
+    } else if (url.pathname === '/leader') {
+      sendJson(response, leaderAnswer())
     } else if (url.pathname === '/files/read') {
       answerRead(url.searchParams, response)
     } else if (url.pathname === '/files/browse') {
@@ -67,6 +72,15 @@ export async function fakeMaster(
       response.writeHead(503, { 'Content-Type': 'text/plain' }).end(master.recovering)
       return
     }
+    if (master.standby) {
+      const { leader } = master.standby
+      if (!leader) response.writeHead(503).end('No leader elected\n')
+      else {
+        const location = `//${leader.hostname}:${leader.port}/state`
+        response.writeHead(307, { Location: location }).end()
+      }
+      return
+    }
     const tag = tags.get(master.state) ?? `"${++version}"`
     tags.set(master.state, tag)
     if (request.headers['if-none-match'] === tag) {
@@ -74,6 +88,13 @@ export async function fakeMaster(
     } else {
       sendJson(response, master.state, { ETag: tag })
     }
+  }
+
+  function leaderAnswer(): object {
+    const { standby, recovering } = master
+    const self = { id: 'this', hostname: '127.0.0.1', port: Number(new URL(master.url).port) }
+    const leader = standby ? standby.leader && { id: 'other', ...standby.leader } : self
+    return { id: 'this', leading: !standby && recovering === undefined, ...(leader && { leader }) }
   }
 
   function answerRead(query: URLSearchParams, response: ServerResponse): void {

@@ -5,7 +5,7 @@
 
 import { UserError } from '../../base/errors.ts'
 import type { LogEntry } from '../../log/log.ts'
-import { decodeEntry, encodeEntry, Replay } from '../../master/registry/entry.ts'
+import { decodeEntry, Replay } from '../../master/registry/entry.ts'
 import { Registry } from '../../master/registry/registry.ts'
 import { Spill } from './spill.ts'
 import { type PlacedEntry, registryEntries, type Step, stepsOf } from './steps.ts'
@@ -128,10 +128,13 @@ export class History {
     const start = this.#offsets[from]!
     const bytes = this.#spill.read(start, this.#offsets[to + 1]!)
     for (let i = from; i <= to; i++) {
-      const entry = decodeEntry(
-        bytes.subarray(this.#offsets[i]! - start, this.#offsets[i + 1]! - start),
-      )
-      visit({ position: this.#positions[i]!, learned: !this.#doubtful.has(i), entry })
+      const own = bytes.subarray(this.#offsets[i]! - start, this.#offsets[i + 1]! - start)
+      visit({
+        position: this.#positions[i]!,
+        learned: !this.#doubtful.has(i),
+        entry: decodeEntry(own),
+        bytes: own,
+      })
     }
   }
 
@@ -163,7 +166,7 @@ class Builder {
     this.positions.push(placed.position)
     this.offsets.push(this.spill.sizeBytes)
     if (!placed.learned) this.doubtful.add(index)
-    this.spill.append(encodeEntry(placed.entry))
+    this.spill.append(placed.bytes)
     for (const step of stepsOf(this.#replay, placed)) void step
   }
 

@@ -38,6 +38,8 @@ export interface PlacedEntry {
   readonly position: number
   readonly learned: boolean
   readonly entry: Entry
+  /** The same, as it is written. */
+  readonly bytes: Uint8Array
 }
 
 /**
@@ -51,9 +53,9 @@ export async function* registryEntries(
   for await (const found of entries) {
     const { position, learned } = found
     const entry = found.type === 'APPEND' && found.bytes ? registryEntry(found.bytes) : undefined
-    if (!entry) continue
+    if (!entry || !('bytes' in found)) continue
     begun ||= entry.snapshot !== undefined || entry.sequence === 0
-    if (begun) yield { position, learned, entry }
+    if (begun) yield { position, learned, entry, bytes: found.bytes! }
   }
 }
 

@@ -37,8 +37,8 @@ export function PastBar({ past, wanted, onGo }: PastBarProps) {
         ). Nothing can be changed here.
       </p>
       <div class="slider">
-        {step('First position', '⏮', first)}
-        {step('Previous position', '◀', at - 1)}
+        {step('First position', '«', first)}
+        {step('Previous position', '‹', at - 1)}
         <input
           type="range"
           aria-label="Position in the log"
@@ -51,8 +51,8 @@ export function PastBar({ past, wanted, onGo }: PastBarProps) {
           // All keys are below, for the whole page: here they would count twice.
           onKeyDown={event => afterKey(event.key, at, past) !== undefined && event.preventDefault()}
         />
-        {step('Next position', '▶', at + 1)}
-        {step('Last position', '⏭', last)}
+        {step('Next position', '›', at + 1)}
+        {step('Last position', '»', last)}
         <label>
           Position{' '}
           <input

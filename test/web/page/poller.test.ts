@@ -139,3 +139,47 @@ t.test('goes by the master’s clock when the two differ', async t => {
   await world.advance(1000)
   t.equal(last()?.skewMs, 0, 'whole seconds of the Date header are no difference')
 })
+
+t.test('a master that stands by says who leads, and when nobody does', async t => {
+  const { world, poller, last } = start()
+  const leader = { id: 'b', hostname: 'm2', port: 5050 }
+  let answer: object = { id: 'a', leading: false, leader }
+  let status = 0
+  world.answer = async path =>
+    path === 'leader' ? reply(200, answer) : reply(status, 'No leader elected\n')
+  poller.start()
+  await world.advance(0)
+  t.match(last()?.connection, { kind: 'standby', leader: { hostname: 'm2', port: 5050 } })
+  status = 503
+  answer = { id: 'a', leading: false }
+  await world.advance(2000)
+  t.match(last()?.connection, { kind: 'standby', leader: undefined })
+  answer = { id: 'b', leading: false, leader }
+  await world.advance(2000)
+  t.match(last()?.connection, { kind: 'refused', status: 503 }, 'it leads, and is not ready')
+  t.equal(last()?.state, undefined)
+})
+
+t.test('goes where the slider is: one question at a time, then the latest', async t => {
+  const { world, poller, last } = start()
+  world.answer = path =>
+    new Promise(done =>
+      world.delay(100, () => done(reply(200, cluster({ cluster: path }), { etag: `"${path}"` }))),
+    )
+  poller.follow('state?position=1')
+  await world.advance(100)
+  t.equal(last()?.state?.cluster, 'state?position=1')
+  for (const position of [2, 3, 4, 5]) poller.follow(`state?position=${position}`)
+  await world.advance(50)
+  for (const position of [6, 7]) poller.follow(`state?position=${position}`)
+  await world.advance(50)
+  t.equal(last()?.state?.cluster, 'state?position=2', 'what came is shown')
+  await world.advance(100)
+  t.equal(last()?.state?.cluster, 'state?position=7')
+  t.strictSame(
+    world.asked.map(path => path.split('=')[1]),
+    ['1', '2', '7'],
+  )
+  await world.advance(1000)
+  t.equal(world.asked.length, 4, 'and then once a second, as ever')
+})
