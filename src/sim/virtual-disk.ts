@@ -86,6 +86,11 @@ export class VirtualDisk {
     for (const directory of this.#directories.values()) this.#crashDirectory(directory, fate)
   }
 
+  /** The process that uses it dies alone: what it wrote is still to be read, and not yet safe from a loss of power. */
+  release(): void {
+    this.#locks.clear()
+  }
+
   /** Everything is gone, as after a replaced machine. */
   wipe(): void {
     this.#locks.clear()
