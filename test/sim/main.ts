@@ -6,6 +6,7 @@ import { FAULT_KINDS, type FaultKind } from '../../src/sim/faults.ts'
 import { Seeds, serveSeeds, WORKER } from './seeds.ts'
 
 const USAGE = `Usage: npm run sim -- [--seed=N] [--seeds=COUNT] [--minutes=M] [--jobs=J] [OPTION…]
+       npm run sim -- log …     the replicated log alone; \`npm run sim -- log --help\` says more
 
   --seed        the first seed; default 1
   --seeds       how many, from there on; default 1; 0: until Ctrl-C
@@ -143,4 +144,8 @@ async function main(): Promise<number> {
 }
 
 if (process.argv[2] === WORKER) serveSeeds()
-else process.exitCode = await main()
+else if (process.argv[2] === 'log') {
+  const { logCommand } = await import('../log/sim/command.ts')
+  const status = await logCommand(process.argv.slice(3))
+  if (status !== undefined) process.exitCode = status
+} else process.exitCode = await main()

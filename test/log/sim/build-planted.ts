@@ -67,7 +67,10 @@ export interface Hunt {
 export async function hunt(simulate: Simulate, bug: PlantedBug, firstSeed = 1): Promise<Hunt> {
   let other = ''
   for (let i = 0; i < bug.within; i++) {
-    const { problems } = await simulate({ seed: firstSeed + i })
+    const { problems } = await simulate({
+      seed: firstSeed + i,
+      ...(bug.kinds && { kinds: bug.kinds }),
+    })
     const problem = problems.find(each => bug.finds.test(each))
     if (problem !== undefined) return { seeds: i + 1, problem }
     other ||= problems[0] ?? ''

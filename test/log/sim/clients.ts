@@ -185,11 +185,12 @@ export class Clients {
   }
 
   #check(member: Member, begin: Position, found: readonly (readonly [Position, string])[]): void {
-    if (begin > this.#truncated) {
+    const { truth } = this.#o.ensemble
+    if (begin > truth.begin) {
       this.#o.problem(
-        `${member.address} begins at ${begin}, though nobody truncated beyond ${this.#truncated}`,
+        `${member.address} begins at ${begin}, though nothing is truncated beyond ${truth.begin}`,
       )
     }
-    for (const [at, name] of found) this.#o.ensemble.truth.learned(member.address, at, name)
+    for (const [at, name] of found) truth.learned(member.address, at, name)
   }
 }

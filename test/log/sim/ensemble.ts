@@ -200,7 +200,8 @@ export class Ensemble {
     for (const member of this.members) {
       if (member.loss === 'lost' && member.log?.recovered) member.loss = 'none'
     }
-    if (!this.initialised && this.members.every(({ log }) => log?.recovered)) this.initialised = true
+    if (!this.initialised && this.members.every(({ log }) => log?.recovered))
+      this.initialised = true
     for (const { actor, error } of this.world.fatalities.splice(0)) {
       this.#o.problem(`${actor} failed: ${error instanceof Error ? error.stack : String(error)}`)
     }

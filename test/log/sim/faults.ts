@@ -21,7 +21,13 @@ export interface FaultContext {
   /** Stopped when all is calmed. */
   readonly hold: (rule: Rule) => void
   /** Runs when a member has been seen doing that for the `count`-th time from now on. */
-  readonly when: (what: 'promise' | 'vote' | 'learned' | 'chosen', count: number, run: (address: Address) => void) => void
+  readonly when: (
+    what: 'promise' | 'vote' | 'learned' | 'chosen',
+    count: number,
+    run: (address: Address) => void,
+  ) => void
+  /** For so long nothing happens but what this fault does. */
+  readonly alone: (ms: number) => void
   /** Someone who is no member says this to one. */
   readonly strange: (to: Member) => void
 }
@@ -74,7 +80,8 @@ function split(f: FaultContext): readonly [Member[], Member[]] {
 const without = (f: FaultContext, group: readonly Member[]): Member[] =>
   f.ensemble.members.filter(each => !group.includes(each))
 
-const upTo = ({ random }: FaultContext, ms: number, power = 2): number => random.next() ** power * ms
+const upTo = ({ random }: FaultContext, ms: number, power = 2): number =>
+  random.next() ** power * ms
 
 /**
  * A disk is lost, where it does the most harm: the one who writes speaks only to the one who is to lose it, and when that is
@@ -91,6 +98,7 @@ const loseDisk: Strike = f => {
   const aimed = f.random.next() < 0.7
   // Taken at once, so that no other disk goes meanwhile.
   victim.loss = 'doomed'
+  if (aimed && f.random.next() < 0.6) f.alone(FORGOTTEN_MS + 18_000)
   if (aimed) cut(f, [writer, victim], others, 4_000)
   const write = (): void => void (aimed && f.clients.append(writer))
   f.later(50, write)
@@ -103,7 +111,7 @@ const loseDisk: Strike = f => {
       if (!aimed) return
       // What has lost its disk, with as many as make a quorum, against the one who wrote and the rest.
       const group = [victim, ...others.slice(0, ensemble.quorum - 1)]
-      cut(f, group, without(f, group), 2_000 + upTo(f, 8_000))
+      cut(f, group, without(f, group), 2_000 + upTo(f, 12_000, 1))
       for (const ms of [50, 400, 800, 1_600]) {
         f.later(ms, () => {
           const some = pick(f, group)

@@ -1,6 +1,8 @@
 // Bugs that the simulation has to find, each a change of the source by a few words: if it finds these it may be believed when
 // it finds none. The sources themselves know nothing of them: `build-planted.ts` builds a changed copy.
 
+import type { FaultKind } from './faults.ts'
+
 /** What stands there must stand there exactly once, or the bug is not planted and the test fails. */
 export interface Edit {
   readonly file: string
@@ -12,6 +14,8 @@ export interface PlantedBug {
   /** What is wrong, and why that may lose something. */
   readonly about: string
   readonly edits: readonly Edit[]
+  /** The faults that bring it out, where others only take time. Default: each seed chooses. */
+  readonly kinds?: readonly FaultKind[]
   /** It has to be found among so many seeds, from the first one on. */
   readonly within: number
   /** What at least one of the problems that are found says. */
@@ -137,7 +141,11 @@ export const PLANTED: Readonly<Record<string, PlantedBug>> = {
   'quorum: one too few': {
     about: 'one answer fewer than a majority is taken for a quorum',
     edits: [
-      edit(PROPOSER, 'if (this.#answers >= this.#quorum)', 'if (this.#answers >= this.#quorum - 1)'),
+      edit(
+        PROPOSER,
+        'if (this.#answers >= this.#quorum)',
+        'if (this.#answers >= this.#quorum - 1)',
+      ),
     ],
     within: 20,
     finds: /nothing is chosen|not chosen/,
@@ -155,7 +163,8 @@ export const PLANTED: Readonly<Record<string, PlantedBug>> = {
     finds: /nothing is chosen|not chosen/,
   },
   'a number is used again': {
-    about: 'after a restart a candidate takes the number that its replica has promised, and is granted it',
+    about:
+      'after a restart a candidate takes the number that its replica has promised, and is granted it',
     edits: [
       GRANTED_TWICE,
       edit(
@@ -170,7 +179,11 @@ export const PLANTED: Readonly<Record<string, PlantedBug>> = {
   'the last answer wins': {
     about: 'who is elected takes the end of the log from the last answer, not the highest',
     edits: [
-      edit(PROPOSER, 'position = Math.max(position, response.position)', 'position = response.position'),
+      edit(
+        PROPOSER,
+        'position = Math.max(position, response.position)',
+        'position = response.position',
+      ),
     ],
     within: 200,
     finds: /chosen|learned|linearizable|two values/,
@@ -184,11 +197,13 @@ export const PLANTED: Readonly<Record<string, PlantedBug>> = {
         "await host.local.ask('become', { status: 'VOTING' })",
       ),
     ],
+    kinds: ['lost disk', 'split'],
     within: 400,
     finds: /chosen|two values|linearizable/,
   },
   'recovery without a fence': {
-    about: 'a replica that has lost its disk catches up with what others know, and does not stop older writes',
+    about:
+      'a replica that has lost its disk catches up with what others know, and does not stop older writes',
     edits: [
       edit(
         RECOVER,
@@ -201,23 +216,21 @@ export const PLANTED: Readonly<Record<string, PlantedBug>> = {
   void raiseFence`,
       ),
     ],
-    within: 4_000,
+    kinds: ['lost disk'],
+    within: 1_000,
     finds: /chosen|two values|linearizable/,
   },
   'anybody is heard': {
     about: 'a stranger says that something is chosen, and is believed',
     edits: [
-      edit(
-        REPLICA,
-        'if (this.#isMember(from)) this.#learned([action])',
-        'this.#learned([action])',
-      ),
+      edit(REPLICA, 'if (this.#isMember(from)) this.#learned([action])', 'this.#learned([action])'),
     ],
     within: 50,
     finds: /stranger/,
   },
   'whatever was accepted is chosen': {
-    about: 'told that something is chosen, a replica takes it that this is what it has accepted there',
+    about:
+      'told that something is chosen, a replica takes it that this is what it has accepted there',
     edits: [
       edit(
         ACCEPTOR,
@@ -241,7 +254,8 @@ export const PLANTED: Readonly<Record<string, PlantedBug>> = {
     finds: /had learned/,
   },
   'on after a rejection': {
-    about: 'a coordinator that is rejected raises its number, and goes on without asking for a promise',
+    about:
+      'a coordinator that is rejected raises its number, and goes on without asking for a promise',
     edits: [
       edit(
         COORDINATOR,
@@ -259,21 +273,28 @@ export const PLANTED: Readonly<Record<string, PlantedBug>> = {
   },
   'truncated too soon': {
     about: 'a replica truncates when it accepts a TRUNCATE, which may never be chosen',
-    edits: [edit(ACCEPTOR, 'if (learned) this.#settle(position, value)', 'this.#settle(position, value)')],
+    edits: [
+      edit(ACCEPTOR, 'if (learned) this.#settle(position, value)', 'this.#settle(position, value)'),
+    ],
     within: 1_000,
-    finds: /linearizable|learned|not within/,
+    finds: /truncated beyond/,
   },
   'truncated too far': {
     about: 'a TRUNCATE takes one position more than it says',
     edits: [
-      edit(ACCEPTOR, 'this.#truncate(Math.min(value.to, position))', 'this.#truncate(value.to + 1)'),
+      edit(
+        ACCEPTOR,
+        'this.#truncate(Math.min(value.to, position))',
+        'this.#truncate(value.to + 1)',
+      ),
     ],
     within: 50,
-    finds: /linearizable|truncated beyond/,
+    finds: /truncated beyond/,
   },
   'lease counted from the answer': {
     about: 'a leader counts its lease from when it was granted, not from when it asked',
     edits: [edit(ELECTION, 'validUntil(askedAtMs, ', 'validUntil(this.clock.now(), ')],
+    kinds: ['latency', 'clog', 'isolate', 'pause'],
     within: 1_000,
     finds: /lead at the same time/,
   },
@@ -285,12 +306,18 @@ export const PLANTED: Readonly<Record<string, PlantedBug>> = {
         "return this.#role === 'leader' && this.clock.now() < this.#validUntilMs",
         "return this.#role === 'leader'",
       ),
+      edit(
+        ELECTION,
+        'if (this.leading) return this.#watchExpiry()',
+        'if (this.clock.now() < this.#validUntilMs) return this.#watchExpiry()',
+      ),
     ],
     within: 100,
     finds: /lead at the same time/,
   },
   'a grant forgotten in a restart': {
-    about: 'a member that has just started grants the lease, though it may have granted it to another before',
+    about:
+      'a member that has just started grants the lease, though it may have granted it to another before',
     edits: [edit(LEASE, '!holder && nowMs < this.#freshUntilMs && !sure', 'false')],
     within: 100,
     finds: /lead at the same time/,

@@ -63,6 +63,8 @@ class Simulation {
   readonly #rules = new Set<Rule>()
   #waiting: { readonly what: string; left: number; readonly run: (address: string) => void }[] = []
   #calm = false
+  /** Until then one fault has the world for itself. */
+  #aloneUntilMs = 0
   #stranger: Runtime | undefined
 
   constructor(options: SimulationOptions) {
@@ -114,7 +116,7 @@ class Simulation {
     this.#every(this.#workMs, () => this.#work())
     this.#every(this.#everyMs, () => this.#strike())
     const untilMs = startedMs + this.#seconds * 1_000
-    while (world.clock.now() < untilMs && this.#holds) {
+    while ((world.clock.now() < untilMs || this.#isAlone) && this.#holds) {
       await world.advance(20)
       this.#ensemble.look()
     }
@@ -139,6 +141,10 @@ class Simulation {
       events: world.clock.served,
       transcript: this.#transcript.lines(),
     }
+  }
+
+  get #isAlone(): boolean {
+    return this.#ensemble.world.clock.now() < this.#aloneUntilMs
   }
 
   get #holds(): boolean {
@@ -168,6 +174,7 @@ class Simulation {
   // Clients
 
   #work(): void {
+    if (this.#isAlone) return
     const random = this.#random
     const member = this.#pick()
     const chance = random.next()
@@ -193,6 +200,7 @@ class Simulation {
   // Faults
 
   #strike(): void {
+    if (this.#isAlone) return
     const kind = this.#kinds[this.#random.integer(this.#kinds.length)]!
     this.#struck.push(kind)
     FAULTS[kind](this.#context)
@@ -207,6 +215,9 @@ class Simulation {
       later: (ms, run) => this.#later(ms, run),
       hold: rule => void this.#rules.add(rule),
       when: (what, left, run) => void this.#waiting.push({ what, left, run }),
+      alone: ms => {
+        this.#aloneUntilMs = this.#ensemble.world.clock.now() + ms
+      },
       strange: to => this.#strange(to),
     }
   }

@@ -33,6 +33,7 @@ export class Truth {
   readonly #chosen = new Map<Position, string>()
   /** Where what clients wrote was chosen: each thing is written once. */
   readonly #places = new Map<string, Position>()
+  #begin: Position = 0
 
   constructor(quorumAt: (position: Position) => number, problem: (text: string) => void) {
     this.#quorumAt = quorumAt
@@ -45,6 +46,11 @@ export class Truth {
 
   placeOf(name: string): Position | undefined {
     return this.#places.get(name)
+  }
+
+  /** Up to where a chosen TRUNCATE goes: nobody may give up more. */
+  get begin(): Position {
+    return this.#begin
   }
 
   get size(): number {
@@ -76,6 +82,8 @@ export class Truth {
     }
     this.#chosen.set(position, name)
     if (name === 'NOP') return
+    const [, to] = /^TRUNCATE (\d+)$/.exec(name) ?? []
+    if (to !== undefined) this.#begin = Math.max(this.#begin, Number(to))
     const elsewhere = this.#places.get(name)
     if (elsewhere !== undefined) {
       this.#problem(`${name} was written once, and is chosen at ${elsewhere} and at ${position}`)

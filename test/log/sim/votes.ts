@@ -49,7 +49,9 @@ export function breaches(asked: readonly Asked[]): string[] {
         const before = implicit.at(-1)?.proposal ?? 0
         if (proposal <= before) found.push(`promised ${proposal} to a candidate after ${before}`)
         if (said.end < lastVoted) {
-          found.push(`promised ${proposal} with ${said.end} as its last, having voted at ${lastVoted}`)
+          found.push(
+            `promised ${proposal} with ${said.end} as its last, having voted at ${lastVoted}`,
+          )
         }
         implicit.push({ proposal, end: said.end })
         break
@@ -77,7 +79,9 @@ export function breaches(asked: readonly Asked[]): string[] {
           const position = said.position + i
           const bound = boundAt(position)
           if (proposal < bound) {
-            found.push(`voted for ${name} at ${position} under ${proposal}, having promised ${bound}`)
+            found.push(
+              `voted for ${name} at ${position} under ${proposal}, having promised ${bound}`,
+            )
           }
           const vote = votes.get(position)
           if (vote?.proposal === proposal && vote.name !== name) {

@@ -8,7 +8,7 @@ import type { Handler } from '../../../src/actors/protocol.ts'
 import { Recorder } from '../../../src/actors/recorder.ts'
 import type { ReplicaRecord, Storage } from '../../../src/log/storage.ts'
 import type {
-  FetchResponse,
+  LearnedAction,
   Learned,
   Position,
   PromiseRequest,
@@ -19,6 +19,10 @@ import type {
 } from '../../../src/messages/log.ts'
 import { isTombstone, nameOf, type Truth } from './truth.ts'
 import type { Asked } from './votes.ts'
+
+interface Fetched {
+  readonly actions: readonly LearnedAction[]
+}
 
 /** What the watch tells of. */
 export interface Watched {
@@ -63,7 +67,7 @@ export class ReplicaWatch extends Recorder {
           this.#noted(real(body, from, envelope), this.#write(body as WriteRequest))
       case 'log.replica/fetch':
         return (body, from, envelope) =>
-          this.#noted(real(body, from, envelope), answer => this.#fetched(answer as FetchResponse))
+          this.#noted(real(body, from, envelope), answer => this.#fetched(answer as Fetched))
       case 'log.replica/learned':
         return (body, from, envelope) => {
           if (this.#w.isMember(addressOf(from))) {
@@ -127,7 +131,7 @@ export class ReplicaWatch extends Recorder {
     }
   }
 
-  #fetched({ actions }: FetchResponse): void {
+  #fetched({ actions }: Fetched): void {
     for (const action of actions) this.#w.truth.told(this.#w.address, action)
   }
 
@@ -139,7 +143,11 @@ export class ReplicaWatch extends Recorder {
 }
 
 /** Sees what a replica writes: that it takes for chosen only what is, and never lets go of that. */
-export function watchStorage(storage: Storage, { address, truth }: Watched, problem: (text: string) => void): void {
+export function watchStorage(
+  storage: Storage,
+  { address, truth }: Watched,
+  problem: (text: string) => void,
+): void {
   const written = new Map<Position, { readonly proposal: Proposal; readonly name: string }>()
   const learned = new Set<Position>()
   const take = (record: ReplicaRecord): void => {
