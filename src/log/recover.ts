@@ -18,7 +18,12 @@
 // seen them yet. It asks a quorum of those who vote for an implicit promise. After that no write of an older proposal can
 // be chosen with them, so what they know then is all there is to catch up with; and having promised the same itself, this
 // replica is bound at least as it was before. (Mesos has no such step. It costs the present coordinator its election.)
-// A coordinator that holds an answer from before the loss is kept out only by the time this takes; see docs/log.md.
+//
+// Before the fence it waits until nobody counts an answer any more that it gave before the loss. Otherwise a candidate
+// that holds its lost promise, and gets the others it needs only behind the fence, would be elected with a promise that
+// this replica does not keep. It would write under its proposal, and another, elected with this replica under a lower one,
+// would too. A promise is counted for `answerMs` after it was asked for (consensus.ts), by the candidate's clock; a write
+// may be counted for longer, but the candidate has its promises by then, and the fence meets one of those who gave them.
 
 import type { Position, RecoverResponse, ReplicaStatus } from '../messages/log.ts'
 import { copy } from './catchup.ts'
@@ -120,8 +125,12 @@ async function join(host: Host, at: Position): Promise<void> {
   await host.local.ask('become', { status: 'VOTING' })
 }
 
+/** Waits for so many times `answerMs`: clocks may run differently, by less than this. */
+const CLOCKS = 1.2
+
 async function catchUpAndVote(host: Host, begin: Position): Promise<void> {
   await host.local.ask('become', { status: 'RECOVERING' })
+  await host.sleep(host.timing.answerMs * CLOCKS)
   for (let proposal = 1; ; await backOff(host)) {
     const outcome = await claim(host, proposal, begin, () => false)
     if (outcome.type === 'claimed') {

@@ -77,8 +77,12 @@ export class ProcessClock implements Clock {
   #skew: { readonly rate: number; readonly offsetMs: number; readonly sinceMs: number } | undefined
   #shownMs = 0
 
-  constructor(world: VirtualClock) {
+  /** `skew`: how wrong it is from the beginning: nobody has looked at it, so that it may show any time. */
+  constructor(world: VirtualClock, skew?: Skew) {
     this.#world = world
+    if (skew) {
+      this.#skew = { rate: skew.rate ?? 1, offsetMs: skew.offsetMs ?? 0, sinceMs: world.now() }
+    }
   }
 
   now(): number {
@@ -226,8 +230,8 @@ export class VirtualClock implements Clock {
   }
 
   /** A clock for one simulated process. */
-  fork(): ProcessClock {
-    return new ProcessClock(this)
+  fork(skew?: Skew): ProcessClock {
+    return new ProcessClock(this, skew)
   }
 
   /** Runs all that is due up to and including `untilMs`, in order, and leaves the time there. */

@@ -95,9 +95,7 @@ export class World {
     if (this.#hosts.get(address)?.state === 'alive') {
       throw new Error(`a process at ${address} is running already`)
     }
-    const clock = this.clock.fork()
-    const skew = this.#skews.get(address)
-    if (skew) clock.skew(skew)
+    const clock = this.clock.fork(this.#skews.get(address))
     const random = new SeededRandom([
       this.random.integer(0x1_0000_0000),
       this.random.integer(0x1_0000_0000),

@@ -257,6 +257,11 @@ t.test('a machine with a wrong clock has it also after a restart', async t => {
   t.equal(before.clock.now() - world.clock.now(), 1_000, 'its rate at once')
   const after = world.restart(A)
   t.equal(after.clock.now() - world.clock.now(), 60_000, 'its time from the next start on')
+  world.skew(A, { offsetMs: -60_000 })
+  const behind = world.restart(A)
+  t.equal(behind.clock.now() - world.clock.now(), -60_000)
+  await world.advance(1_000)
+  t.equal(behind.clock.now() - world.clock.now(), -60_000, 'behind, and not standing still')
   await world.stop()
 })
 

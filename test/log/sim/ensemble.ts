@@ -136,6 +136,9 @@ export class Ensemble {
     watchStorage(storage, watched, this.#o.problem)
     const log = await Log.open({ storage, quorum: this.quorum, replicas: this.addresses })
     if (member.runtime !== runtime) return
+    // A torn tail is no damage, and this disk does no other.
+    const damage = JSON.stringify(log.warnings)
+    if (damage.includes('is damaged at')) this.#o.problem(`${address} lost its log: ${damage}`)
     member.log = log
     member.pid = runtime.spawn(log, 'log(1)')
     void log.closed.then(() => {

@@ -1,9 +1,8 @@
 // What breaks in a simulated ensemble. Each fault strikes once, and ends by itself.
 //
 // What an ensemble is not promised to survive does not happen: a second disk is lost only when the replica that lost the
-// first votes again, and a replica without its disk comes back only when every answer is too old to be counted that it
-// gave before (docs/log.md says why). Two disks that are lost at once may have been the only two of three with an entry:
-// no algorithm finds it again. Messages of the election do not come twice: the transport does not do that.
+// first votes again. Two disks that are lost at once may have been the only two of three with an entry: no algorithm finds
+// it again. Messages of the election do not come twice: the transport does not do that.
 
 import type { Address } from '../../../src/actors/pid.ts'
 import type { Random } from '../../../src/base/random.ts'
@@ -35,8 +34,8 @@ export interface FaultContext {
 type Strike = (f: FaultContext) => void
 
 const ENDS: readonly End[] = ['lost', 'torn', 'kept', 'alone']
-/** Longer than an answer is waited for by the slowest clock (consensus.ts, `answerMs`). */
-const FORGOTTEN_MS = 12_000
+/** A replica without its disk votes again after so long, if all goes well (recover.ts). */
+const RECOVERY_MS = 12_000
 
 const pick = <T>({ random }: FaultContext, list: readonly T[]): T =>
   list[random.integer(list.length)]!
@@ -98,7 +97,7 @@ const loseDisk: Strike = f => {
   const aimed = f.random.next() < 0.7
   // Taken at once, so that no other disk goes meanwhile.
   victim.loss = 'doomed'
-  if (aimed && f.random.next() < 0.6) f.alone(FORGOTTEN_MS + 18_000)
+  if (aimed && f.random.next() < 0.6) f.alone(RECOVERY_MS + 18_000)
   if (aimed) cut(f, [writer, victim], others, 4_000)
   const write = (): void => void (aimed && f.clients.append(writer))
   f.later(50, write)
@@ -106,7 +105,7 @@ const loseDisk: Strike = f => {
   f.later(200 + upTo(f, 3_000), () => {
     note(`${victim.address} loses its disk`)
     ensemble.wipe(victim)
-    if (aimed && members.length > 3) cut(f, [writer], without(f, [writer]), FORGOTTEN_MS + 1_000)
+    if (aimed && members.length > 3) cut(f, [writer], without(f, [writer]), RECOVERY_MS + 1_500)
     const part = (): void => {
       if (!aimed) return
       // What has lost its disk, with as many as make a quorum, against the one who wrote and the rest.
@@ -121,7 +120,7 @@ const loseDisk: Strike = f => {
         })
       }
     }
-    f.later(FORGOTTEN_MS + upTo(f, 1_000), () => {
+    f.later(upTo(f, 1_000), () => {
       note(`${victim.address} starts with an empty disk`)
       ensemble.start(victim)
       if (f.random.next() < 0.4) return part()

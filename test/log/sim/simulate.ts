@@ -266,11 +266,9 @@ class Simulation {
       member.disk.syncMs = 1
       member.brokenSync = false
     }
-    // Who has ended by itself is being started already; who has lost its disk stays away for as long as it has to.
+    // Who has ended by itself is being started already.
     world.clock.delay(2_000, () => {
-      for (const member of members) {
-        world.clock.delay(member.loss === 'lost' ? 12_000 : 0, () => this.#ensemble.start(member))
-      }
+      for (const member of members) this.#ensemble.start(member)
     })
     const voting = (): boolean => members.every(({ log }) => log?.recovered)
     if (!(await this.#reaches(voting, 'all vote'))) return

@@ -172,11 +172,13 @@ export function watchStorage(
   const persist = storage.persist.bind(storage)
   const note = storage.note.bind(storage)
   Object.assign(storage, {
-    open: (restore: (record: ReplicaRecord) => void) =>
-      open(record => {
+    open: (...[restore, ...rest]: Parameters<Storage['open']>) => {
+      const watched = (record: ReplicaRecord): void => {
         take(record)
         restore(record)
-      }),
+      }
+      return open(watched, ...rest)
+    },
     persist(records: readonly ReplicaRecord[]) {
       records.forEach(take)
       return persist(records)
