@@ -14,7 +14,7 @@ import { Network } from '../../src/log/network.ts'
 import { collectPromises, collectWrites, fillStep } from '../../src/log/proposer.ts'
 import { majorityOf } from '../../src/log/quorum.ts'
 import { Replica } from '../../src/log/replica.ts'
-import { REPLICA_ID } from '../../src/log/log.ts'
+import { Members, REPLICA_ID } from '../../src/log/log.ts'
 import { appendOf } from '../../src/log/storage.ts'
 import {
   LogReplica,
@@ -94,14 +94,17 @@ export class Agents {
     server.acceptor = new Acceptor()
     server.proposer = new Proposer()
     const storage = server.disk.storage(runtime.clock)
-    await storage.open(record => server.acceptor.apply(record))
+    await storage.open(
+      record => server.acceptor.apply(record),
+      () => server.acceptor.snapshot(),
+    )
     const owner = runtime.spawn(server.proposer, 'proposer')
     runtime.spawn(
       new Replica({
         acceptor: server.acceptor,
         storage,
         owner,
-        members: this.servers.map(({ address }) => address),
+        members: Members.fixed(this.servers.map(({ address }) => address)),
       }),
       REPLICA_ID,
     )

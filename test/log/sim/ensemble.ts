@@ -131,6 +131,7 @@ export class Ensemble {
     const storage = new FileStorage({
       directory: '/log',
       segmentBytes: 500 + this.#o.random.integer(4_000),
+      reserveBytes: this.#o.random.integer(3_000),
       files: breakable(member.disk.files(runtime.clock), () => member.brokenSync),
     })
     watchStorage(storage, watched, this.#o.problem)

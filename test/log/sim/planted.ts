@@ -59,8 +59,8 @@ export const PLANTED: Readonly<Record<string, PlantedBug>> = {
     edits: [
       edit(
         REPLICA,
-        'await this.#persist(persist)\n    return answer(',
-        'void this.#persist(persist)\n    return answer(',
+        "await this.#persist(persist)\n    if (response.type !== 'accept')",
+        "void this.#persist(persist)\n    if (response.type !== 'accept')",
       ),
     ],
     within: 400,
