@@ -4,31 +4,41 @@
 import { createHash } from 'node:crypto'
 import type { Position, Proposal, ReplicaStatus, Value } from '../messages/log.ts'
 import type { StoredRecord } from './record.ts'
+import type { Held } from './storage.ts'
 
-/** A replica's status never sinks: one that voted may not forget that it did. */
+/** A status never sinks: a replica that had a part in the log may have to recover, but is never as new again. */
 const RANK: Readonly<Record<ReplicaStatus, number>> = {
   EMPTY: 0,
   STARTING: 1,
   RECOVERING: 2,
-  VOTING: 3,
+  VOTING: 2,
 }
 
 interface Known {
   promised: Proposal
   proposal?: Proposal
-  /** Of the value that was accepted last. */
+  /** Of the value that was accepted last; absent if that was in a segment that is gone. */
   digest?: string
   learned: boolean
 }
 
-/** Takes records in the order of writing. A record that is wrong is taken like any other, so that each fault is told once. */
+/** Takes batches in the order of writing. A record that is wrong is taken like any other, so that each fault is told once. */
 export class HistoryCheck {
   #status: ReplicaStatus = 'EMPTY'
   #promised: Proposal = 0
   readonly #known = new Map<Position, Known>()
 
-  /** What is wrong with the next record; undefined if nothing is. */
-  add(record: StoredRecord): string | undefined {
+  /**
+   * What is wrong with the next batch. The first one of a segment restates what was before, of its own records, too; nothing
+   * is wrong with what is said twice.
+   */
+  add(batch: readonly StoredRecord[]): string[] {
+    const restates = batch[0]?.type === 'closed'
+    const wrong = batch.flatMap(record => this.#add(record) ?? [])
+    return restates ? [] : wrong
+  }
+
+  #add(record: StoredRecord): string | undefined {
     switch (record.type) {
       case 'metadata':
         return this.#metadata(record.status, record.promised)
@@ -46,9 +56,24 @@ export class HistoryCheck {
           if (position < record.begin) this.#known.delete(position)
         }
         return undefined
+      case 'held':
+        this.#hold(record.position, record.held)
+        return undefined
       default:
         return undefined
     }
+  }
+
+  #hold(position: Position, { promised, performed }: Held): void {
+    const known = this.#known.get(position)
+    // It does not repeat the bytes of a value.
+    const digest = known?.proposal === performed?.proposal ? known?.digest : undefined
+    this.#known.set(position, {
+      promised,
+      ...(performed && { proposal: performed.proposal }),
+      ...(digest !== undefined && { digest }),
+      learned: performed?.learned ?? false,
+    })
   }
 
   #metadata(status: ReplicaStatus, promised: Proposal): string | undefined {
@@ -77,7 +102,7 @@ export class HistoryCheck {
     if (known?.learned) return `position ${position} is written again after its value was learned`
     if (proposal < least)
       return `position ${position} is accepted under proposal ${proposal} though ${least} was promised`
-    if (known?.proposal === proposal && known.digest !== digest)
+    if (known?.proposal === proposal && known.digest !== undefined && known.digest !== digest)
       return `proposal ${proposal} carries two values at position ${position}`
     return undefined
   }
@@ -87,7 +112,8 @@ export class HistoryCheck {
     const digest = digestOf(value)
     const promised = Math.max(proposal, known?.promised ?? 0)
     this.#known.set(position, { promised, proposal, digest, learned: true })
-    if (!known?.learned || known.digest === digest || isTombstone(value)) return undefined
+    if (!known?.learned || known.digest === undefined) return undefined
+    if (known.digest === digest || isTombstone(value)) return undefined
     return `another value is learned at position ${position} than was learned before`
   }
 

@@ -9,7 +9,10 @@ import type { Storage, StorageWarning } from './storage.ts'
 /** Opens, writes and closes `storage`. Rejects with a `UserError` if there is anything in it already. */
 export async function initializeReplica(storage: Storage): Promise<readonly StorageWarning[]> {
   const acceptor = new Acceptor()
-  const warnings = await storage.open(record => acceptor.apply(record))
+  const warnings = await storage.open(
+    record => acceptor.apply(record),
+    () => acceptor.snapshot(),
+  )
   try {
     const { status } = acceptor.metadata
     if (status !== 'EMPTY') {

@@ -5,8 +5,10 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Position } from '../messages/log.ts'
 import { HistoryCheck } from './history-check.ts'
+import { checkNotPutAside } from './put-aside.ts'
 import type { StoredRecord } from './record.ts'
-import { scanSegment, segmentName, sequenceOf } from './segment.ts'
+import { type Place, SegmentIndex } from './segment-index.ts'
+import { indexName, scanSegment, segmentName, sequenceOf } from './segment.ts'
 import { DamagedLogError } from './storage.ts'
 
 /** Something wrong at a place in a file. */
@@ -20,10 +22,12 @@ export interface Fault {
 export interface SegmentSurvey {
   readonly file: string
   readonly sequence: number
-  /** Of the file. */
-  readonly sizeBytes: number
-  /** Up to where it can be read; what follows is damaged, or was never completed. */
+  /** Of the file; zeros at its end are space that was taken up in advance. */
+  readonly fileBytes: number
+  /** Up to where it can be read. */
   readonly validBytes: number
+  /** What follows that, of a write that was never completed. */
+  readonly tornBytes: number
   /** What was synced together. */
   readonly batches: number
   readonly records: number
@@ -36,7 +40,10 @@ export interface SegmentSurvey {
 
 export interface LogSurvey {
   readonly segments: readonly SegmentSurvey[]
-  /** Of each segment the first byte that was synced and cannot be read; and segments that are missing between others. */
+  /**
+   * Of each segment the first byte that was synced and cannot be read; segments that are missing between others; indexes that
+   * lead astray.
+   */
   readonly damages: readonly Fault[]
   /** Records that no acceptor may write; the first hundred. */
   readonly breaches: readonly Fault[]
@@ -50,27 +57,33 @@ export async function surveyLog(directory: string): Promise<LogSurvey> {
   const sequences = names.flatMap(name => sequenceOf(name) ?? []).sort((a, b) => a - b)
   const check = new HistoryCheck()
   const segments: SegmentSurvey[] = []
-  const damages: Fault[] = []
+  const damages: Fault[] = attempt(() => checkNotPutAside(directory, names))
   const breaches: Fault[] = []
   for (const [index, sequence] of sequences.entries()) {
     const file = join(directory, segmentName(sequence))
     const bytes = await readIfThere(file)
     if (!bytes) continue
-    const { survey, damage } = surveySegment(
-      { file, bytes, sequence, last: sequence === sequences.at(-1) },
-      (record, offset) => {
-        const message = check.add(record)
-        if (message !== undefined && breaches.length < MOST_BREACHES)
-          breaches.push({ file, offset, message })
-      },
-    )
     const before = sequences[index - 1] ?? sequence - 1
     if (before !== sequence - 1) {
       const message = `${file} is there, but not the segment before it, ${segmentName(sequence - 1)}.`
       damages.push({ file, offset: 0, message })
     }
+    const places = new Map<Position, Place>()
+    const last = sequence === sequences.at(-1)
+    const { survey, damage } = surveySegment(
+      { file, bytes, sequence, last },
+      (batch, offset, length) => {
+        for (const [nth, record] of batch.entries()) {
+          if (record.type === 'write') places.set(record.position, { offset, length, nth })
+        }
+        for (const message of check.add(batch)) {
+          if (breaches.length < MOST_BREACHES) breaches.push({ file, offset, message })
+        }
+      },
+    )
     segments.push(survey)
     if (damage) damages.push(damage)
+    else if (!last) damages.push(...(await checkIndex(directory, survey, places)))
   }
   return { segments, damages, breaches }
 }
@@ -82,38 +95,69 @@ function surveySegment(
     readonly sequence: number
     readonly last: boolean
   },
-  visit: (record: StoredRecord, offset: number) => void,
+  visit: (batch: readonly StoredRecord[], offset: number, length: number) => void,
 ): { readonly survey: SegmentSurvey; readonly damage?: Fault } {
   const { file, bytes, sequence, last } = segment
-  let [batches, records, validBytes] = [0, 0, 0]
+  let [batches, records, validBytes, tornBytes] = [0, 0, 0, 0]
   let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
   let replicaId: string | undefined
-  let damage: Fault | undefined
-  try {
+  const [damage] = attempt(() => {
     const scan = scanSegment(file, bytes, sequence, last, (batch, offset, length) => {
       batches++
       records += batch.length
-      validBytes = offset + length
+      visit(batch, offset, length)
       for (const record of batch) {
-        visit(record, offset)
         if (!('position' in record)) continue
         least = Math.min(least, record.position)
         most = Math.max(most, record.position)
       }
     })
     validBytes = scan.validBytes
+    tornBytes = scan.warning?.cutBytes ?? 0
     replicaId = scan.header?.replicaId
-  } catch (error) {
-    if (!(error instanceof DamagedLogError)) throw error
-    damage = faultOf(error)
-    validBytes = error.offset
-  }
+  })
   const survey = {
-    ...{ file, sequence, sizeBytes: bytes.length, validBytes, batches, records },
+    ...{ file, sequence, fileBytes: bytes.length, validBytes: damage?.offset ?? validBytes },
+    ...{ tornBytes, batches, records },
     ...(most >= least && { first: least, last: most }),
     ...(replicaId !== undefined && { replicaId }),
   }
   return { survey, ...(damage && { damage }) }
+}
+
+/** One that is not there, or not whole, is no damage: it is made again. One that is whole is believed, so it must be right. */
+async function checkIndex(
+  directory: string,
+  { sequence, validBytes }: SegmentSurvey,
+  places: ReadonlyMap<Position, Place>,
+): Promise<Fault[]> {
+  const file = join(directory, indexName(sequence))
+  const bytes = await readIfThere(file)
+  const read = bytes && SegmentIndex.decode(bytes, sequence)
+  if (!read) return []
+  const wrong = (what: string): Fault[] => [
+    { file, offset: 0, message: `${file} is wrong: ${what}.` },
+  ]
+  const { sizeBytes } = read.summary
+  if (sizeBytes !== validBytes)
+    return wrong(`it says that its segment has ${sizeBytes} bytes, but that has ${validBytes}`)
+  for (const [position, { offset, nth }] of places) {
+    const place = read.index.find(position)
+    if (place?.offset !== offset || place.nth !== nth)
+      return wrong(`position ${position} is not where it says`)
+  }
+  return []
+}
+
+/** The damage that was met, if any. */
+function attempt(run: () => void): Fault[] {
+  try {
+    run()
+    return []
+  } catch (error) {
+    if (!(error instanceof DamagedLogError)) throw error
+    return [faultOf(error)]
+  }
 }
 
 export function faultOf({ file, offset, message }: DamagedLogError): Fault {

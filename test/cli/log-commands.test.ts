@@ -70,7 +70,7 @@ async function workDir(t: Test, of: readonly Operation[] = operations): Promise<
 
 const segmentsIn = (dir: string): string[] =>
   readdirSync(dir)
-    .filter(name => name.startsWith('segment-'))
+    .filter(name => name.endsWith('.log'))
     .sort()
     .map(name => join(dir, name))
 
@@ -200,35 +200,47 @@ t.test('diff of two replicas: behind is no harm, two truths are', async t => {
   })
 })
 
-t.test('verify finds nothing in what a log wrote, over segments and snapshots', async t => {
-  const dir = directory(t)
-  await writeLog(
-    dir,
-    async writer => {
-      const many = Array.from({ length: 30 }, (_, i) => admit(`S${i}`))
-      for (const bytes of entriesOf(many)) await writer.append(bytes)
-      const snapshot = {
-        ...{ agents: many.map((_, i) => agent(`S${i}`)), unreachable: [], gone: [] },
-      }
-      const position = await writer.append(encodeEntry(entry({ snapshot, sequence: 30 })))
-      await writer.truncate(position!)
-      await writer.append(encodeEntry(entry({ operations: [unreachable('S3')], sequence: 30 })))
-    },
-    { segmentBytes: 1000, retainBytes: 2000 },
-  )
-  const [verified, stat] = await Promise.all([
-    mesosLog('verify', `--path=${dir}`, '--json'),
-    mesosLog('stat', `--path=${dir}`),
-  ])
-  t.equal(verified.status, 0)
-  const report = JSON.parse(verified.out) as { segments: unknown[] }
-  t.match(report, {
-    ...{ ok: true, problems: [], begin: 31 },
-    registry: { agents: 29, unreachable: 1, operations: 31 },
-  })
-  t.ok(report.segments.length > 1)
-  t.match(stat.out, /snapshots +1, the last at 31/)
-})
+t.test(
+  'verify finds nothing in what a log wrote, over segments, elections and snapshots',
+  async t => {
+    const dir = directory(t)
+    const options = { segmentBytes: 1000, retainBytes: 2000 }
+    const many = entriesOf(Array.from({ length: 30 }, (_, i) => admit(`S${i}`)))
+    // Each is a new election, which fills what the one before may have left.
+    for (const from of [0, 10, 20]) {
+      await writeLog(
+        dir,
+        async writer => {
+          await Promise.all(many.slice(from, from + 10).map(bytes => writer.append(bytes)))
+        },
+        options,
+      )
+    }
+    await writeLog(
+      dir,
+      async writer => {
+        const agents = many.map((_, i) => agent(`S${i}`))
+        const snapshot = { agents, unreachable: [], gone: [] }
+        const position = await writer.append(encodeEntry(entry({ snapshot, sequence: 30 })))
+        await writer.truncate(position!)
+        await writer.append(encodeEntry(entry({ operations: [unreachable('S3')], sequence: 30 })))
+      },
+      options,
+    )
+    const [verified, stat] = await Promise.all([
+      mesosLog('verify', `--path=${dir}`, '--json'),
+      mesosLog('stat', `--path=${dir}`),
+    ])
+    t.equal(verified.status, 0)
+    const report = JSON.parse(verified.out) as { segments: unknown[] }
+    t.match(report, {
+      ...{ ok: true, problems: [], begin: 31, promised: 4 },
+      registry: { agents: 29, unreachable: 1, operations: 31 },
+    })
+    t.ok(report.segments.length > 1)
+    t.match(stat.out, /snapshots +1, the last at 31/)
+  },
+)
 
 t.test('verify names every damage by file and byte, and goes on behind it', async t => {
   const dir = directory(t)
@@ -279,7 +291,8 @@ t.test('verify names every damage by file and byte, and goes on behind it', asyn
 t.test('a torn tail is told, and is no problem', async t => {
   const dir = await workDir(t)
   const [file] = segmentsIn(join(dir, 'replicated_log'))
-  truncateSync(file!, readFileSync(file!).length - 3)
+  const stat = await mesosLog('stat', `--work_dir=${dir}`, '--json')
+  truncateSync(file!, (JSON.parse(stat.out) as { bytes: number }).bytes - 3)
   const { status, out, err } = await mesosLog('verify', `--work_dir=${dir}`)
   t.equal(status, 0)
   t.match(out, /whole up to byte \d+\n[^]*All is well/)

@@ -109,7 +109,10 @@ export async function writeRecords(
   options: Partial<FileStorageOptions> = {},
 ): Promise<void> {
   const storage = new FileStorage({ directory: path, ...options })
-  await storage.open(() => {})
+  await storage.open(
+    () => {},
+    () => [],
+  )
   for (const records of batches) await storage.persist(records)
   await storage.close()
 }

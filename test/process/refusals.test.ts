@@ -165,7 +165,8 @@ t.test('mesos-log reads what is a log, of a running master too, and changes noth
   t.match(JSON.parse(replay.printed), {
     position: 1,
     operation: { type: 'recover' },
-    registry: { agents: [] },
+    cause: { by: `master@${real.address}`, why: 'elected' },
+    counts: { agents: 0 },
   })
   const read = await outcome(real, 'mesos-log', ['read', `--path=${workDir}/replicated_log`])
   t.match(read.printed, /APPEND .*recover: master/)

@@ -1,5 +1,6 @@
-// Which replicas a log has, as the commands that take part in one are told: by a list, as masters are with --masters. When
-// replicas can be found through ZooKeeper, Mesos' --servers and --znode belong beside --replicas, here and nowhere else.
+// Which replicas a log has, as the commands that take part in one are told: by a list, as masters are with --masters. This is
+// the place for Mesos' --servers and --znode, and the only one: with `Members.live()` for the list, and
+// `followLogMembers` (master/log-members.ts) to keep it as ZooKeeper has it.
 
 import { trustFlags } from '../../actors/trust-flags.ts'
 import { httpFlags } from '../../actors/http-flags.ts'

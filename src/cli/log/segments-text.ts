@@ -6,17 +6,17 @@ import { plural } from './text.ts'
 
 /** `segment-….log  34210 bytes  positions 0 to 120  63 batches  whole`. */
 export function segmentLine(segment: SegmentSurvey, damages: readonly Fault[]): string {
-  const { file, sizeBytes, validBytes, batches } = segment
+  const { file, validBytes, tornBytes, batches } = segment
   const damage = damages.find(each => each.file === file)
   const state =
     damage !== undefined
       ? `DAMAGED at byte ${damage.offset}`
-      : validBytes < sizeBytes
+      : tornBytes > 0
         ? `whole up to byte ${validBytes}`
         : 'whole'
   return [
     basename(file),
-    plural(sizeBytes, 'byte'),
+    plural(validBytes, 'byte'),
     rangeText(segment),
     plural(batches, 'batch').replace('batchs', 'batches'),
     state,
@@ -28,13 +28,16 @@ export function rangeText({ first, last }: SegmentSurvey): string {
 }
 
 export function segmentsJson(segments: readonly SegmentSurvey[]): readonly object[] {
-  return segments.map(({ file, sizeBytes, validBytes, batches, records, first, last }) => ({
-    file: basename(file),
-    bytes: sizeBytes,
-    valid_bytes: validBytes,
-    batches,
-    records,
-    first: first ?? null,
-    last: last ?? null,
-  }))
+  return segments.map(
+    ({ file, fileBytes, validBytes, tornBytes, batches, records, first, last }) => ({
+      file: basename(file),
+      bytes: validBytes,
+      torn_bytes: tornBytes,
+      file_bytes: fileBytes,
+      batches,
+      records,
+      first: first ?? null,
+      last: last ?? null,
+    }),
+  )
 }

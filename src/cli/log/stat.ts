@@ -23,7 +23,7 @@ export const statCommand: Command<typeof flags> = {
     const { segments, damages } = await surveyLog(directory)
     const counts = await countEntries(view.entries())
     const { metadata, begin, end } = view
-    const bytes = segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+    const bytes = segments.reduce((sum, { validBytes }) => sum + validBytes, 0)
     const replica = segments.find(({ replicaId }) => replicaId !== undefined)?.replicaId
     const lines = Lines.toOutput()
     if (values.json) {

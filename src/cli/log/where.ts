@@ -63,7 +63,7 @@ export async function look(directory: string): Promise<LogView> {
 function listing(directory: string): string {
   try {
     return readdirSync(directory)
-      .filter(name => name.startsWith('segment-'))
+      .filter(name => name.endsWith('.log'))
       .join()
   } catch {
     // Whoever reads it says what is wrong with it.
