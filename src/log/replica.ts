@@ -14,7 +14,6 @@ import {
   type ChosenMembership,
   type LearnedAction,
   LogReplica,
-  MOST_POSITIONS,
   type Position,
   type PromiseRequest,
   type PromiseResponse,
@@ -24,9 +23,10 @@ import {
   type WriteRequest,
   type WriteResponse,
 } from '../messages/log.ts'
-import { type Acceptor, learnedAction, type PromiseDecision, tombstone } from './acceptor.ts'
+import { type Acceptor, learnedAction, type PromiseDecision } from './acceptor.ts'
 import { copyFrom } from './catchup.ts'
 import { silenced } from './consensus.ts'
+import { learnedFrom } from './learned.ts'
 import { type Entry, LocalReplica, type ReadResult } from './local.ts'
 import type { Members } from './members.ts'
 import { REPLICA_ID, type ReplicaRef } from './network.ts'
@@ -44,10 +44,6 @@ const OVERTAKEN_MS = 100
 
 const COMPLAINT_MS = 30_000
 const INQUIRY_MS = 1_000
-
-/** About so much goes into one answer to `fetch`. */
-const FETCH_BYTES = 1024 * 1024
-const READ_AT_ONCE = 64
 
 /** The same conversation for an ensemble of one: refused at the door if it comes from another process. */
 const LogReplicaAlone = protocol('log.replica', LogReplica.entries, { local: true })
@@ -180,7 +176,11 @@ export class Replica extends Actor {
     if (request.position !== undefined)
       return { type, proposal, position, ...(action && { action: await action }) }
     const { membership, changeAt } = this.#acceptor
-    return { type, proposal, position, membership, changeAt }
+    return {
+      ...{ type, proposal, position },
+      ...(membership && { membership }),
+      ...(changeAt !== undefined && { changeAt }),
+    }
   }
 
   async #write(request: WriteRequest): Promise<WriteResponse> {
@@ -283,38 +283,14 @@ export class Replica extends Actor {
     this.#fetching = false
   }
 
-  /** What is learned here from a position on, as far as it goes into one message. */
   async #fetch(from: Position): Promise<{ actions: LearnedAction[] }> {
-    const { begin, end } = this.#acceptor
-    const actions: LearnedAction[] = []
-    if (from < begin) actions.push(tombstone(begin - 1))
-    let bytes = 0
-    const last = Math.min(end, from + MOST_POSITIONS - 1)
-    for (let at = Math.max(from, begin); at <= last && bytes < FETCH_BYTES; at += READ_AT_ONCE) {
-      for (const action of await this.#learnedIn(at, Math.min(last, at + READ_AT_ONCE - 1))) {
-        const { value } = action.performed
-        bytes += value.type === 'APPEND' ? value.bytes.length : 0
-        actions.push(action)
-      }
-    }
-    return { actions }
-  }
-
-  /** What is learned in a range. What is truncated meanwhile is not in it, and what is damaged is neither. */
-  async #learnedIn(from: Position, to: Position): Promise<LearnedAction[]> {
-    const reads: Promise<LearnedAction | undefined>[] = []
-    for (let position = from; position <= to; position++) {
-      if (!this.#acceptor.isLearned(position)) continue
-      const read = this.#values.chosenIfWhole(position)
-      reads.push(read.then(written => written && learnedAction(position, written)))
-    }
-    return (await this.#io(Promise.all(reads))).filter(action => action !== undefined)
+    return { actions: await this.#io(learnedFrom(this.#acceptor, this.#values, from)) }
   }
 
   #recover(): RecoverResponse {
-    const { metadata, begin, end } = this.#acceptor
+    const { metadata, begin, end, membership } = this.#acceptor
     return metadata.status === 'VOTING'
-      ? { status: 'VOTING', begin, end, membership: this.#acceptor.membership }
+      ? { status: 'VOTING', begin, end, ...(membership && { membership }) }
       : { status: metadata.status }
   }
 

@@ -10,7 +10,7 @@ import type { Runtime } from '../../actors/runtime.ts'
 import { systemRuntime } from '../../actors/system-runtime.ts'
 import type { Command } from '../main.ts'
 import { addresses } from '../server.ts'
-import { type Append, appendAll, type Filling, fillings, openWriter } from './appends.ts'
+import { type Append, appendAll, fillings, openWriter } from './appends.ts'
 import { Lines } from './lines.ts'
 import { checkMembers, memberFlags, openMember } from './members.ts'
 import { figures, figuresText } from './figures.ts'
@@ -33,7 +33,7 @@ const flags = defineFlags({
   }),
   type: flag.choice(fillings, {
     help: 'What is appended: zeros, ones, or bytes by chance.',
-    default: 'random' as Filling,
+    default: 'random',
   }),
   outstanding: flag.integer({
     help: 'How many appends are under way at a time. With 1 each waits for the one before it.',

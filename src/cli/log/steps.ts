@@ -55,7 +55,7 @@ export async function* registryEntries(
     const entry = found.type === 'APPEND' && found.bytes ? registryEntry(found.bytes) : undefined
     if (!entry || !('bytes' in found)) continue
     begun ||= entry.snapshot !== undefined || entry.sequence === 0
-    if (begun) yield { position, learned, entry, bytes: found.bytes! }
+    if (begun) yield { position, learned, entry, bytes: found.bytes }
   }
 }
 

@@ -25,6 +25,7 @@ export interface PlantedBug {
 const ACCEPTOR = 'src/log/acceptor.ts'
 const PROPOSER = 'src/log/proposer.ts'
 const CONSENSUS = 'src/log/consensus.ts'
+const CLAIM = 'src/log/claim.ts'
 const COORDINATOR = 'src/log/coordinator.ts'
 const REPLICA = 'src/log/replica.ts'
 const RECOVER = 'src/log/recover.ts'
@@ -106,9 +107,9 @@ export const PLANTED: Readonly<Record<string, PlantedBug>> = {
     about: 'who is elected does not complete what others left half done',
     edits: [
       edit(
-        COORDINATOR,
-        'await catchUp(this.#host, 0, outcome.position, fills, stopped)',
-        'await Promise.resolve(fills > 0)',
+        CLAIM,
+        'const goesOn = await catchUp(',
+        'const goesOn = from > 0 ? await catchUp(host, from, to, proposal) : await (async (..._: unknown[]) => true)(',
       ),
     ],
     within: 50,
@@ -207,13 +208,14 @@ export const PLANTED: Readonly<Record<string, PlantedBug>> = {
     edits: [
       edit(
         RECOVER,
-        'const fence = await raiseFence(host)',
+        'const outcome = await claim(host, proposal, begin, () => false)',
         `const answers = await Promise.all(
     host.network.members.map(member => silenced(member.ask('recover', {}, { timeoutMs: 1_000 }))),
   )
   const end = Math.max(...answers.map(answer => (answer?.status === 'VOTING' ? answer.end : 0)))
-  const fence = { proposal: 1, end }
-  void raiseFence`,
+  const { catchUp } = await import('./catchup.ts')
+  await catchUp(host, begin, end, 2)
+  const outcome = { type: 'claimed', position: end } as Awaited<ReturnType<typeof claim>>`,
       ),
     ],
     kinds: ['lost disk'],

@@ -12,6 +12,8 @@ export function nameOf(value: Value): string {
       return truncateName(value.to)
     case 'NOP':
       return 'NOP'
+    case 'MEMBERS':
+      return `MEMBERS ${value.membership.members.join()}`
   }
 }
 
