@@ -43,6 +43,10 @@ const COMMANDS: Readonly<Record<string, SubCommand>> = {
     'What differs between two positions, or two replicas.',
     async () => (await import('./log/diff.ts')).diffCommand,
   ),
+  members: sub(
+    'The masters that keep the log of a cluster that runs; --add or --remove changes them.',
+    async () => (await import('./log/change-members.ts')).membersCommand,
+  ),
   initialize: sub(
     'Lets an empty replica of a new log vote.',
     async () => (await import('./log/initialize.ts')).initializeCommand,

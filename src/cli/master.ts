@@ -52,7 +52,12 @@ export const masterCommand: Command<typeof masterFlags> = {
           import('../master/start.ts'),
           import('./dashboard.ts'),
         ])
-      const storage = workDir && new FileStorage({ directory: join(workDir, 'replicated_log') })
+      const storage =
+        workDir &&
+        new FileStorage({
+          directory: join(workDir, 'replicated_log'),
+          retainBytes: flags.log_retention,
+        })
       const masters = masterAddresses(flags.masters ?? '')
       const quorum = flags.quorum ?? majorityOf(masters?.length ?? 1)
       const zookeeper = await zookeeperOf(flags)

@@ -54,6 +54,12 @@ export const masterFlags = defineFlags({
     help: 'Where ZooKeeper is, and the node under which the masters find each other and elect who leads, instead of --masters. With user and password, only they may change what lies there.',
     group: 'Registry',
   }),
+  log_retention: flag.bytes({
+    group: 'Registry',
+    default: 0,
+    min: 0,
+    help: 'How much of the replicated log that is not needed any more is kept on disk, the newest of it: for mesos-log replay.',
+  }),
   registry: flag.choice(['replicated_log', 'in_memory'], {
     group: 'Registry',
     default: 'replicated_log',

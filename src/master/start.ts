@@ -17,6 +17,7 @@ import {
   leadsThroughZooKeeper,
 } from './leadership.ts'
 import { followLogMembers } from './log-members.ts'
+import { LOG_MEMBERSHIP_ID, LogMembership } from './log-membership.ts'
 import { Master } from './master.ts'
 import { Registrar } from './registrar.ts'
 import { memoryLog, replicatedLog } from './registry-log.ts'
@@ -41,6 +42,7 @@ export interface StartMasterOptions {
 export function startMaster(runtime: Runtime, options: StartMasterOptions): Pid {
   const { log, config, hostname, inspect, zookeeper, replicas } = options
   const logPid = log && runtime.spawn(log, 'log(1)')
+  if (logPid) runtime.spawn(new LogMembership(logPid), LOG_MEMBERSHIP_ID)
   const registrar = runtime.spawn(
     new Registrar({
       makeLog: ref => (logPid ? replicatedLog(ref(LogService, logPid)) : memoryLog()),

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { Batch } from '../cluster/batch.ts'
 import { freePorts } from './free-ports.ts'
-import { type Command, RealCluster, until } from './real-cluster.ts'
+import { type Command, RealCluster, type State, until } from './real-cluster.ts'
 
 class Ensemble {
   readonly cluster = new RealCluster()
@@ -49,6 +49,61 @@ class Ensemble {
     return leader!
   }
 }
+
+t.test('masters are added, removed and replaced while the cluster runs', async t => {
+  const e = new Ensemble()
+  const { cluster } = e
+  try {
+    await e.start()
+    const leader = await e.leader()
+    const members = async (...args: string[]) => {
+      const command = cluster.command('mesos-log', [
+        'members',
+        `--master=${e.addresses.join()}`,
+        ...args,
+      ])
+      await command.exited
+      return command
+    }
+    const lines = (command: Command) => command.stdout.trim().split('\n')
+    t.same(lines(await members()), e.addresses)
+    const [port] = await freePorts(1)
+    const fourth = `127.0.0.1:${port}`
+    t.match((await members(`--add=${fourth}`)).stderr, /does not answer\. Start it with --masters=/)
+    const old = e.addresses.find(address => address !== leader)!
+    e.addresses = [...e.addresses, fourth]
+    e.startMaster(fourth)
+    await e.masters.get(fourth)!.says(/listening/)
+    const added = await members(`--add=${fourth}`)
+    t.same(lines(added), e.addresses, added.stderr)
+    t.match(added.stderr, /quorum: 3 of 4/)
+    // The one that it replaces need not live.
+    e.masters.get(old)!.kill('SIGKILL')
+    await e.masters.get(old)!.exited
+    await e.masters.get(fourth)!.says(/new status .*VOTING/)
+    t.match((await members(`--remove=${leader}`)).stderr, /leads\. Stop it first/)
+    const removed = await members(`--remove=${old}`)
+    e.addresses = e.addresses.filter(address => address !== old)
+    t.same(lines(removed), e.addresses, removed.stderr)
+    t.equal(await e.leader(), leader, 'all that costs no leader its election')
+
+    // Two of the three that are members now are enough.
+    await cluster.startAgent()
+    e.masters.get(leader)!.kill('SIGKILL')
+    await e.masters.get(leader)!.exited
+    const next = await e.leader(leader)
+    t.not(next, leader)
+    await until(async () => {
+      const state = (await (await fetch(`http://${next}/state`)).json()) as State
+      return state.slaves.some(agent => agent.active)
+    }, 'the agent has found it')
+  } catch (error) {
+    for (const [address, { output }] of e.masters) t.comment(`${address}:\n${output}`)
+    throw error
+  } finally {
+    t.same(await cluster.stop(), [], 'no process is left behind')
+  }
+})
 
 t.test('the leader is killed, then stands still: tasks and framework go on', async t => {
   const e = new Ensemble()
