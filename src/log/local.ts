@@ -39,21 +39,6 @@ export const ReadResult = v.variant('type', [
 ])
 export type ReadResult = v.InferOutput<typeof ReadResult>
 
-/**
- * What became of a change of members.
- * - `changed`: these are the members now.
- * - `catching up`: the one to be added has learned positions below `learnedBelow` of those below `of`; try again.
- * - `refused`: and why; nothing has changed.
- * - `unknown`: leadership was lost on the way; look who the members are.
- */
-export const ChangeResult = v.variant('type', [
-  v.object({ type: v.literal('changed'), members: v.array(v.string()) }),
-  v.object({ type: v.literal('catching up'), learnedBelow: Position, of: Position }),
-  v.object({ type: v.literal('refused'), why: v.string() }),
-  v.object({ type: v.literal('unknown') }),
-])
-export type ChangeResult = v.InferOutput<typeof ChangeResult>
-
 /** Served by a replica beside `LogReplica`. */
 export const LocalReplica = protocol(
   'log.replica.local',

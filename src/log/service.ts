@@ -5,11 +5,11 @@ import { call, protocol, type Ref } from '../actors/protocol.ts'
 import { assert } from '../base/assert.ts'
 import { UserError } from '../base/errors.ts'
 import { Position } from '../messages/log.ts'
-import { ChangeResult, type Entry, ReadResult } from './local.ts'
+import { ChangeResult, LogMembers, MembersChange } from '../messages/log-membership.ts'
+import { type Entry, ReadResult } from './local.ts'
 
 const Nothing = v.object({})
 const Term = v.number()
-const Text = v.string()
 /** Absent: leadership was lost. */
 const Written = v.object({ position: v.optional(Position) })
 
@@ -24,12 +24,9 @@ export const LogService = protocol(
     range: call(Nothing, v.object({ begin: Position, end: Position })),
     read: call(v.object({ from: Position, to: Position }), ReadResult),
     /** Who votes, as far as is known here. */
-    members: call(
-      Nothing,
-      v.object({ members: v.array(v.string()), quorum: v.number(), version: v.number() }),
-    ),
+    members: call(Nothing, LogMembers),
     /** See reconfigure.ts. By whoever is elected here. */
-    change: call(v.union([v.object({ add: Text }), v.object({ remove: Text })]), ChangeResult),
+    change: call(MembersChange, ChangeResult),
   },
   { local: true },
 )

@@ -1,70 +1,45 @@
-// Which masters keep the registry's log together, over HTTP: GET says who, POST adds or removes one. Id: `replicated-log`, so
-// `http://master:5050/replicated-log/members`. Mesos has no such thing: there the quorum is a flag, and all must be restarted.
+// Which masters keep the registry's log together: tells who asks, and changes it for an operator (mesos-log members).
+// Actor `replicated-log`, of every master with a log. Mesos has no such thing: there the quorum is a flag, and all are restarted.
 
-import * as v from 'valibot'
 import { Actor } from '../actors/actor.ts'
-import {
-  type HttpRequest,
-  type HttpResponse,
-  json,
-  methodNotAllowed,
-  text,
-} from '../actors/http.ts'
-import { type Pid, parseAddress } from '../actors/pid.ts'
+import { json, methodNotAllowed } from '../actors/http.ts'
+import { parseAddress, type Pid } from '../actors/pid.ts'
+import { serve } from '../actors/protocol.ts'
+import { seconds } from '../base/duration.ts'
 import { LogService } from '../log/log.ts'
-
-export const LOG_MEMBERSHIP_ID = 'replicated-log'
+import { LogMembershipService } from '../messages/log-membership.ts'
 
 /** Waiting for members to have the last positions takes seconds at most (reconfigure.ts). */
-const CHANGE_LIMIT_MS = 30_000
-const MOST_BYTES = 4_096
-
-const Address = v.pipe(
-  v.string(),
-  v.maxLength(300),
-  v.check(address => parseAddress(address) !== undefined, 'is not host:port'),
-)
-const Change = v.union([v.strictObject({ add: Address }), v.strictObject({ remove: Address })])
+const CHANGE_LIMIT_MS = seconds(30)
 
 export class LogMembership extends Actor {
-  readonly serves = []
   readonly #log: Pid
+  readonly serves = [
+    serve(LogMembershipService, {
+      members: () => this.#service.ask('members', {}),
+      change: async (change, from) => {
+        const address = 'add' in change ? change.add : change.remove
+        if (parseAddress(address) === undefined)
+          return { type: 'refused', why: `'${address}' is not host:port.` } as const
+        this.log.info({ ...change, from }, 'a change of the members is asked for')
+        return this.#service.ask('change', change, { timeoutMs: CHANGE_LIMIT_MS })
+      },
+    }),
+  ]
 
   constructor(log: Pid) {
     super()
     this.#log = log
   }
 
+  get #service() {
+    return this.ref(LogService, this.#log)
+  }
+
   protected override initialize(): void {
-    const help =
-      'The masters that keep the registry. POST {"add": "host:port"} or {"remove": …} changes them.'
-    this.route('/members', help, request => {
-      if (request.method === 'GET' || request.method === 'HEAD') return this.#members()
-      if (request.method === 'POST') return this.#change(request)
-      return methodNotAllowed(['GET', 'POST'])
+    this.route('/members', 'The masters that keep the registry.', async ({ method }) => {
+      if (method !== 'GET' && method !== 'HEAD') return methodNotAllowed(['GET'])
+      return json(await this.#service.ask('members', {}))
     })
-  }
-
-  async #members(): Promise<HttpResponse> {
-    return json(await this.ref(LogService, this.#log).ask('members', {}))
-  }
-
-  async #change({ headers, body }: HttpRequest): Promise<HttpResponse> {
-    // A page of another origin cannot send this type without being asked for leave, which nobody gives.
-    if (!/^application\/json\b/.test(headers['content-type'] ?? ''))
-      return text(415, 'Expected content-type: application/json.\n')
-    const change = body.length > MOST_BYTES ? undefined : parseChange(body)
-    if (!change) return text(400, 'Expected {"add": "host:port"} or {"remove": "host:port"}.\n')
-    const limit = { timeoutMs: CHANGE_LIMIT_MS }
-    return json(await this.ref(LogService, this.#log).ask('change', change, limit))
-  }
-}
-
-function parseChange(body: Uint8Array): v.InferOutput<typeof Change> | undefined {
-  try {
-    const parsed = v.safeParse(Change, JSON.parse(new TextDecoder().decode(body)))
-    return parsed.success ? parsed.output : undefined
-  } catch {
-    return undefined
   }
 }

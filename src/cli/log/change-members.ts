@@ -1,11 +1,15 @@
 // mesos-log members: who keeps the log together, of a cluster that runs; adds and removes masters, one at a time.
 
-import * as v from 'valibot'
+import { pid } from '../../actors/pid.ts'
+import { AskError, type Ref } from '../../actors/protocol.ts'
+import { systemRuntime } from '../../actors/system-runtime.ts'
+import { trustFlags } from '../../actors/trust-flags.ts'
+import { seconds } from '../../base/duration.ts'
+import { silentLogger } from '../../base/log.ts'
 import { UserError } from '../../base/errors.ts'
 import { defineFlags, flag } from '../../base/flags.ts'
-import { messageOf } from '../../base/errors.ts'
 import { whyNoMasters } from '../../detector/location.ts'
-import { ChangeResult } from '../../log/log.ts'
+import { LOG_MEMBERSHIP_ID, LogMembershipService } from '../../messages/log-membership.ts'
 import { masterAddresses } from '../../messages/master-address.ts'
 import { leaderAddress } from '../leader.ts'
 import type { Command } from '../main.ts'
@@ -29,15 +33,12 @@ const flags = defineFlags({
   ),
   remove: address('A master that is to be one no more. It may be dead. The leading one cannot be.'),
   json: flag.boolean({ help: 'Print JSON.', default: false }),
-})
-
-const Members = v.object({
-  members: v.array(v.string()),
-  quorum: v.number(),
-  version: v.number(),
+  ...trustFlags,
 })
 
 const PAUSE_MS = 500
+const LIMIT_MS = seconds(10)
+const CHANGE_LIMIT_MS = seconds(40)
 
 export const membersCommand: Command<typeof flags> = {
   name: 'mesos-log members',
@@ -53,22 +54,34 @@ export const membersCommand: Command<typeof flags> = {
     add !== undefined && remove !== undefined
       ? ["Flags '--add' and '--remove': one change at a time; first add, then remove."]
       : [],
-  run: async ({ master, add, remove, json }) => {
+  run: async ({ master, add, remove, json, cluster_secret: secret }) => {
     const change = add === undefined ? remove && { remove } : { add }
-    if (change) await changeMembers(master, change)
-    const url = `http://${await leaderAddress(master)}/replicated-log/members`
-    const found = await request(url, Members)
-    if (json) process.stdout.write(`${JSON.stringify(found)}\n`)
-    else for (const member of found.members) process.stdout.write(`${member}\n`)
-    if (!json) process.stderr.write(`quorum: ${found.quorum} of ${found.members.length}\n`)
-    return 0
+    const trust = secret === undefined ? {} : { trust: { secret } }
+    const runtime = await systemRuntime({ log: silentLogger, ...trust })
+    try {
+      const leader = async () =>
+        runtime.ref(LogMembershipService, pid(LOG_MEMBERSHIP_ID, await leaderAddress(master)))
+      if (change) await changeMembers(leader, change)
+      const found = await (await leader()).ask('members', {}, { timeoutMs: LIMIT_MS })
+      if (json) process.stdout.write(`${JSON.stringify(found)}\n`)
+      else for (const member of found.members) process.stdout.write(`${member}\n`)
+      if (!json) process.stderr.write(`quorum: ${found.quorum} of ${found.members.length}\n`)
+      return 0
+    } catch (error) {
+      if (!(error instanceof AskError)) throw error
+      throw new UserError('unreachable', `The leading master of ${master}: ${error.message}`)
+    } finally {
+      await runtime.shutdown()
+    }
   },
 }
 
-async function changeMembers(master: string, change: object): Promise<void> {
+async function changeMembers(
+  leader: () => Promise<Ref<typeof LogMembershipService.entries>>,
+  change: { add: string } | { remove: string },
+): Promise<void> {
   for (let told = ''; ; await new Promise(resolve => setTimeout(resolve, PAUSE_MS))) {
-    const url = `http://${await leaderAddress(master)}/replicated-log/members`
-    const result = await request(url, ChangeResult, change)
+    const result = await (await leader()).ask('change', change, { timeoutMs: CHANGE_LIMIT_MS })
     switch (result.type) {
       case 'changed':
         return
@@ -86,25 +99,5 @@ async function changeMembers(master: string, change: object): Promise<void> {
         told = now
       }
     }
-  }
-}
-
-async function request<T>(
-  url: string,
-  schema: v.GenericSchema<unknown, T>,
-  body?: object,
-): Promise<T> {
-  const options = body && {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-  }
-  try {
-    const answer = await fetch(url, options)
-    const said = await answer.text()
-    if (!answer.ok) throw new Error(`status ${answer.status}: ${said.trim()}`)
-    return v.parse(schema, JSON.parse(said))
-  } catch (error) {
-    throw new UserError('unreachable', `${url} does not answer as it should: ${messageOf(error)}`)
   }
 }
