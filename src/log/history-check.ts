@@ -132,5 +132,9 @@ export function digestOf(value: Value): string {
   const hash = createHash('sha256').update(value.type)
   if (value.type === 'APPEND') hash.update(value.bytes)
   if (value.type === 'TRUNCATE') hash.update(String(value.to))
+  if (value.type === 'MEMBERS') {
+    const { members, version, joined } = value.membership
+    hash.update(JSON.stringify([members, version, joined?.member, joined?.replica]))
+  }
   return hash.digest('base64')
 }

@@ -123,6 +123,10 @@ t.test('each kind of entry has its line and its object', async t => {
     { ...base, position: 2, type: 'TRUNCATE', to: 1 },
     { ...base, position: 3, type: 'APPEND', bytes: foreign },
     { position: 4, promised: 7, learned: false, truncated: false },
+    {
+      ...{ ...base, position: 5, type: 'MEMBERS' },
+      membership: { version: 3, members: ['10.0.0.1:5050', '10.0.0.2:5050'] },
+    },
   ]
   const columns = entries.map(each =>
     readLine(each)
@@ -134,6 +138,7 @@ t.test('each kind of entry has its line and its object', async t => {
   t.same(columns[2]?.slice(5), ['-', 'positions below 1 are given up'])
   t.same(columns[3]?.slice(5), ['3B', 'no entry of a registry'])
   t.same(columns[4], ['4', '-', '7', '-', 'no', '-', 'a promise only'])
+  t.equal(columns[5]?.at(-1), 'members 3: 10.0.0.1:5050, 10.0.0.2:5050')
   t.match(entries.map(readJson), [
     { position: 0, type: 'NOP', tombstone: true, truncated: true },
     {
@@ -144,5 +149,6 @@ t.test('each kind of entry has its line and its object', async t => {
     { position: 2, type: 'TRUNCATE', to: 1 },
     { position: 3, type: 'APPEND', size: 3, bytes: 'AQID' },
     { position: 4, type: null, performed: null, learned: false },
+    { position: 5, type: 'MEMBERS', membership: { version: 3 } },
   ])
 })

@@ -52,6 +52,10 @@ function summaryOf(entry: LogEntry): string {
   switch (entry.type) {
     case 'NOP':
       return entry.tombstone ? 'was truncated' : ''
+    case 'MEMBERS': {
+      const { membership } = entry
+      return membership ? `members ${membership.version}: ${membership.members.join(', ')}` : ''
+    }
     case 'TRUNCATE':
       return `positions below ${entry.to} are given up`
     case 'APPEND': {
@@ -84,6 +88,8 @@ export function readJson(entry: LogEntry): Record<string, unknown> {
   switch (entry.type) {
     case 'NOP':
       return { ...common, ...(entry.tombstone && { tombstone: true }) }
+    case 'MEMBERS':
+      return { ...common, membership: entry.membership }
     case 'TRUNCATE':
       return { ...common, to: entry.to }
     case 'APPEND': {
