@@ -44,7 +44,7 @@ export interface LogSurvey {
    * Of each segment the first byte that was synced and cannot be read; segments that are missing between others; indexes that
    * lead astray.
    */
-  readonly damages: readonly Fault[]
+  readonly damages: Fault[]
   /** Records that no acceptor may write; the first hundred. */
   readonly breaches: readonly Fault[]
 }

@@ -27,22 +27,7 @@ export const verifyCommand: Command<typeof flags> = {
   check: checkWhere,
   run: async values => {
     const directory = directoryOf(values)
-    const view = await look(directory)
-    const { segments, damages, breaches } = await surveyLog(directory)
-    const problems: Problem[] = damages.map(damage => damage)
-    const { damage } = view
-    // What is wrong between files: one is missing, or shorter than it was.
-    if (damage && !damages.some(({ file, offset }) => same(damage, file, offset)))
-      problems.unshift(faultOf(damage))
-    problems.push(
-      ...breaches.map(breach => ({
-        ...breach,
-        message: `${breach.file}, byte ${breach.offset}: ${breach.message}.`,
-      })),
-    )
-    const checked = await checkEntries(view, readable(view.entries()))
-    problems.push(...checked.problems.map(message => ({ message: `${message}.` })))
-
+    const { view, segments, damages, checked, problems } = await verifyLog(directory)
     const { metadata, begin, end, warnings } = view
     const { learned, replay, foreign, entries } = checked
     const lines = Lines.toOutput()
@@ -82,14 +67,45 @@ export const verifyCommand: Command<typeof flags> = {
   },
 }
 
+const MOST_LOOKS = 5
+
+/** Looks at everything there is; again, if a running master has given back meanwhile what was to be looked at. */
+export async function verifyLog(directory: string) {
+  for (let looks = 1; ; looks++) {
+    const view = await look(directory)
+    const { segments, damages, breaches } = await surveyLog(directory)
+    const { damage } = view
+    // What is wrong between files: one is missing, or shorter than it was.
+    if (damage && !damages.some(({ file, offset }) => same(damage, file, offset)))
+      damages.unshift(faultOf(damage))
+    const unreadable: Fault[] = []
+    const entries = readable(view.entries(), error => unreadable.push(faultOf(error)))
+    const checked = await checkEntries(view, entries)
+    if (unreadable.length > 0 && damages.length === 0 && looks < MOST_LOOKS) continue
+    const problems: Problem[] = [
+      ...(damages.length > 0 ? damages : unreadable),
+      ...breaches.map(({ file, offset, message }) => ({
+        ...{ file, offset },
+        message: `${file}, byte ${offset}: ${message}.`,
+      })),
+      ...checked.problems.map(message => ({ message: `${message}.` })),
+    ]
+    return { view, segments, damages, checked, problems }
+  }
+}
+
 const same = (damage: DamagedLogError, file: string, offset: number): boolean =>
   damage.file === file && damage.offset === offset
 
-/** Up to what cannot be read any more; that is among the damages. */
-async function* readable<T>(entries: AsyncIterable<T>): AsyncGenerator<T> {
+/** Up to what cannot be read any more. */
+async function* readable<T>(
+  entries: AsyncIterable<T>,
+  stopped: (error: DamagedLogError) => void,
+): AsyncGenerator<T> {
   try {
     yield* entries
   } catch (error) {
     if (!(error instanceof DamagedLogError)) throw error
+    stopped(error)
   }
 }
