@@ -88,7 +88,8 @@ export const PLANTED: Readonly<Record<string, PlantedBug>> = {
         'const promised = this.#promisedAt(position)\n    if (proposal < promised)',
       ),
     ],
-    within: 200,
+    kinds: ['split', 'isolate', 'crash at work', 'lost messages'],
+    within: 1_000,
     finds: /two values|promised/,
   },
   'write: <= for <': {
@@ -240,7 +241,8 @@ export const PLANTED: Readonly<Record<string, PlantedBug>> = {
         "if (performed) records.push({ type: 'learned', position, proposal: performed.proposal })",
       ),
     ],
-    within: 400,
+    kinds: ['split', 'isolate', 'lost messages', 'crash at work'],
+    within: 1_000,
     finds: /learned/,
   },
   'a vote for what is learned': {
@@ -314,14 +316,15 @@ export const PLANTED: Readonly<Record<string, PlantedBug>> = {
         'if (this.clock.now() < this.#validUntilMs) return this.#watchExpiry()',
       ),
     ],
-    within: 100,
+    kinds: ['pause', 'isolate'],
+    within: 400,
     finds: /lead at the same time/,
   },
   'a grant forgotten in a restart': {
     about:
       'a member that has just started grants the lease, though it may have granted it to another before',
     edits: [edit(LEASE, '!holder && nowMs < this.#freshUntilMs && !sure', 'false')],
-    within: 100,
+    within: 400,
     finds: /lead at the same time/,
   },
 }
