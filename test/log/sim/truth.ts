@@ -13,7 +13,7 @@ export function nameOf(value: Value): string {
     case 'NOP':
       return 'NOP'
     case 'MEMBERS':
-      return `MEMBERS ${value.membership.members.join()}`
+      return `MEMBERS ${JSON.stringify(value.membership)}`
   }
 }
 
