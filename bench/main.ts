@@ -7,6 +7,7 @@ import * as actors from './actors.bench.ts'
 import * as bins from './bins.bench.ts'
 import * as coldStart from './cold-start.bench.ts'
 import { chosen, type Experiment, type Measured, runExperiment, select } from './harness.ts'
+import * as logAppends from './log-appends.bench.ts'
 import { jsonLine, tableText } from './report.ts'
 import { Scope } from './scope.ts'
 import * as tasks from './tasks.bench.ts'
@@ -16,6 +17,7 @@ const SUITES: readonly { readonly experiments: readonly Experiment[] }[] = [
   coldStart,
   bins,
   actors,
+  logAppends,
 ]
 
 const USAGE = `Usage: npm run bench [-- NAME…] [--json]

@@ -41,6 +41,8 @@ export interface Host {
   readonly timing: Timing
   /** Resolves in a turn of the actor, `ms` milliseconds from now. */
   sleep(ms: number): Promise<void>
+  /** Runs as a turn of the actor, behind all that waits in its mailbox. */
+  soon(run: () => void): void
 }
 
 export interface Timing {
@@ -107,10 +109,12 @@ export async function learnWritten(
   host: Host,
   { proposal, position, values }: WriteRequest,
 ): Promise<void> {
-  const to = position + values.length - 1
   const membership = host.network.version
-  const notice = { proposal, from: position, to, ...(membership > 0 && { membership }) }
-  host.network.broadcast('chosen', notice, host.local.pid)
+  const to = position + values.length - 1
+  const range = { proposal, from: position, to, ...(membership > 0 && { membership }) }
+  host.network.broadcast('chosen', range, host.local.pid)
+  const { missing } = await host.local.ask('chosen', range)
+  if (!missing) return
   const actions = values.map((value, i) => chosen(position + i, proposal, value))
   await host.local.ask('learn', { actions })
 }

@@ -48,8 +48,9 @@ export type Election =
   | { readonly type: 'demoted' }
 
 interface Writing {
-  readonly value: Value
-  /** Its position once it is chosen and learned; undefined if leadership was lost, and the outcome is unknown. */
+  /** Written at positions that follow each other, with one request. */
+  readonly values: readonly Value[]
+  /** The first's position once all are chosen and learned; undefined if leadership was lost, and the outcome is unknown. */
   readonly done: Deferred<Position | undefined>
   /** Of a change of members: see `changeMembers`. */
   readonly settled?: (below: Position) => Promise<boolean>
@@ -57,6 +58,12 @@ interface Writing {
 
 /** So many requests may be on their way at a time; what comes meanwhile goes into the next one together. */
 const MOST_REQUESTS = 8
+/**
+ * With so many on their way a disk is never without work. One more is sent only when it is half as large as they are
+ * together: many small requests cost more messages and syncs than few large ones, and no disk is faster for them. Where it
+ * takes long until answers come, each request is that much larger than the one before, and soon all may be on their way.
+ */
+const ENOUGH_REQUESTS = 2
 /** What goes into one request, in bytes: as soon as there are so many nothing is added. */
 const REQUEST_BYTES = 256 * 1024
 
@@ -80,6 +87,11 @@ export class Coordinator {
   #inFlight: Flight[] = []
   /** The change of members that is under way: nothing else is then. */
   #changing: Writing | undefined
+  /** Values in the queue, and in requests on their way. */
+  #waiting = 0
+  #flying = 0
+  /** Whether `#pump` is about to be called. */
+  #pumping = false
 
   constructor(host: Host) {
     this.#host = host
@@ -129,6 +141,8 @@ export class Coordinator {
     const given = [...this.#inFlight.flatMap(({ writings }) => writings), ...this.#queue]
     if (this.#changing) given.push(this.#changing)
     this.#inFlight = []
+    this.#flying = 0
+    this.#waiting = 0
     this.#queue = []
     this.#changing = undefined
     for (const { done } of given) done.resolve(undefined)
@@ -136,14 +150,17 @@ export class Coordinator {
 
   // Writing
 
-  /** Appends a record. Resolves with its position; with undefined if not elected, or if that was lost on the way. */
-  append(bytes: Uint8Array): Promise<Position | undefined> {
-    return this.#enqueue(appendOf(bytes))
+  /**
+   * Appends records, at most `MOST_POSITIONS`, at positions that follow each other. Resolves with the first one's position;
+   * with undefined if not elected, or if that was lost on the way.
+   */
+  append(records: readonly Uint8Array[]): Promise<Position | undefined> {
+    return this.#enqueue(records.map(appendOf))
   }
 
   /** Gives up all positions below `to`. Resolves like `append`, with the position at which that is written. */
   truncate(to: Position): Promise<Position | undefined> {
-    return this.#enqueue({ type: 'TRUNCATE', to })
+    return this.#enqueue([{ type: 'TRUNCATE', to }])
   }
 
   /**
@@ -155,35 +172,57 @@ export class Coordinator {
     membership: Membership,
     settled: (below: Position) => Promise<boolean>,
   ): Promise<Position | undefined> {
-    return this.#enqueue({ type: 'MEMBERS', membership }, settled)
+    return this.#enqueue([{ type: 'MEMBERS', membership }], settled)
   }
 
-  #enqueue(value: Value, settled?: Writing['settled']): Promise<Position | undefined> {
+  #enqueue(
+    values: readonly Value[],
+    settled?: Writing['settled'],
+  ): Promise<Position | undefined> {
     if (this.#state !== 'elected' && this.#state !== 'writing') return Promise.resolve(undefined)
     const done = deferred<Position | undefined>()
-    this.#queue.push({ value, done, ...(settled && { settled }) })
-    this.#pump()
+    this.#queue.push({ values, done, ...(settled && { settled }) })
+    this.#waiting += values.length
+    this.#pumpSoon()
     return done.promise
   }
 
+  /** What else is asked for by now, and waits in the mailbox, goes into the same request. */
+  #pumpSoon(): void {
+    if (this.#pumping) return
+    this.#pumping = true
+    this.#host.soon(() => {
+      this.#pumping = false
+      this.#pump()
+    })
+  }
+
+  /** Whether the next request is to be sent now. When one lands that is asked again, so nothing waits for ever. */
+  #isTime(): boolean {
+    const requests = this.#inFlight.length
+    if (this.#queue.length === 0 || this.#changing || requests >= MOST_REQUESTS) return false
+    return requests < ENOUGH_REQUESTS || this.#waiting * ENOUGH_REQUESTS >= this.#flying
+  }
+
   #pump(): void {
-    while (this.#queue.length > 0 && this.#inFlight.length < MOST_REQUESTS && !this.#changing) {
+    while (this.#isTime()) {
       this.#state = 'writing'
       if (this.#queue[0]!.settled) {
         if (this.#inFlight.length === 0) void this.#change(this.#queue.shift()!)
         return
       }
-      const writings = this.#take()
-      this.#send(writings)
+      this.#send(this.#take())
     }
   }
 
   #send(writings: readonly Writing[]): void {
-    const values = writings.map(({ value }) => value)
+    const values = writings.flatMap(writing => writing.values)
+    this.#waiting -= values.length
     const request = { proposal: this.#proposal, position: this.#next, values }
     this.#next += values.length
     const flight = { writings, request, learned: false }
     this.#inFlight.push(flight)
+    this.#flying += values.length
     this.#write(flight).catch((error: unknown) => {
       this.#host.log.error({ error }, 'the coordinator failed while writing')
       this.demote()
@@ -199,21 +238,24 @@ export class Coordinator {
     }
     if (term !== this.#term) return
     this.#changing = undefined
+    this.#waiting -= writing.values.length
     writing.done.resolve(undefined)
     this.#rest()
-    this.#pump()
+    this.#pumpSoon()
   }
 
   /** From the queue what goes into the next request: one at least. */
   #take(): Writing[] {
+    let taken = 0
     let count = 0
     let bytes = 0
-    for (const { value, settled } of this.#queue) {
-      if (count === MOST_POSITIONS || bytes >= REQUEST_BYTES || settled) break
-      count++
-      bytes += value.type === 'APPEND' ? value.bytes.length : 0
+    for (const { values, settled } of this.#queue) {
+      count += values.length
+      if (settled || (taken > 0 && (count > MOST_POSITIONS || bytes >= REQUEST_BYTES))) break
+      taken++
+      for (const value of values) bytes += value.type === 'APPEND' ? value.bytes.length : 0
     }
-    return this.#queue.splice(0, count)
+    return this.#queue.splice(0, taken)
   }
 
   async #write(flight: Flight): Promise<void> {
@@ -236,21 +278,26 @@ export class Coordinator {
     await learnWritten(this.#host, request)
     if (stopped()) return
     flight.learned = true
-    const { value } = flight.writings[0]!
+    const value = request.values[0]!
     if (value.type === 'MEMBERS') {
       this.#changing = undefined
       // Learning it has told the network.
       assert(this.#host.network.version >= value.membership.version, 'the new members are asked')
     }
     this.#land()
-    this.#pump()
+    this.#pumpSoon()
   }
 
   /** Reports writes in order: who is told that one succeeded knows that all before it did. */
   #land(): void {
     while (this.#inFlight[0]?.learned) {
       const { writings, request } = this.#inFlight.shift()!
-      for (const [i, { done }] of writings.entries()) done.resolve(request.position + i)
+      this.#flying -= request.values.length
+      let { position } = request
+      for (const { values, done } of writings) {
+        done.resolve(position)
+        position += values.length
+      }
     }
     this.#rest()
   }

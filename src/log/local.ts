@@ -3,6 +3,7 @@
 import * as v from 'valibot'
 import { call, protocol } from '../actors/protocol.ts'
 import {
+  Chosen,
   ChosenMembership,
   LearnedAction,
   Position,
@@ -55,6 +56,8 @@ export const LocalReplica = protocol(
     adopt: call(v.object({ membership: ChosenMembership }), Nothing),
     /** Answers this process, though it is no member yet, what it asks to catch up. */
     welcome: call(v.object({ guest: v.optional(v.string()) }), Nothing),
+    /** As the wire's `chosen`. Answered with whether there is something in the range that is not learned here then. */
+    chosen: call(Chosen, v.object({ missing: v.boolean() })),
     /** Takes a new status, and raises the promise to `promised` if it was lower. Answered when that is on disk. */
     become: call(v.object({ status: ReplicaStatus, promised: v.optional(Proposal) }), Nothing),
     /** Both ends included. */

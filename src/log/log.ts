@@ -47,7 +47,9 @@ export {
 } from './storage.ts'
 
 export { REPLICA_ID } from './network.ts'
-export { LogService, Reader, Writer } from './service.ts'
+export { Reader } from './reader.ts'
+export { LogService } from './service.ts'
+export { Writer } from './writer.ts'
 
 const STARTS_OVER =
   'It has been put aside, into the directory "damaged" beside it; this replica votes again when it has recovered with others.'
@@ -145,7 +147,7 @@ export class Log extends Actor {
   readonly serves = [
     serve(LogService, {
       start: () => this.#start(),
-      append: ({ term, bytes }) => this.#write(term, coordinator => coordinator.append(bytes)),
+      append: ({ term, records }) => this.#write(term, coordinator => coordinator.append(records)),
       truncate: ({ term, to }) => this.#write(term, coordinator => coordinator.truncate(to)),
       range: () => this.#range(),
       read: range => this.#read(range),
@@ -191,6 +193,7 @@ export class Log extends Actor {
       log: this.log,
       timing: { ...DEFAULT_TIMING, ...timing },
       sleep: ms => new Promise(resolve => this.delay(ms, resolve)),
+      soon: run => this.dispatch(run),
     }
     this.#coordinator = new Coordinator(this.#host)
     for (const warning of this.warnings) this.log.warn(warning)

@@ -132,6 +132,7 @@ export class Replica extends Actor {
           this.#guest = guest
           return {}
         },
+        chosen: chosen => ({ missing: this.#takeChosen(chosen) }),
         become: ({ status, promised }) => this.#become(status, promised),
         read: ({ from, to }) => this.#read(from, to),
       }),
@@ -228,10 +229,8 @@ export class Replica extends Actor {
 
   #chosen(chosen: Chosen, from: Pid): Promise<void> | void {
     if (!this.#isMember(from)) return
-    const begin = this.#acceptor.begin
-    const { records, missing } = this.#acceptor.chosen(chosen)
-    this.#note(records, begin)
     if ((chosen.membership ?? 0) > this.#members.version) this.#inquire()
+    const missing = this.#takeChosen(chosen)
     const other = pid(REPLICA_ID, addressOf(from))
     if (missing) return this.#fetchFrom(other, chosen.to)
     // There is a hole before it: of one that was overtaken by another the news may still come.
@@ -242,6 +241,14 @@ export class Replica extends Actor {
         return this.#fetchFrom(other, chosen.to)
       })
     }
+  }
+
+  /** Whether something in the range is not learned then. */
+  #takeChosen(chosen: Chosen): boolean {
+    const begin = this.#acceptor.begin
+    const { records, missing } = this.#acceptor.chosen(chosen)
+    this.#note(records, begin)
+    return missing
   }
 
   /** Not waited for: a value that is forgotten in a crash is still chosen, and is learned again. */

@@ -45,6 +45,7 @@ class Proposer extends Actor {
       log: silentLogger,
       timing: DEFAULT_TIMING,
       sleep: ms => new Promise(resolve => this.delay(ms, resolve)),
+      soon: run => this.dispatch(run),
     }
   }
 }
@@ -198,7 +199,7 @@ export class Agents {
   }
 
   append(leader: Coordinator, name: string): Promise<Position | undefined> {
-    return leader.append(new TextEncoder().encode(name))
+    return leader.append([new TextEncoder().encode(name)])
   }
 
   // Learners
