@@ -59,6 +59,10 @@ const commands = {
     help: 'run the simulator: [--seed=N] [--seeds=COUNT] [--minutes=M] [--jobs=J] …',
     run: args => prebuilt('test/sim/main.ts', args),
   },
+  chaos: {
+    help: 'three real masters under faults: [--rounds=N] [--seed=N] [--zk] …',
+    run: args => prebuilt('test/chaos/main.ts', args),
+  },
   lock: {
     help: 'complete package-lock.json after a change of dependencies, for platforms the registry left out',
     run: () => import('./dev/lock.js').then(it => it.completeLock()),

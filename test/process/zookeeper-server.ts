@@ -31,11 +31,13 @@ const isInstalled = (): boolean => existsSync(JAR) && spawnSync('java', ['-versi
 export class ZooKeeperServer {
   readonly #dir: string
   readonly port: number
+  readonly #host: string
   #process: ChildProcess | undefined
   #output = ''
 
-  constructor(dir: string, port: number) {
+  constructor(dir: string, port: number, host = '127.0.0.1') {
     this.#dir = dir
+    this.#host = host
     this.port = port
     mkdirSync(dir, { recursive: true })
     const lines = [
@@ -43,7 +45,7 @@ export class ZooKeeperServer {
       'tickTime=500',
       `dataDir=${dir}`,
       `clientPort=${port}`,
-      'clientPortAddress=127.0.0.1',
+      `clientPortAddress=${host}`,
       'admin.enableServer=false',
       '4lw.commands.whitelist=ruok',
     ]
@@ -51,7 +53,7 @@ export class ZooKeeperServer {
   }
 
   get address(): string {
-    return `127.0.0.1:${this.port}`
+    return `${this.#host}:${this.port}`
   }
 
   async start(): Promise<void> {
@@ -90,7 +92,7 @@ export class ZooKeeperServer {
   #isOk(): Promise<boolean> {
     return new Promise(resolve => {
       let answer = ''
-      const socket = connect(this.port, '127.0.0.1')
+      const socket = connect(this.port, this.#host)
       // While it starts it may take a connection, and never answer.
       socket.setTimeout(500, () => socket.destroy())
       socket.on('connect', () => socket.write('ruok'))

@@ -108,7 +108,7 @@ export const ENTRY_POINTS: readonly RegExp[] = [
   /^examples\/[^/]+\/(main|executor)\.ts$/,
   /^bench\/main\.ts$/,
   /\.test\.tsx?$/,
-  /^test\/sim\/main\.ts$/,
+  /^test\/(sim|chaos)\/main\.ts$/,
   /^test\/types\//,
 ]
 
