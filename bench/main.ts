@@ -8,6 +8,9 @@ import * as bins from './bins.bench.ts'
 import * as coldStart from './cold-start.bench.ts'
 import { chosen, type Experiment, type Measured, runExperiment, select } from './harness.ts'
 import * as logAppends from './log-appends.bench.ts'
+import * as logFailover from './log-failover.bench.ts'
+import * as logLatency from './log-latency.bench.ts'
+import * as logRecovery from './log-recovery.bench.ts'
 import { jsonLine, tableText } from './report.ts'
 import { Scope } from './scope.ts'
 import * as tasks from './tasks.bench.ts'
@@ -18,6 +21,9 @@ const SUITES: readonly { readonly experiments: readonly Experiment[] }[] = [
   bins,
   actors,
   logAppends,
+  logLatency,
+  logRecovery,
+  logFailover,
 ]
 
 const USAGE = `Usage: npm run bench [-- NAME…] [--json]

@@ -1,8 +1,9 @@
 // One process of a replicated log on the real disk, and the one who appends to it. The writer is an actor in the
 // process of the elected replica, as the master's registrar is.
 
-import { writeFileSync } from 'node:fs'
+import { readdirSync, statSync, writeFileSync } from 'node:fs'
 import { Session } from 'node:inspector/promises'
+import { join } from 'node:path'
 import * as v from 'valibot'
 import { Actor } from '../../src/actors/actor.ts'
 import type { Address, Pid } from '../../src/actors/pid.ts'
@@ -18,6 +19,9 @@ import { percentile } from '../statistics.ts'
 const PAYLOAD_BYTES = 128
 /** A log's user gives up what it does not need any more; etcd and ZooKeeper take a snapshot after so many. */
 const TRUNCATED_EACH = 100_000
+/** So many under way, where a log is only to become large. */
+const GROWING = 4_096
+const GROW_MS = 5_000
 const SAMPLE_MICROSECONDS = 250
 
 const Appends = v.object({ appends: v.number(), ms: v.number() })
@@ -26,7 +30,7 @@ const LoadProtocol = protocol(
   {
     elect: call(v.object({}), v.object({})),
     append: call(v.object({ outstanding: v.number(), forMs: v.number() }), Appends),
-    appendCount: call(v.object({ outstanding: v.number(), count: v.number() }), Appends),
+    grow: call(v.object({ forMs: v.number() }), Appends),
     oneByOne: call(v.object({ count: v.number() }), v.object({ p50: v.number(), p99: v.number() })),
   },
   { local: true },
@@ -45,9 +49,10 @@ class Load extends Actor {
         const endMs = performance.now() + forMs
         return this.#append(outstanding, () => performance.now() < endMs)
       },
-      appendCount: ({ outstanding, count }) => {
-        let left = count
-        return this.#append(outstanding, () => left-- > 0)
+      grow: ({ forMs }) => {
+        this.#truncateAt = Number.POSITIVE_INFINITY
+        const endMs = performance.now() + forMs
+        return this.#append(GROWING, () => performance.now() < endMs)
       },
       oneByOne: ({ count }) => this.#oneByOne(count),
     }),
@@ -141,8 +146,18 @@ const commands = serveCommands({
   elect: () => started(load).ask('elect', {}),
   append: (how: { outstanding: number; forMs: number }) =>
     started(load).ask('append', how, { timeoutMs: 60_000 }),
-  appendCount: (how: { outstanding: number; count: number }) =>
-    started(load).ask('appendCount', how, { timeoutMs: 600_000 }),
+  /** Appends for a while, and truncates nothing; resolves to the bytes on disk. */
+  async grow({ directory }: { directory: string }): Promise<number> {
+    await started(load).ask('grow', { forMs: GROW_MS }, { timeoutMs: 10 * GROW_MS })
+    const sizes = readdirSync(directory).map(file => statSync(join(directory, file)).size)
+    return sizes.reduce((sum, size) => sum + size, 0)
+  },
+
+  async close(): Promise<void> {
+    await started(runtime).shutdown()
+    await started(log).closed
+  },
+
   oneByOne: (how: { count: number }) => started(load).ask('oneByOne', how, { timeoutMs: 60_000 }),
 
   async startProfile(): Promise<void> {

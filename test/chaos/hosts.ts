@@ -46,7 +46,8 @@ export interface Links {
 export function whyNoLinks(): string | undefined {
   if (process.getuid?.() !== 0) return 'only root can make network namespaces'
   const name = `mesos-chaos-try-${process.pid}`
-  if (!succeeds(() => ip('netns', 'add', name))) return 'no network namespaces (or no iproute2) here'
+  if (!succeeds(() => ip('netns', 'add', name)))
+    return 'no network namespaces (or no iproute2) here'
   const works =
     succeeds(() => ip('-n', name, 'link', 'add', 'br0', 'type', 'bridge')) &&
     succeeds(() => ip('-n', name, 'link', 'add', 'veth0', 'type', 'veth', 'peer', 'name', 'veth1'))

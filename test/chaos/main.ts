@@ -91,7 +91,10 @@ async function chaos(options: Options, hosts: Hosts): Promise<number> {
   const { rounds, seed, rate, keep } = options
   const dir = mkdtempSync(join(tmpdir(), 'mesos-chaos-'))
   const zookeeper = options.zk ? await startZooKeeper(hosts, dir) : undefined
-  for (const [signal, number] of [['SIGINT', 2], ['SIGTERM', 15]] as const) {
+  for (const [signal, number] of [
+    ['SIGINT', 2],
+    ['SIGTERM', 15],
+  ] as const) {
     process.once(signal, () => process.exit(128 + number))
   }
   process.once('exit', () => {

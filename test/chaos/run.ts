@@ -147,7 +147,8 @@ class Run {
     const backMs = performance.now() - healedMs
     const failoverMs = next && next.firstMs - struckMs
     if (failoverMs !== undefined) {
-      const kind = fault.onLeader || fault.kind.startsWith('zk ') ? fault.kind : `${fault.kind}, other`
+      const kind =
+        fault.onLeader || fault.kind.startsWith('zk ') ? fault.kind : `${fault.kind}, other`
       const all = this.#failoverMs.get(kind) ?? []
       this.#failoverMs.set(kind, [...all, failoverMs])
     } else if (fault.onLeader) {

@@ -47,7 +47,9 @@ export function disagreements(replicas: readonly ReplicaLog[]): string[] {
       const other = first.get(position)
       if (!other) first.set(position, { name, value })
       else if (other.value !== value) {
-        problems.push(`position ${position}: ${other.name} and ${name} have learned different values`)
+        problems.push(
+          `position ${position}: ${other.name} and ${name} have learned different values`,
+        )
       }
     }
   }
@@ -56,7 +58,9 @@ export function disagreements(replicas: readonly ReplicaLog[]): string[] {
     for (const [position, { learned, value }] of held) {
       const other = first.get(position)
       if (learned && value === 'NOP ' && other) {
-        problems.push(`position ${position}: ${name} has learned that it is empty, ${other.name} a value`)
+        problems.push(
+          `position ${position}: ${name} has learned that it is empty, ${other.name} a value`,
+        )
       }
     }
   }
