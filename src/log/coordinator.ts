@@ -59,11 +59,11 @@ interface Writing {
 /** So many requests may be on their way at a time; what comes meanwhile goes into the next one together. */
 const MOST_REQUESTS = 8
 /**
- * With so many on their way a disk is never without work. One more is sent only when it is half as large as they are
+ * With so many on their way a disk is never without work. One more is sent only when it is a quarter of what they are
  * together: many small requests cost more messages and syncs than few large ones, and no disk is faster for them. Where it
  * takes long until answers come, each request is that much larger than the one before, and soon all may be on their way.
  */
-const ENOUGH_REQUESTS = 2
+const ENOUGH_REQUESTS = 4
 /** What goes into one request, in bytes: as soon as there are so many nothing is added. */
 const REQUEST_BYTES = 256 * 1024
 

@@ -20,7 +20,7 @@ const BACK_LIMIT_MS = 60_000
 /** Acknowledgements in a row, all masters running, after which the next round begins. */
 const STEADY = 10
 /** Until every replica has heard of the last writes. */
-const SETTLE_MS = 3_000
+const SETTLE_MS = 1_500
 const POLL_MS = 10
 
 export interface RunOptions {
