@@ -175,10 +175,7 @@ export class Coordinator {
     return this.#enqueue([{ type: 'MEMBERS', membership }], settled)
   }
 
-  #enqueue(
-    values: readonly Value[],
-    settled?: Writing['settled'],
-  ): Promise<Position | undefined> {
+  #enqueue(values: readonly Value[], settled?: Writing['settled']): Promise<Position | undefined> {
     if (this.#state !== 'elected' && this.#state !== 'writing') return Promise.resolve(undefined)
     const done = deferred<Position | undefined>()
     this.#queue.push({ values, done, ...(settled && { settled }) })

@@ -91,8 +91,8 @@ export class Masters {
     this.#running[master] = running
     this.#incarnations[master] = (this.#incarnations[master] ?? 0) + 1
     const keep = (chunk: unknown): void => appendFileSync(this.logFile(master), String(chunk))
-    child.stdout!.on('data', keep)
-    child.stderr!.on('data', keep)
+    child.stdout.on('data', keep)
+    child.stderr.on('data', keep)
     child.once('close', (code, signal) => {
       this.#running[master] = undefined
       if (running.killed || this.#stopping) return
@@ -115,7 +115,9 @@ export class Masters {
 
   async stop(): Promise<void> {
     this.#stopping = true
-    await Promise.all(this.#running.map(running => running && this.#end(running, 'SIGTERM')))
+    await Promise.all(
+      this.#running.flatMap(running => (running ? [this.#end(running, 'SIGTERM')] : [])),
+    )
   }
 
   /** For the end of this process, when nothing can be waited for any more. */
