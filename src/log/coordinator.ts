@@ -117,9 +117,13 @@ export class Coordinator {
     const { promised } = await this.#host.local.ask('state', {})
     if (stopped()) return { type: 'demoted' }
     this.#proposal = proposalAbove(this.#proposal, promised)
-    const proposal = this.#proposal
-
-    const outcome = await claim(this.#host, proposal, 0, stopped)
+    let outcome = await claim(this.#host, this.#proposal, 0, stopped)
+    if (!stopped() && outcome.type === 'reject') {
+      // This replica may just not have been there when that was promised. A rival would have a higher one again the next
+      // time; then it is for both to wait.
+      this.#proposal = proposalAbove(this.#proposal, outcome.proposal)
+      outcome = await claim(this.#host, this.#proposal, 0, stopped)
+    }
     if (stopped() || outcome.type === 'stopped') return { type: 'demoted' }
     if (outcome.type !== 'claimed') {
       if (outcome.type === 'reject') this.#proposal = Math.max(this.#proposal, outcome.proposal)

@@ -39,6 +39,8 @@ const LINKS: readonly FaultKind[] = ['isolate', 'mute', 'cut', 'cut one way']
 const ZOOKEEPER: readonly FaultKind[] = ['zk pause', 'zk kill']
 const ZOOKEEPER_LINKS: readonly FaultKind[] = ['zk lost']
 
+export const FAULT_KINDS = [...SIGNALS, ...LINKS, ...ZOOKEEPER, ...ZOOKEEPER_LINKS]
+
 export function kindsFor(has: { links: boolean; zookeeper: boolean }): readonly FaultKind[] {
   return [
     ...SIGNALS,

@@ -9,26 +9,31 @@ import { SeededRandom } from '../../src/base/random.ts'
 import { freePorts } from '../process/free-ports.ts'
 import { whyNoZooKeeper, ZooKeeperServer } from '../process/zookeeper-server.ts'
 import { distributionText, histogramText } from './distribution.ts'
+import { FAULT_KINDS, type FaultKind, kindsFor } from './faults.ts'
 import { type Hosts, insideHub, loopback, runInHub, whyNoLinks } from './hosts.ts'
 import { byTheLog, type Electing } from './masters.ts'
 import { runRounds } from './run.ts'
 
 const MASTERS = 3
 
-const USAGE = `Usage: npm run chaos -- [--rounds=N] [--seed=N] [--rate=N] [--zk] [--no-links] [--keep]
+const USAGE = `Usage: npm run chaos -- [--rounds=N] [--seed=N] [--rate=N] [--kinds=LIST] [--zk] [--no-links] [--keep]
 
   --rounds    how many faults, one after the other; default 200
   --seed      chooses them; default: any, and printed
   --rate      writes a second, about; default 20
+  --kinds     of faults, with commas between; default: all that can be brought about
   --zk        a real ZooKeeper elects the masters; default: they elect one another through their log
   --no-links  signals only, on loopback; links are cut only by root, in network namespaces
   --keep      leaves the directory with logs and work_dirs, and says where it is
+
+Kinds: ${FAULT_KINDS.join(', ')}
 `
 
 interface Options {
   readonly rounds: number
   readonly seed: number
   readonly rate: number
+  readonly kinds: readonly FaultKind[] | undefined
   readonly zk: boolean
   readonly links: boolean
   readonly keep: boolean
@@ -41,6 +46,7 @@ function readOptions(): Options | undefined {
       rounds: { type: 'string', default: '200' },
       seed: { type: 'string', default: String(Date.now() % 1_000_000) },
       rate: { type: 'string', default: '20' },
+      kinds: { type: 'string' },
       zk: { type: 'boolean', default: false },
       'no-links': { type: 'boolean', default: false },
       keep: { type: 'boolean', default: false },
@@ -57,10 +63,17 @@ function readOptions(): Options | undefined {
     rounds: whole('rounds', 1),
     seed: whole('seed', 0),
     rate: whole('rate', 1),
+    kinds: values.kinds?.split(',').map(kindOf),
     zk: values.zk,
     links: !values['no-links'],
     keep: values.keep,
   }
+}
+
+function kindOf(text: string): FaultKind {
+  const kind = FAULT_KINDS.find(it => it === text)
+  if (kind) return kind
+  throw new Error(`--kinds: there is no '${text}'`)
 }
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
@@ -89,6 +102,13 @@ async function main(): Promise<number> {
 
 async function chaos(options: Options, hosts: Hosts): Promise<number> {
   const { rounds, seed, rate, keep } = options
+  const possible = kindsFor({ links: hosts.links !== undefined, zookeeper: options.zk })
+  const impossible = options.kinds?.find(kind => !possible.includes(kind))
+  if (impossible !== undefined) {
+    const needs = impossible.startsWith('zk ') ? '--zk' : 'links that can be cut'
+    process.stderr.write(`--kinds: '${impossible}' needs ${needs}\n`)
+    return 2
+  }
   const dir = mkdtempSync(join(tmpdir(), 'mesos-chaos-'))
   const zookeeper = options.zk ? await startZooKeeper(hosts, dir) : undefined
   for (const [signal, number] of [
@@ -109,6 +129,7 @@ async function chaos(options: Options, hosts: Hosts): Promise<number> {
       electing: zookeeper ? byZooKeeper(zookeeper) : byTheLog,
       ...(zookeeper && { zookeeper }),
       random: new SeededRandom(seed),
+      kinds: options.kinds ?? possible,
       rounds,
       rate,
       say,

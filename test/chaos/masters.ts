@@ -115,9 +115,8 @@ export class Masters {
 
   async stop(): Promise<void> {
     this.#stopping = true
-    await Promise.all(
-      this.#running.flatMap(running => (running ? [this.#end(running, 'SIGTERM')] : [])),
-    )
+    const running = this.#running.filter(it => it !== undefined)
+    await Promise.all(running.map(it => this.#end(it, 'SIGTERM')))
   }
 
   /** For the end of this process, when nothing can be waited for any more. */

@@ -5,7 +5,7 @@ import { systemRuntime } from '../../src/actors/system-runtime.ts'
 import { silentLogger } from '../../src/base/log.ts'
 import type { Random } from '../../src/base/random.ts'
 import type { ZooKeeperServer } from '../process/zookeeper-server.ts'
-import { chooseFault, type Fault, faultText, kindsFor } from './faults.ts'
+import { chooseFault, type Fault, type FaultKind, faultText } from './faults.ts'
 import type { Hosts } from './hosts.ts'
 import { startLoad } from './load.ts'
 import { type Electing, Masters } from './masters.ts'
@@ -28,6 +28,8 @@ export interface RunOptions {
   readonly dir: string
   readonly electing: Electing
   readonly zookeeper?: ZooKeeperServer
+  /** One or more. */
+  readonly kinds: readonly FaultKind[]
   readonly random: Random
   readonly rounds: number
   /** Writes a second, about. */
@@ -133,8 +135,7 @@ class Run {
   }
 
   async #round(round: number): Promise<void> {
-    const { random, hosts, zookeeper, say } = this.#o
-    const kinds = kindsFor({ links: hosts.links !== undefined, zookeeper: zookeeper !== undefined })
+    const { random, kinds, say } = this.#o
     const leader = this.#masters.numberOf(this.#lastAddress)
     const fault = chooseFault(random, { kinds, masters: this.#masters.count, leader })
     const struckMs = performance.now()
