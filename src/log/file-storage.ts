@@ -30,7 +30,7 @@ export interface FileStorageOptions {
   readonly syncDirectory?: (path: string) => Promise<void>
 }
 
-export const DEFAULT_SEGMENT_BYTES = 32 * 1024 * 1024
+export const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024
 const DEFAULT_RESERVE_BYTES = 1024 * 1024
 
 type Write = ReplicaRecord & { readonly type: 'write' }

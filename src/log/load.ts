@@ -1,5 +1,5 @@
 // What a storage reads when it is opened: the last segment, since its first batch restates all that was before, and of the
-// others their indexes.
+// others the headers, of the segment and of its index.
 
 import type { LogFiles } from './files.ts'
 import { checkNotPutAside } from './put-aside.ts'
@@ -92,11 +92,11 @@ class Loader {
     throw new DamagedLogError(file, 0, 'what it begins with has a wrong checksum or length')
   }
 
-  /** Takes note of a segment that need not be read, if its index is whole. What is in it is checked when it is needed. */
+  /** Takes note of a segment that need not be read, if it has an index. What is in them is checked when it is needed. */
   async #skip(segment: Segment): Promise<void> {
     const { sequence } = segment
-    const read = await this.#segments.readIndex(sequence)
-    if (!read) {
+    const summary = await this.#segments.readSummary(sequence)
+    if (!summary) {
       await this.#read(segment, false, () => {})
       await this.#segments.writeIndex(segment, this.#segments.growing, this.chain.replicaId!)
       return
@@ -108,11 +108,10 @@ class Loader {
     if (!readHeader(file, header, sequence))
       throw new DamagedLogError(file, 0, 'its header has a wrong checksum')
     segment.fileBytes = await this.#files.size(file)
-    segment.sizeBytes = read.summary.sizeBytes
-    segment.lastPosition = read.summary.lastPosition
-    segment.firstValue = read.index.first ?? Infinity
-    this.#segments.growing = read.index
-    this.chain.skip(file, read.summary, segment.fileBytes)
+    segment.sizeBytes = summary.sizeBytes
+    segment.lastPosition = summary.lastPosition
+    segment.firstValue = summary.first
+    this.chain.skip(file, summary, segment.fileBytes)
   }
 
   async #read(

@@ -1,19 +1,19 @@
 // Where in a segment the value of each position lies. Pure.
 //
-//   index = magic "MESOSIDX" · version u32 · CRC u32 · sequence u64 · size of the segment u64 · highest position f64 ·
-//           replica id (16 bytes) · count u64                                                                64 bytes
-//           positions f64[count] · offsets u32[count] · lengths u32[count] · nths u32[count]
+//   index  = header, positions f64[count] · offsets u32[count] · lengths u32[count] · nths u32[count]
+//   header = magic "MESOSIDX" · version u32 · CRC u32 · sequence u64 · size of the segment u64 · highest position f64 ·
+//            replica id (16 bytes) · count u64 · first position f64 · CRC of what follows u32 · 0 u32         80 bytes
 //
 // Little-endian. One per closed segment, written when it has been closed and made again from the segment if it is not
-// there, or its checksum (of all but itself) is wrong: so it is never synced.
+// there, or a checksum is wrong: so it is never synced. The header has its own (of all but itself), because a start
+// reads no more of an index.
 
 import { crc32 } from 'node:zlib'
-import { assert } from '../base/assert.ts'
 import type { Position } from '../messages/log.ts'
 
-const VERSION = 1
+const VERSION = 2
 const MAGIC = Buffer.from('MESOSIDX', 'latin1')
-const HEADER_BYTES = 64
+export const INDEX_HEADER_BYTES = 80
 const ENTRY_BYTES = 20
 const FIRST_CAPACITY = 64
 /** So many entries out of order are put in their places at once; or an eighth of all, if that is more. */
@@ -33,6 +33,13 @@ export interface SegmentSummary {
   /** The highest position that any of its records is about; -1 if none. */
   readonly lastPosition: Position
   readonly replicaId: string
+}
+
+/** What the header of an index says. */
+export interface IndexSummary extends SegmentSummary {
+  /** How many positions have a value there; the first of them, Infinity if there is none. */
+  readonly count: number
+  readonly first: Position
 }
 
 class Columns {
@@ -136,7 +143,7 @@ export class SegmentIndex {
   encode(summary: SegmentSummary): Buffer {
     if (this.#late.size > 0) this.#sort()
     const count = this.#count
-    const bytes = Buffer.from(new ArrayBuffer(HEADER_BYTES + count * ENTRY_BYTES))
+    const bytes = Buffer.from(new ArrayBuffer(INDEX_HEADER_BYTES + count * ENTRY_BYTES))
     MAGIC.copy(bytes, 0)
     bytes.writeUInt32LE(VERSION, 8)
     bytes.writeBigUInt64LE(BigInt(summary.sequence), 16)
@@ -144,38 +151,48 @@ export class SegmentIndex {
     bytes.writeDoubleLE(summary.lastPosition, 32)
     bytes.write(summary.replicaId, 40, 16, 'hex')
     bytes.writeBigUInt64LE(BigInt(count), 56)
-    const out = new Columns(count, bytes.buffer, HEADER_BYTES)
+    const out = new Columns(count, bytes.buffer, INDEX_HEADER_BYTES)
     out.positions.set(this.#columns.positions.subarray(0, count))
     out.offsets.set(this.#columns.offsets.subarray(0, count))
     out.lengths.set(this.#columns.lengths.subarray(0, count))
     out.nths.set(this.#columns.nths.subarray(0, count))
-    bytes.writeUInt32LE(checksum(bytes), 12)
+    bytes.writeDoubleLE(this.first ?? Infinity, 64)
+    bytes.writeUInt32LE(crc32(bytes.subarray(INDEX_HEADER_BYTES)), 72)
+    bytes.writeUInt32LE(headerChecksum(bytes), 12)
     return bytes
   }
 
-  /** Undefined if it is damaged, of another version, or of another segment. */
+  /** Reads the header of an index; undefined if it is damaged, of another version, or of another segment. */
+  static decodeSummary(bytes: Buffer, sequence: number): IndexSummary | undefined {
+    if (bytes.length < INDEX_HEADER_BYTES || !bytes.subarray(0, 8).equals(MAGIC)) return undefined
+    if (bytes.readUInt32LE(8) !== VERSION || bytes.readUInt32LE(12) !== headerChecksum(bytes))
+      return undefined
+    const summary = {
+      sequence: Number(bytes.readBigUInt64LE(16)),
+      sizeBytes: Number(bytes.readBigUInt64LE(24)),
+      lastPosition: bytes.readDoubleLE(32),
+      replicaId: bytes.toString('hex', 40, 56),
+      count: Number(bytes.readBigUInt64LE(56)),
+      first: bytes.readDoubleLE(64),
+    }
+    return summary.sequence === sequence ? summary : undefined
+  }
+
+  /** Reads a whole one; undefined if it is damaged, of another version, or of another segment. */
   static decode(
     file: Buffer,
     sequence: number,
-  ): { readonly index: SegmentIndex; readonly summary: SegmentSummary } | undefined {
-    if (file.length < HEADER_BYTES || !file.subarray(0, 8).equals(MAGIC)) return undefined
-    if (file.readUInt32LE(8) !== VERSION || file.readUInt32LE(12) !== checksum(file))
+  ): { readonly index: SegmentIndex; readonly summary: IndexSummary } | undefined {
+    const summary = SegmentIndex.decodeSummary(file, sequence)
+    if (!summary || file.length !== INDEX_HEADER_BYTES + summary.count * ENTRY_BYTES)
       return undefined
-    const summary = {
-      sequence: Number(file.readBigUInt64LE(16)),
-      sizeBytes: Number(file.readBigUInt64LE(24)),
-      lastPosition: file.readDoubleLE(32),
-      replicaId: file.toString('hex', 40, 56),
-    }
-    if (summary.sequence !== sequence) return undefined
-    const count = Number(file.readBigUInt64LE(56))
-    assert(file.length === HEADER_BYTES + count * ENTRY_BYTES, 'the checksum vouches for the size')
+    if (file.readUInt32LE(72) !== crc32(file.subarray(INDEX_HEADER_BYTES))) return undefined
     // A buffer of its own: what is read from a file may lie anywhere in a bigger one, where no float can.
-    const columns = new Columns(count, new Uint8Array(file).buffer, HEADER_BYTES)
-    return { index: new SegmentIndex(columns, count), summary }
+    const columns = new Columns(summary.count, new Uint8Array(file).buffer, INDEX_HEADER_BYTES)
+    return { index: new SegmentIndex(columns, summary.count), summary }
   }
 }
 
-function checksum(bytes: Buffer): number {
-  return crc32(bytes.subarray(16), crc32(bytes.subarray(0, 12)))
+function headerChecksum(bytes: Buffer): number {
+  return crc32(bytes.subarray(16, INDEX_HEADER_BYTES), crc32(bytes.subarray(0, 12)))
 }

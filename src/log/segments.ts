@@ -7,7 +7,13 @@ import type { Position } from '../messages/log.ts'
 import type { LogFile, LogFiles } from './files.ts'
 import { decodeBatch, isWhole, type StoredRecord } from './record.ts'
 import { indexName, scanSegment, segmentName } from './segment.ts'
-import { type Place, SegmentIndex, type SegmentSummary } from './segment-index.ts'
+import {
+  INDEX_HEADER_BYTES,
+  type IndexSummary,
+  type Place,
+  SegmentIndex,
+  type SegmentSummary,
+} from './segment-index.ts'
 import { DamagedLogError } from './storage.ts'
 
 /** Of so many closed segments the index is kept in memory, and the file open. */
@@ -69,8 +75,8 @@ export class Segments {
   readonly #directory: string
   readonly #files: LogFiles
   readonly #indexes = new Map<Segment, Promise<SegmentIndex>>()
-  /** Of the last segment. */
-  #growing = new SegmentIndex()
+  /** Of the last segment. Undefined if that was not read: then others come behind it. */
+  #growing: SegmentIndex | undefined
   /** The batch last read, because neighbours are asked for one after the other. */
   #lastRead:
     | {
@@ -91,18 +97,14 @@ export class Segments {
 
   /** Where the values of the last segment are. */
   get growing(): SegmentIndex {
-    return this.#growing
-  }
-
-  set growing(index: SegmentIndex) {
-    this.#growing = index
+    return (this.#growing ??= new SegmentIndex())
   }
 
   /** Puts one behind the last, and has it be the last. */
   add(sequence: number, { isNew }: { readonly isNew: boolean }): Segment {
     const segment = new Segment(sequence, isNew)
-    if (this.last) this.#keep(this.last, Promise.resolve(this.#growing))
-    this.#growing = new SegmentIndex()
+    if (this.last && this.#growing) this.#keep(this.last, Promise.resolve(this.#growing))
+    this.#growing = undefined
     this.list.push(segment)
     return segment
   }
@@ -132,16 +134,21 @@ export class Segments {
 
   // Indexes
 
-  /** Reads the index of a closed segment; undefined if there is none, or none that is whole. */
-  async readIndex(sequence: number): Promise<ReturnType<typeof SegmentIndex.decode>> {
-    let bytes: Buffer
+  /** Reads what the index of a closed segment says of it; undefined if there is none, or none whose header is whole. */
+  async readSummary(sequence: number): Promise<IndexSummary | undefined> {
+    const header = Buffer.alloc(INDEX_HEADER_BYTES)
+    let file: LogFile
     try {
-      bytes = await this.#files.readFile(this.indexFile(sequence))
+      file = await this.#files.open(this.indexFile(sequence), 'r')
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-      throw error
+      return whenMissing(error)
     }
-    return SegmentIndex.decode(bytes, sequence)
+    try {
+      const { bytesRead } = await file.read(header, 0, header.length, 0)
+      return SegmentIndex.decodeSummary(header.subarray(0, bytesRead), sequence)
+    } finally {
+      await file.close()
+    }
   }
 
   async writeIndex(segment: Segment, index: SegmentIndex, replicaId: string): Promise<void> {
@@ -175,14 +182,21 @@ export class Segments {
   }
 
   async #loadIndex(segment: Segment): Promise<SegmentIndex> {
-    const read = await this.readIndex(segment.sequence)
-    if (read) return read.index
-    const file = this.file(segment.sequence)
+    const { sequence } = segment
+    const bytes = await this.#files.readFile(this.indexFile(sequence)).catch(whenMissing)
+    return (bytes && SegmentIndex.decode(bytes, sequence)?.index) ?? this.#remakeIndex(segment)
+  }
+
+  async #remakeIndex(segment: Segment): Promise<SegmentIndex> {
+    const { sequence } = segment
+    const file = this.file(sequence)
     const index = new SegmentIndex()
     const bytes = await this.#files.readFile(file)
-    scanSegment(file, bytes, segment.sequence, false, (records, offset, length) =>
+    const { header } = scanSegment(file, bytes, sequence, false, (records, offset, length) =>
       enter(segment, index, records, { offset, length }),
     )
+    // If there is no room for it, it is made again the next time.
+    if (header) await this.writeIndex(segment, index, header.replicaId).catch(() => {})
     return index
   }
 
@@ -191,7 +205,7 @@ export class Segments {
   /** The record that was written last for a position, as of this call. */
   async read(position: Position): Promise<StoredRecord & { type: 'write' }> {
     const last = this.last
-    const place = this.#growing.find(position)
+    const place = this.growing.find(position)
     if (last && place) return this.#fetch(last, place)
     const closed = this.list.filter(s => s.firstValue <= position && position <= s.lastPosition)
     for (const segment of closed.reverse()) {
@@ -259,13 +273,17 @@ export class Segments {
     try {
       await this.#files.remove(this.indexFile(sequence))
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      whenMissing(error)
     }
   }
 
   async close(): Promise<void> {
     for (const { handle } of this.list) await (await handle)?.close()
   }
+}
+
+function whenMissing(error: unknown): undefined {
+  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
 }
 
 export async function writeFully(

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { SeededRandom } from '../../src/base/random.ts'
-import { type Place, SegmentIndex } from '../../src/log/segment-index.ts'
+import { INDEX_HEADER_BYTES, type Place, SegmentIndex } from '../../src/log/segment-index.ts'
 
 const summary = { sequence: 3, sizeBytes: 12_345, lastPosition: 99, replicaId: 'ab'.repeat(16) }
 
@@ -39,7 +39,7 @@ t.test(
       // As it may lie in a bigger buffer.
       const shifted = Buffer.concat([Buffer.alloc(3), file]).subarray(3)
       const read = SegmentIndex.decode(shifted, 3)!
-      t.same(read.summary, summary)
+      t.same(read.summary, { ...summary, first: index.first, count: expected.size })
       check(read.index)
     }
   },
@@ -62,5 +62,7 @@ t.test('damaged, cut, or of another segment: none', async t => {
     flipped[at]! ^= 1 << (at % 8)
     t.notOk(SegmentIndex.decode(flipped, 3), `byte ${at}`)
     t.notOk(SegmentIndex.decode(file.subarray(0, at), 3), `${at} bytes`)
+    if (at < INDEX_HEADER_BYTES)
+      t.notOk(SegmentIndex.decodeSummary(flipped, 3), `byte ${at} of the header`)
   }
 })
