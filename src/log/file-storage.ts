@@ -24,10 +24,6 @@ export interface FileStorageOptions {
   readonly retainBytes?: number
   /** Default: the system's. */
   readonly files?: LogFiles
-  /** How a file is synced; replaced in tests, to fail. */
-  readonly sync?: (handle: LogFile) => Promise<void>
-  /** How a directory is synced; replaced in tests, to look. */
-  readonly syncDirectory?: (path: string) => Promise<void>
 }
 
 export const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024
@@ -40,8 +36,6 @@ export class FileStorage implements Storage {
   readonly #segmentBytes: number
   readonly #retainBytes: number
   readonly #files: LogFiles
-  readonly #sync: (handle: LogFile) => Promise<void>
-  readonly #syncDirectory: (path: string) => Promise<void>
   readonly #zeros: Buffer
 
   #lock: Lock | undefined
@@ -76,8 +70,6 @@ export class FileStorage implements Storage {
     this.#commits = new GroupCommit(`Writing to ${options.directory} failed`, records =>
       this.#writeBatch(records),
     )
-    this.#sync = options.sync ?? (handle => handle.datasync())
-    this.#syncDirectory = options.syncDirectory ?? (path => this.#files.syncDirectory(path))
   }
 
   get id(): string {
@@ -134,7 +126,7 @@ export class FileStorage implements Storage {
     const handle = await this.#segments.handle(segment)
     if (torn) await handle.truncate(segment.sizeBytes)
     this.#unsyncedDirectories.add(this.#directory)
-    await Promise.all([this.#sync(handle), this.#syncDirectories()])
+    await Promise.all([handle.datasync(), this.#syncDirectories()])
   }
 
   // Writing
@@ -176,25 +168,28 @@ export class FileStorage implements Storage {
     const batch = encodeBatch(records, sequence, offset)
     const header = isNew ? [encodeHeader({ sequence, replicaId: this.#replicaId })] : []
     const handle = await this.#segments.handle(segment)
-    await writeFully(handle, Buffer.concat([...header, batch]), segment.sizeBytes)
-    const end = offset + batch.length
-    if (end > segment.fileBytes) segment.fileBytes = await this.#reserve(handle, end)
-    await Promise.all([this.#sync(handle), this.#syncDirectories()])
-    segment.sizeBytes = end
+    const bytes = isNew ? Buffer.concat([...header, batch]) : batch
+    await Promise.all([this.#put(segment, handle, bytes), this.#syncDirectories()])
+    segment.sizeBytes = offset + batch.length
     this.#wrote(segment, records, offset, batch.length)
     if (isFirst) this.#indexSoon()
   }
 
-  /** Takes up space from `end` on. Returns up to where there is some now. */
-  async #reserve(handle: LogFile, end: number): Promise<number> {
-    try {
-      await writeFully(handle, this.#zeros, end)
-      return end + this.#zeros.length
-    } catch (error) {
-      // What had to be written is; the next batch will find out whether it still fits.
-      if ((error as NodeJS.ErrnoException).code === 'ENOSPC') return end
-      throw error
+  /** Writes behind what a segment has. If that makes the file grow, some space behind it is taken up as well. */
+  async #put(segment: Segment, handle: LogFile, bytes: Buffer): Promise<void> {
+    const end = segment.sizeBytes + bytes.length
+    if (end > segment.fileBytes) {
+      try {
+        await writeFully(handle, Buffer.concat([bytes, this.#zeros]), segment.sizeBytes)
+        segment.fileBytes = end + this.#zeros.length
+        return
+      } catch (error) {
+        // What has to be written may still fit. It is written, and synced, from its beginning.
+        if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+        segment.fileBytes = end
+      }
     }
+    await writeFully(handle, bytes, segment.sizeBytes)
   }
 
   /**
@@ -252,7 +247,7 @@ export class FileStorage implements Storage {
   async #syncDirectories(): Promise<void> {
     const directories = [...this.#unsyncedDirectories]
     this.#unsyncedDirectories.clear()
-    await Promise.all(directories.map(this.#syncDirectory))
+    await Promise.all(directories.map(path => this.#files.syncDirectory(path)))
   }
 
   /** Writes the index of the segment before the last one; that there is one shows that the last has something in it. */
@@ -306,7 +301,7 @@ export class FileStorage implements Storage {
     for (const segment of spare) {
       await this.#segments.remove(segment)
       // One by one: after a power loss a later one must not be missing while an earlier one is there again.
-      await this.#syncDirectory(this.#directory)
+      await this.#files.syncDirectory(this.#directory)
     }
   }
 

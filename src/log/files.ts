@@ -2,7 +2,7 @@
 // (sim/virtual-disk.ts). One of the few files that may touch the world.
 
 import { randomBytes } from 'node:crypto'
-import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { constants, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { type Lock, lockDirectory, makeDirectory } from './lock-file.ts'
 
 /** An open file; a `FileHandle` is one. */
@@ -25,6 +25,8 @@ export interface LogFile {
   close(): Promise<void>
 }
 
+export type OpenFlags = 'r' | 'r+' | 'w+'
+
 /** All methods reject, or throw, with the system's errors. */
 export interface LogFiles {
   /** Makes a directory in one that exists; returns whether it was missing. */
@@ -33,7 +35,8 @@ export interface LogFiles {
   lock(directory: string): Promise<Lock>
   list(directory: string): Promise<readonly string[]>
   readFile(path: string): Promise<Buffer>
-  open(path: string, flags: 'r' | 'r+' | 'w+'): Promise<LogFile>
+  /** `isDurable`: a write resolves when it is on disk, as if `datasync` had followed; what it rejects with may be that one's. */
+  open(path: string, flags: OpenFlags, how?: { readonly isDurable: boolean }): Promise<LogFile>
   remove(path: string): Promise<void>
   /** Within one directory, or into one below it. */
   rename(from: string, to: string): Promise<void>
@@ -45,12 +48,16 @@ export interface LogFiles {
   newId(): string
 }
 
+const { O_RDONLY, O_RDWR, O_CREAT, O_TRUNC } = constants
+const MODES = { r: O_RDONLY, 'r+': O_RDWR, 'w+': O_RDWR | O_CREAT | O_TRUNC }
+
 export const systemFiles: LogFiles = {
   makeDirectory,
   lock: lockDirectory,
   list: readdir,
   readFile: path => readFile(path),
-  open,
+  // One trip through the thread pool for each write that has to be on disk, where a sync of its own would be another.
+  open: (path, flags, how) => open(path, how?.isDurable ? MODES[flags] | constants.O_DSYNC : flags),
   remove: rm,
   rename,
   size: async path => (await stat(path)).size,

@@ -118,8 +118,9 @@ export class Segments {
   }
 
   handle(segment: Segment): Promise<LogFile> {
-    const flags = segment.isNew ? 'w+' : segment === this.last ? 'r+' : 'r'
-    segment.handle ??= this.#files.open(this.file(segment.sequence), flags)
+    const isLast = segment === this.last
+    const flags = segment.isNew ? 'w+' : isLast ? 'r+' : 'r'
+    segment.handle ??= this.#files.open(this.file(segment.sequence), flags, { isDurable: isLast })
     segment.isNew = false
     return segment.handle
   }

@@ -53,6 +53,17 @@ interface Directory {
 
 const error = (code: string, text: string): Error => Object.assign(new Error(text), { code })
 
+function durable(file: LogFile): LogFile {
+  return {
+    ...file,
+    async write(bytes, offset, length, position) {
+      const written = await file.write(bytes, offset, length, position)
+      await file.datasync()
+      return written
+    },
+  }
+}
+
 export class VirtualDisk {
   readonly #random: Random
   readonly #directories = new Map<string, Directory>()
@@ -174,9 +185,10 @@ export class VirtualDisk {
         return [...this.#directory(path).entries.keys(), ...below.map(d => d.slice(prefix.length))]
       },
       readFile: async path => Buffer.from(this.#inode(path).contents),
-      open: async (path, flags) => {
+      open: async (path, flags, how) => {
         if (flags === 'w+') this.#create(path)
-        return this.#open(this.#inode(path), clock)
+        const file = this.#open(this.#inode(path), clock)
+        return how?.isDurable ? durable(file) : file
       },
       remove: async path => {
         const [directory, name] = this.#find(path)

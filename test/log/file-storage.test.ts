@@ -18,7 +18,7 @@ import { deferred } from '../../src/base/deferred.ts'
 import { SeededRandom } from '../../src/base/random.ts'
 import { Acceptor } from '../../src/log/acceptor.ts'
 import { FileStorage, type FileStorageOptions } from '../../src/log/file-storage.ts'
-import type { LogFile } from '../../src/log/files.ts'
+import { type LogFile, type LogFiles, systemFiles } from '../../src/log/files.ts'
 import { lockDirectory } from '../../src/log/lock-file.ts'
 import { chosen } from '../../src/log/proposer.ts'
 import { type LogEntry, readLog, viewLog } from '../../src/log/read-log.ts'
@@ -103,6 +103,24 @@ function openFor(storage: Storage, acceptor: Acceptor, seen?: (record: ReplicaRe
   )
 }
 
+/** The system's files. What makes those that are written durable is done `through` this. */
+function syncedBy(through: <T>(sync: () => Promise<T>) => Promise<T>): LogFiles {
+  return {
+    ...systemFiles,
+    async open(path, flags, how): Promise<LogFile> {
+      const file = await systemFiles.open(path, flags, how)
+      if (!how?.isDurable) return file
+      return {
+        read: (...what) => file.read(...what),
+        write: (...what) => through(() => file.write(...what)),
+        truncate: sizeBytes => file.truncate(sizeBytes),
+        datasync: () => through(() => file.datasync()),
+        close: () => file.close(),
+      }
+    },
+  }
+}
+
 const segments = (dir: string): string[] =>
   readdirSync(dir).filter(name => /^segment-.*\.log$/.test(name))
 const content = (dir: string): string =>
@@ -174,11 +192,12 @@ t.test('records that arrive while a sync is under way share the next', async t =
   const held = deferred()
   const storage = await opened({
     directory,
-    sync: () => {
+    files: syncedBy(async sync => {
       syncs++
       started.resolve()
-      return held.promise
-    },
+      await held.promise
+      return sync()
+    }),
   })
   const first = storage.persist([VOTING])
   await started.promise
@@ -192,26 +211,67 @@ t.test('records that arrive while a sync is under way share the next', async t =
 })
 
 t.test('after a failed sync nothing is taken any more, and nothing is tried again', async t => {
+  const failures = [
+    { code: 'EIO', what: 'input/output error', hint: /dmesg/ },
+    { code: 'ENOSPC', what: 'no space left on device', hint: /Make room/ },
+  ]
+  for (const { code, what, hint } of failures) {
+    const directory = join(t.testdir(), `log-${code}`)
+    let fail = false
+    let syncs = 0
+    const storage = await opened({
+      directory,
+      files: syncedBy(async sync => {
+        syncs++
+        if (fail) throw Object.assign(new Error(what), { code })
+        return sync()
+      }),
+    })
+    await storage.persist([VOTING])
+    fail = true
+    const [a, b] = [storage.persist([write(0, 'a')]), storage.persist([write(1, 'b')])]
+    await t.rejects(a, { code: 'store_failed', message: new RegExp(what) })
+    await t.rejects(b, { code: 'store_failed', hint })
+    fail = false
+    await t.rejects(storage.persist([write(2, 'c')]), { code: 'store_failed' })
+    t.equal(syncs, 2)
+    await storage.close()
+  }
+})
+
+t.test('what is only to be taken up in advance need not fit', async t => {
   const directory = join(t.testdir(), 'log')
-  let fail = false
-  let syncs = 0
-  const storage = await opened({
-    directory,
-    sync: async (handle: LogFile) => {
-      syncs++
-      if (fail) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
-      await handle.datasync()
+  let room = Infinity
+  const files: LogFiles = {
+    ...systemFiles,
+    async open(path, flags, how): Promise<LogFile> {
+      const file = await systemFiles.open(path, flags, how)
+      return {
+        read: (...what) => file.read(...what),
+        write: (bytes, offset, length, position) => {
+          const fits = Math.min(length, room - position)
+          if (fits > 0) return file.write(bytes, offset, fits, position)
+          throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
+        },
+        truncate: sizeBytes => file.truncate(sizeBytes),
+        datasync: () => file.datasync(),
+        close: () => file.close(),
+      }
     },
-  })
+  }
+  const storage = await opened({ directory, files, reserveBytes: 100 })
   await storage.persist([VOTING])
-  fail = true
-  const [a, b] = [storage.persist([write(0, 'a')]), storage.persist([write(1, 'b')])]
-  await t.rejects(a, { code: 'store_failed', message: /no space left/ })
-  await t.rejects(b, { code: 'store_failed', hint: /Make room/ })
-  fail = false
-  await t.rejects(storage.persist([write(2, 'c')]), { code: 'store_failed' })
-  t.equal(syncs, 2)
+  room = 400
+  for (let p = 0; p < 8; p++) await storage.persist([write(p, `value ${p}`)])
+  await t.rejects(storage.persist([write(8, 'x'.repeat(400))]), {
+    code: 'store_failed',
+    hint: /Make room/,
+  })
   await storage.close()
+  const again = new FileStorage({ directory })
+  const { records } = await open(again)
+  t.equal(records.filter(({ type }) => type === 'write').length, 8)
+  await again.close()
 })
 
 t.test(
@@ -462,8 +522,11 @@ t.test('segments go one by one, the oldest first, each synced before the next', 
   const storage = await opened({
     directory,
     segmentBytes: 150,
-    syncDirectory: async path => {
-      if (path === directory) seen.push(segments(directory))
+    files: {
+      ...systemFiles,
+      syncDirectory: async path => {
+        if (path === directory) seen.push(segments(directory))
+      },
     },
   })
   for (let p = 0; p < 20; p++) await storage.persist([chosenWrite(p, `value ${p}`)])
@@ -499,8 +562,13 @@ t.test(
     const synced: string[] = []
     const again = new FileStorage({
       directory,
-      sync: async () => void synced.push('file'),
-      syncDirectory: async path => void synced.push(path),
+      files: {
+        ...syncedBy(sync => {
+          synced.push('file')
+          return sync()
+        }),
+        syncDirectory: async path => void synced.push(path),
+      },
     })
     await openFor(again, new Acceptor())
     t.same(synced.sort(), [directory, 'file'].sort())

@@ -227,9 +227,15 @@ function breakable(files: LogFiles, broken: () => boolean): LogFiles {
     Promise.reject(Object.assign(new Error('EIO: i/o error, fdatasync'), { code: 'EIO' }))
   return {
     ...files,
-    async open(path, flags): Promise<LogFile> {
-      const file = await files.open(path, flags)
-      return { ...file, datasync: () => (broken() ? failed() : file.datasync()) }
+    async open(path, flags, how): Promise<LogFile> {
+      const file = await files.open(path, flags, how)
+      const unsynced = await files.open(path, 'r+')
+      return {
+        ...file,
+        write: (...what) =>
+          how?.isDurable && broken() ? unsynced.write(...what).then(failed) : file.write(...what),
+        datasync: () => (broken() ? failed() : file.datasync()),
+      }
     },
     syncDirectory: path => (broken() ? failed() : files.syncDirectory(path)),
   }

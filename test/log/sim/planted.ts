@@ -31,7 +31,7 @@ const REPLICA = 'src/log/replica.ts'
 const RECOVER = 'src/log/recover.ts'
 const ELECTION = 'src/log/election.ts'
 const LEASE = 'src/log/lease.ts'
-const FILES = 'src/log/file-storage.ts'
+const SEGMENTS = 'src/log/segments.ts'
 
 const edit = (file: string, from: string, to: string): Edit => ({ file, from, to })
 
@@ -69,7 +69,7 @@ export const PLANTED: Readonly<Record<string, PlantedBug>> = {
   },
   'no fsync': {
     about: 'what was written is not synced at all',
-    edits: [edit(FILES, '(handle => handle.datasync())', '(async () => {})')],
+    edits: [edit(SEGMENTS, '{ isDurable: isLast }', '{ isDurable: false }')],
     within: 100,
     finds: /having voted|chosen|promised/,
   },
