@@ -146,6 +146,7 @@ function write(value: unknown): void {
         return
       }
       if (Array.isArray(value)) return list(value)
+      if (value instanceof Uint8Array) return binary(value)
       if (isPlain(value)) return map(value)
       return other(value)
     default:
@@ -156,6 +157,26 @@ function write(value: unknown): void {
 function isPlain(value: object): value is Record<string, unknown> {
   const prototype: unknown = Object.getPrototypeOf(value)
   return (prototype === Object.prototype || prototype === null) && !('toJSON' in value)
+}
+
+function binary(value: Uint8Array): void {
+  const { length } = value
+  if (at + 5 + length > out.length) grow(5 + length)
+  if (length < 0x100) {
+    out[at] = 0xc4
+    out[at + 1] = length
+    at += 2
+  } else if (length < 0x1_0000) {
+    out[at] = 0xc5
+    out[at + 1] = length >> 8
+    out[at + 2] = length
+    at += 3
+  } else {
+    out[at] = 0xc6
+    uint32(length)
+  }
+  out.set(value, at)
+  at += length
 }
 
 function other(value: unknown): void {
