@@ -51,6 +51,10 @@ const COMMANDS: Readonly<Record<string, SubCommand>> = {
     'Lets an empty replica of a new log vote.',
     async () => (await import('./log/initialize.ts')).initializeCommand,
   ),
+  relocate: sub(
+    'Says to a log that its masters have other addresses now.',
+    async () => (await import('./log/relocate.ts')).relocateCommand,
+  ),
   replica: sub(
     'Runs a replica of a log.',
     async () => (await import('./log/replica.ts')).replicaCommand,

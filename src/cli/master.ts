@@ -62,7 +62,9 @@ export const masterCommand: Command<typeof masterFlags> = {
       const quorum = flags.quorum ?? majorityOf(masters?.length ?? 1)
       const zookeeper = await zookeeperOf(flags)
       const members = zookeeper ? Members.live(quorum) : Members.fixed(masters ?? [], quorum)
-      const registryLog = storage ? await Log.open({ storage, replicas: members }) : undefined
+      const registryLog = storage
+        ? await Log.open({ storage, replicas: members, self: runtime.address })
+        : undefined
       startMaster(runtime, {
         config: masterConfig(flags),
         hostname,

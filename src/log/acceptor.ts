@@ -11,6 +11,7 @@
 // change it. What is kept is what is not learned yet, and what lies behind that: as long as all goes well, what is
 // under way.
 
+import { isDeepStrictEqual } from 'node:util'
 import type {
   Chosen,
   ChosenMembership,
@@ -23,7 +24,9 @@ import type {
   WriteRequest,
   WriteResponse,
 } from '../messages/log.ts'
-import type { Held, HeldValue, ReplicaRecord, Written } from './storage.ts'
+import { tombstone } from './actions.ts'
+import type { Home } from './home.ts'
+import type { Held, HeldValue, ReplicaRecord } from './storage.ts'
 
 /** `PromiseResponse`, but that the action's bytes are still to be fetched from the storage. */
 export type PromiseDecision =
@@ -64,6 +67,7 @@ export class Acceptor {
   /** Every position in [begin, learnedBelow) is learned. Never below `begin`. */
   #learnedBelow: Position = 0
   #membership: ChosenMembership | undefined
+  #home: Home | undefined
 
   get metadata(): Metadata {
     return this.#metadata
@@ -87,6 +91,11 @@ export class Acceptor {
   /** The last change of members that is known to be chosen; undefined if there was none. */
   get membership(): ChosenMembership | undefined {
     return this.#membership
+  }
+
+  /** Where this replica lives; undefined until it is told. */
+  get home(): Home | undefined {
+    return this.#home
   }
 
   /** The first position at which a change of members is accepted that is not known to be chosen. */
@@ -125,6 +134,7 @@ export class Acceptor {
       { type: 'truncated', begin: this.#begin },
       { type: 'settled', below: this.#learnedBelow },
     ]
+    if (this.#home) records.push({ type: 'home', home: this.#home })
     if (this.#membership) records.push({ type: 'membership', membership: this.#membership })
     for (const [position, held] of this.#entries) records.push({ type: 'held', position, held })
     return records
@@ -149,10 +159,8 @@ export class Acceptor {
 
   #promiseExplicitly(proposal: Proposal, position: Position): Decision<PromiseDecision> {
     if (position < this.#begin) {
-      const held = {
-        promised: proposal,
-        performed: { proposal, learned: true, value: { type: 'NOP', tombstone: true } as const },
-      }
+      const { performed } = tombstone(position, this.#membership)
+      const held = { promised: proposal, performed }
       return this.#decide({ type: 'accept', proposal, position, held }, NOTHING)
     }
     // Nothing to promise: what is chosen cannot be changed by anybody, and whoever asks only needs to be told.
@@ -240,6 +248,12 @@ export class Acceptor {
 
   // Status
 
+  /** Takes note of where it lives. */
+  settleIn(home: Home): readonly ReplicaRecord[] {
+    if (isDeepStrictEqual(home, this.#home)) return NOTHING
+    return this.#decide(undefined, [{ type: 'home', home }]).persist
+  }
+
   /** The records by which this replica takes a new status; `promised` rises if a higher one is given. */
   become(status: Metadata['status'], promised: Proposal = 0): readonly ReplicaRecord[] {
     const highest = Math.max(promised, this.#metadata.promised)
@@ -298,6 +312,9 @@ export class Acceptor {
       case 'membership':
         this.#join(record.membership)
         return
+      case 'home':
+        this.#home = record.home
+        return
       case 'sealed':
         return
       default:
@@ -313,6 +330,9 @@ export class Acceptor {
 
   /** What follows from a value being chosen. */
   #settle(position: Position, value: HeldValue): void {
+    // First of all: a change of members that was accepted here may be among what is truncated, and is forgotten then.
+    if ('membership' in value && value.membership && value.type !== 'MEMBERS')
+      this.#join(value.membership)
     if (value.type === 'TRUNCATE') this.#truncate(Math.min(value.to, position))
     else if (value.type === 'MEMBERS') this.#join({ at: position, ...value.membership })
     // Whoever says that a position was truncated has learned of a TRUNCATE above it, so all below it are, too.
@@ -359,19 +379,4 @@ function ignoredAt(position: Position): Decision<WriteResponse> {
 
 function reject(promised: Proposal): Decision<PromiseDecision> {
   return { response: { type: 'reject', proposal: promised }, persist: NOTHING }
-}
-
-/** What is learned at a position, on the wire. */
-export function learnedAction(position: Position, { proposal, value }: Written): LearnedAction {
-  return { position, promised: proposal, performed: { proposal, learned: true, value } }
-}
-
-/** Says that all positions up to this one are truncated. */
-export function tombstone(position: Position): LearnedAction {
-  const performed = {
-    proposal: 0,
-    learned: true as const,
-    value: { type: 'NOP', tombstone: true } as const,
-  }
-  return { position, promised: 0, performed }
 }

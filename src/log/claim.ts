@@ -7,8 +7,11 @@
 // Why that is enough: the next membership is chosen by a quorum of this one, at a position p. If it was chosen before
 // the promises, a member that promises has accepted it, and says so: `changeAt`, or `membership` when it knows that it is
 // chosen. If it was not, it cannot be any more under any proposal that is lower. Then positions up to the end of what the
-// quorum has seen belong to this membership or an earlier one, and can be filled with it (membership.ts: what was chosen
+// quorum has seen belong to this membership or an earlier one, and can be filled with it (reconfigure.ts: what was chosen
 // before a change, a majority of the new members has learned).
+//
+// A member that passes a truncation forgets what it has accepted before it, perhaps a change. So every word that something is
+// truncated, TRUNCATE or tombstone, says who votes behind it: who forgets the change knows its outcome.
 
 import type { Position, Proposal } from '../messages/log.ts'
 import { catchUp } from './catchup.ts'

@@ -34,6 +34,8 @@ export interface Host {
   readonly network: Network
   /** How many of them are a quorum. */
   readonly quorum: number
+  /** How many replicas a new log has. */
+  readonly ensemble: number
   /** The replica of this process, a member of the network. */
   readonly local: Ref<typeof LocalReplica.entries>
   readonly random: Random
@@ -74,9 +76,12 @@ export async function promisePhase(host: Host, request: PromiseRequest): Promise
   })
 }
 
+/** Who has just been added votes as soon as it has heard of it. */
+const JOINING_MS = 10
+
 /**
  * Phase 2. Repeated to silent members until there is an outcome: the same write under the same proposal is the same
- * vote. Ends as `ignored` when stopped.
+ * vote; and to one that has just been added, and does not vote yet. Ends as `ignored` when stopped.
  */
 export async function writePhase(
   host: Host,
@@ -90,8 +95,9 @@ export async function writePhase(
       const answer = await silenced(
         member.ask('write', request, { timeoutMs: host.timing.answerMs }),
       )
-      if (answer || done() || stopped()) return answer
-      await backOff(host)
+      const isJoining = answer?.type === 'ignored' && host.network.hasJoined(member.pid)
+      if ((answer && !isJoining) || done() || stopped()) return answer
+      await backOff(host, isJoining ? JOINING_MS : undefined)
       if (done() || stopped()) return undefined
     }
   })

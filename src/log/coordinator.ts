@@ -217,7 +217,13 @@ export class Coordinator {
   }
 
   #send(writings: readonly Writing[]): void {
-    const values = writings.flatMap(writing => writing.values)
+    const { membership } = this.#host.network
+    const values = writings
+      .flatMap(writing => writing.values)
+      .map(value =>
+        // No change of members is under way now: these are who votes behind it.
+        membership && value.type === 'TRUNCATE' ? { ...value, membership } : value,
+      )
     this.#waiting -= values.length
     const request = { proposal: this.#proposal, position: this.#next, values }
     this.#next += values.length

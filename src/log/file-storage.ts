@@ -226,6 +226,7 @@ export class FileStorage implements Storage {
           break
         case 'promise':
         case 'membership':
+        case 'home':
           this.#isSealed = false
           break
         case 'truncated':

@@ -132,7 +132,7 @@ export function digestOf(value: Value): string {
   const hash = createHash('sha256').update(value.type)
   if (value.type === 'APPEND') hash.update(value.bytes)
   if (value.type === 'TRUNCATE') hash.update(String(value.to))
-  if (value.type === 'MEMBERS') {
+  if ('membership' in value && value.membership) {
     const { members, version, joined } = value.membership
     hash.update(JSON.stringify([members, version, joined?.member, joined?.replica]))
   }

@@ -1,7 +1,8 @@
 // What a replica tells another one that has missed something.
 
 import { type LearnedAction, MOST_POSITIONS, type Position } from '../messages/log.ts'
-import { type Acceptor, learnedAction, tombstone } from './acceptor.ts'
+import type { Acceptor } from './acceptor.ts'
+import { learnedAction, tombstone } from './actions.ts'
 import type { Values } from './values.ts'
 
 /** About so much goes into one answer. */
@@ -14,9 +15,9 @@ export async function learnedFrom(
   values: Values,
   from: Position,
 ): Promise<LearnedAction[]> {
-  const { begin, end } = acceptor
+  const { begin, end, membership } = acceptor
   const actions: LearnedAction[] = []
-  if (from < begin) actions.push(tombstone(begin - 1))
+  if (from < begin) actions.push(tombstone(begin - 1, membership))
   let bytes = 0
   const last = Math.min(end, from + MOST_POSITIONS - 1)
   for (let at = Math.max(from, begin); at <= last && bytes < ANSWER_BYTES; at += READ_AT_ONCE) {

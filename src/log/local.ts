@@ -27,6 +27,14 @@ const State = v.object({
   replica: v.string(),
 })
 
+/** See `Home`. */
+const Place = v.object({
+  self: v.string(),
+  kind: v.picklist(['alone', 'list', 'live']),
+  members: v.array(v.string()),
+  quorum: v.number(),
+})
+
 /** One record of the log's user. */
 export const Entry = v.object({ position: Position, bytes: v.instance(Uint8Array) })
 export type Entry = v.InferOutput<typeof Entry>
@@ -54,6 +62,8 @@ export const LocalReplica = protocol(
     ),
     /** Takes over who votes, as others know it. Answered when it is on disk. */
     adopt: call(v.object({ membership: ChosenMembership }), Nothing),
+    /** Takes note of where it lives. */
+    settleIn: call(v.object({ home: Place }), Nothing),
     /** Answers this process, though it is no member yet, what it asks to catch up. */
     welcome: call(v.object({ guest: v.optional(v.string()) }), Nothing),
     /** As the wire's `chosen`. Answered with whether there is something in the range that is not learned here then. */

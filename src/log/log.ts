@@ -22,10 +22,11 @@ import { Acceptor } from './acceptor.ts'
 import { backOff, DEFAULT_TIMING, type Host, type Timing } from './consensus.ts'
 import { Coordinator } from './coordinator.ts'
 import type { ChangeResult } from '../messages/log-membership.ts'
+import { checkHome, type Home } from './home.ts'
 import { LocalReplica, type ReadResult } from './local.ts'
 import { Members } from './members.ts'
 import { Network, REPLICA_ID } from './network.ts'
-import { ensembleOf, isSafeQuorum, majorityOf } from './quorum.ts'
+import { isSafeQuorum, majorityOf } from './quorum.ts'
 import { type Change, reconfigure } from './reconfigure.ts'
 import { recover } from './recover.ts'
 import { Replica } from './replica.ts'
@@ -47,6 +48,7 @@ export {
 } from './storage.ts'
 
 export { REPLICA_ID } from './network.ts'
+export { relocate } from './relocate.ts'
 export { Reader } from './reader.ts'
 export { LogService } from './service.ts'
 export { Writer } from './writer.ts'
@@ -64,6 +66,8 @@ export interface LogOptions {
   readonly quorum?: number
   /** Addresses of the processes that have a replica, this one's included. Absent: this process is alone. */
   readonly replicas?: readonly Address[] | Members
+  /** The address of this process: then what is wrong with the list, or with where the log lives, is told by `open`. */
+  readonly self?: Address
   /** Whether replicas that are all empty may start a new log by themselves. Default true. */
   readonly autoInitialize?: boolean
   readonly timing?: Partial<Timing>
@@ -80,6 +84,7 @@ export class Log extends Actor {
   readonly #recovered: Deferred<void> = deferred()
   readonly #closed: Deferred<void> = deferred()
   #isRecovered = false
+  #isChanging = false
   #replica: Pid | undefined
   #host: Host | undefined
   #coordinator: Coordinator | undefined
@@ -93,6 +98,7 @@ export class Log extends Actor {
     const given = membersOf(options)
     const { quorum } = given
     const members = Math.max(1, given.addresses.length)
+    const mayHaveOthers = given.isLive || members > 1
     if (!isSafeQuorum(quorum, members)) {
       throw new UserError(
         'invalid_flags',
@@ -106,7 +112,7 @@ export class Log extends Actor {
       return await Log.#open(options)
     } catch (error) {
       // Alone, what cannot be read is gone. With others, this replica can have it again from them.
-      if (!(error instanceof DamagedLogError) || members === 1) throw error
+      if (!(error instanceof DamagedLogError) || !mayHaveOthers) throw error
       await storage.startOver()
       return await Log.#open(options, [`${error.message} ${STARTS_OVER}`])
     }
@@ -118,6 +124,13 @@ export class Log extends Actor {
       record => acceptor.apply(record),
       () => acceptor.snapshot(),
     )
+    const { self, storage } = options
+    try {
+      if (self !== undefined) homeOf(self, membersOf(options), acceptor)
+    } catch (error) {
+      await storage.close()
+      throw error
+    }
     return new Log(options, acceptor, [...complaints, ...warnings.map(w => w.message)])
   }
 
@@ -170,23 +183,15 @@ export class Log extends Actor {
       REPLICA_ID,
     )
     this.link(this.#replica)
-    const { addresses } = members
-    const self = addressOf(this.self)
-    // Under a second name this replica would vote twice.
-    if (members.version === 0 && addresses.length > 0 && !addresses.includes(self)) {
-      throw new UserError(
-        'invalid_flags',
-        `The masters' list ${addresses.join(',')} lacks this one.`,
-        {
-          hint: `Name it there as it names itself: ${self}.`,
-        },
-      )
-    }
+    const home = homeOf(addressOf(this.self), members, this.#acceptor)
     const network = new Network(member => this.ref(LogReplica, member))
     this.#host = {
       network,
       get quorum() {
         return members.quorum
+      },
+      get ensemble() {
+        return members.ensemble
       },
       local: this.ref(LocalReplica, this.#replica),
       random: this.random,
@@ -198,13 +203,7 @@ export class Log extends Actor {
     this.#coordinator = new Coordinator(this.#host)
     for (const warning of this.warnings) this.log.warn(warning)
     await this.#follow(members, network)
-    const isFixed = !members.isLive && members.version === 0
-    if (isFixed && this.ensembleSize < ensembleOf(members.quorum)) {
-      this.log.warn(
-        { replicas: this.ensembleSize, quorum: members.quorum },
-        `a quorum of ${members.quorum} belongs to ${ensembleOf(members.quorum)} replicas: with fewer, a new log does not start by itself`,
-      )
-    }
+    await this.#host.local.ask('settleIn', { home: { ...home, members: [...home.members] } })
     await recover(this.#host, autoInitialize)
     this.#isRecovered = true
     this.#recovered.resolve()
@@ -218,7 +217,7 @@ export class Log extends Actor {
       const all = members.addresses.map(address => pid(REPLICA_ID, address))
       // Alone, or not yet in the list that another system keeps.
       if (members.version === 0) all.push(this.#replica!)
-      network.replace([...new Set(all)], members.version)
+      network.replace([...new Set(all)], members.membership)
       if (now.join() === known) return
       known = now.join()
       this.log.info({ replicas: now, version: members.version }, 'the members of the log')
@@ -234,7 +233,12 @@ export class Log extends Actor {
     const isElected = coordinator.state === 'elected' || coordinator.state === 'writing'
     if (!isElected || !this.#host)
       return Promise.resolve({ type: 'refused', why: 'This one does not lead.' })
-    return reconfigure(
+    if (this.#isChanging) {
+      const why = 'Another change of members is under way. Try again when it is done.'
+      return Promise.resolve({ type: 'refused', why })
+    }
+    this.#isChanging = true
+    const changed = reconfigure(
       {
         host: this.#host,
         coordinator,
@@ -245,6 +249,7 @@ export class Log extends Actor {
       },
       change,
     )
+    return changed.finally(() => (this.#isChanging = false))
   }
 
   protected override finalize(): void {
@@ -309,6 +314,23 @@ export class Log extends Actor {
     await this.#recovered.promise
     return this.#host!.local.ask('read', range)
   }
+}
+
+/** Throws a `UserError` if this replica must not vote under this address, or with these members. */
+function homeOf(self: Address, members: Members, acceptor: Acceptor): Home {
+  const { addresses, kind, quorum } = members
+  const version = acceptor.membership?.version ?? 0
+  // Under a second name this replica would vote twice.
+  if (version === 0 && kind === 'list' && !addresses.includes(self)) {
+    throw new UserError(
+      'invalid_flags',
+      `The masters' list ${addresses.join(',')} lacks this one.`,
+      { hint: `Name it there as it names itself: ${self}.` },
+    )
+  }
+  const home: Home = { self, kind, members: addresses, quorum }
+  checkHome(acceptor.home, home, { status: acceptor.metadata.status, version })
+  return home
 }
 
 const membersOf = ({ replicas = [], quorum }: LogOptions): Members =>

@@ -4,8 +4,8 @@
 
 import type { Address } from '../actors/pid.ts'
 import { type Deferred, deferred } from '../base/deferred.ts'
-import type { Membership } from '../messages/log.ts'
-import { majorityOf } from './quorum.ts'
+import type { ChosenMembership } from '../messages/log.ts'
+import { ensembleOf, majorityOf } from './quorum.ts'
 
 export class Members {
   /** Whether they come and go. */
@@ -13,7 +13,7 @@ export class Members {
   readonly #known: Deferred<void> = deferred()
   #addresses: ReadonlySet<Address>
   #quorum: number
-  #version = 0
+  #membership: ChosenMembership | undefined
   readonly #followers: (() => void)[] = []
 
   /** `quorum`: more than half of them, if it is not given. */
@@ -39,17 +39,36 @@ export class Members {
     return this.#quorum
   }
 
+  /** The last change that the log has chosen; undefined if there was none. */
+  get membership(): ChosenMembership | undefined {
+    return this.#membership
+  }
+
   /** How many changes the log has chosen. */
   get version(): number {
-    return this.#version
+    return this.#membership?.version ?? 0
   }
 
   /** Takes what the log has chosen. */
-  adopt({ version, members }: Membership): void {
-    if (version <= this.#version) return
-    this.#version = version
-    this.#quorum = majorityOf(members.length)
-    this.change(members)
+  adopt(membership: ChosenMembership): void {
+    if (membership.version <= this.version) return
+    this.#membership = membership
+    this.#quorum = majorityOf(membership.members.length)
+    this.change(membership.members)
+  }
+
+  /** `alone`: there never are others, for no list was given. One with this process alone in it can grow. */
+  get kind(): 'alone' | 'list' | 'live' {
+    if (this.isLive) return 'live'
+    return this.#addresses.size > 0 ? 'list' : 'alone'
+  }
+
+  /**
+   * How many replicas there are before any change: who starts a new log must have heard of all of them. A list names them. Of
+   * those that come and go the quorum tells it.
+   */
+  get ensemble(): number {
+    return this.isLive ? ensembleOf(this.#quorum) : Math.max(1, this.#addresses.size)
   }
 
   /** Resolves when it is known who there is. */

@@ -1,8 +1,8 @@
 // The members of an ensemble: the set of replicas, this process' own among them, and how to speak to all of them.
 
-import type { Pid } from '../actors/pid.ts'
+import { addressOf, type Pid } from '../actors/pid.ts'
 import type { CastNames, Ref, RequestOf } from '../actors/protocol.ts'
-import type { LogReplica } from '../messages/log.ts'
+import type { ChosenMembership, LogReplica } from '../messages/log.ts'
 
 /** The id under which every process has its replica. */
 export const REPLICA_ID = 'log-replica(1)'
@@ -13,7 +13,7 @@ export type ReplicaRef = Ref<Entries>
 export class Network {
   readonly #connect: (pid: Pid) => ReplicaRef
   readonly #members = new Map<Pid, ReplicaRef>()
-  #version = 0
+  #membership: ChosenMembership | undefined
   #watchers: { readonly size: number; readonly resolve: () => void }[] = []
 
   /** `connect` makes the references of the actor that owns the network; answers then come as its turns. */
@@ -35,14 +35,24 @@ export class Network {
     this.#wake()
   }
 
+  /** The change that made these the members; undefined if there was none. */
+  get membership(): ChosenMembership | undefined {
+    return this.#membership
+  }
+
   /** How many changes of members these are the outcome of. */
   get version(): number {
-    return this.#version
+    return this.#membership?.version ?? 0
+  }
+
+  /** Whether this is the one that was added by the last change. */
+  hasJoined(member: Pid): boolean {
+    return this.#membership?.joined?.member === addressOf(member)
   }
 
   /** Takes these for the members. What has been asked of one that is none any more is still answered. */
-  replace(pids: readonly Pid[], version = 0): void {
-    this.#version = version
+  replace(pids: readonly Pid[], membership?: ChosenMembership): void {
+    this.#membership = membership
     for (const pid of this.#members.keys()) if (!pids.includes(pid)) this.#members.delete(pid)
     for (const pid of pids) this.add(pid)
   }

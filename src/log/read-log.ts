@@ -105,6 +105,7 @@ export async function viewLog(directory: string): Promise<LogView> {
         settledBelow = Math.max(settledBelow, record.below)
         return
       case 'membership':
+      case 'home':
       case 'sealed':
       case 'released':
       case 'closed':

@@ -88,9 +88,12 @@ export async function reconfigure(context: Reconfiguring, change: Change): Promi
     ...(joined && { joined }),
   }
   let isSettled = false
+  let isOutdated = false
   const position = await coordinator.changeMembers(membership, async below => {
     const endMs = context.nowMs() + STANDSTILL_MS
-    while (!isSettled && context.nowMs() < endMs) {
+    // Only now is nothing else under way. Another one may have led meanwhile, and changed them.
+    isOutdated = members.version + 1 !== membership.version
+    while (!isOutdated && !isSettled && context.nowMs() < endMs) {
       const answers = await askSettled(context, next.members, below, guest)
       isSettled =
         answers.count >= majorityOf(next.members.length) &&
@@ -101,6 +104,11 @@ export async function reconfigure(context: Reconfiguring, change: Change): Promi
   })
   if (position !== undefined) return { type: 'changed', members: [...next.members] }
   if (isSettled) return { type: 'unknown' }
+  if (isOutdated)
+    return {
+      type: 'refused',
+      why: 'The members have changed meanwhile. Look who they are, and try again.',
+    }
   return {
     type: 'refused',
     why: `Fewer than ${majorityOf(next.members.length)} of ${next.members.join(', ')} have all that was written. Wait until they do, or start those that are down.`,

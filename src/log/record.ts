@@ -14,7 +14,15 @@
 import { crc32 } from 'node:zlib'
 import { Packr } from 'msgpackr'
 import { assert } from '../base/assert.ts'
-import type { Membership, Position, Proposal, ReplicaStatus, Value } from '../messages/log.ts'
+import type {
+  ChosenMembership,
+  Membership,
+  Position,
+  Proposal,
+  ReplicaStatus,
+  Value,
+} from '../messages/log.ts'
+import type { Home } from './home.ts'
 import { appendOf, type HeldValue, type ReplicaRecord } from './storage.ts'
 
 export const FORMAT_VERSION = 2
@@ -134,6 +142,7 @@ const KIND = {
   sealed: 11,
   members: 12,
   membership: 13,
+  home: 14,
 } as const
 
 function pack(record: StoredRecord): unknown[] {
@@ -158,6 +167,10 @@ function pack(record: StoredRecord): unknown[] {
       return packHeld(record)
     case 'membership':
       return [KIND.membership, record.membership.at, packMembership(record.membership)]
+    case 'home': {
+      const { self, kind, members, quorum } = record.home
+      return [KIND.home, self, kind, members, quorum]
+    }
     case 'sealed':
       return [KIND.sealed]
   }
@@ -167,11 +180,11 @@ function packWrite(record: ReplicaRecord & { type: 'write' }): unknown[] {
   const { position, proposal, learned, value } = record
   switch (value.type) {
     case 'NOP':
-      return [KIND.nop, position, proposal, learned, value.tombstone === true]
+      return [KIND.nop, position, proposal, learned, value.tombstone === true, packChosen(value)]
     case 'APPEND':
       return [KIND.append, position, proposal, learned, value.bytes]
     case 'TRUNCATE':
-      return [KIND.truncate, position, proposal, learned, value.to]
+      return [KIND.truncate, position, proposal, learned, value.to, packChosen(value)]
     case 'MEMBERS':
       return [KIND.members, position, proposal, learned, packMembership(value.membership)]
   }
@@ -179,6 +192,17 @@ function packWrite(record: ReplicaRecord & { type: 'write' }): unknown[] {
 
 function packMembership({ version, members, joined }: Membership): unknown[] {
   return [version, members, joined?.member, joined?.replica]
+}
+
+/** Of a truncation: who votes behind it. */
+function packChosen({ membership }: { membership?: ChosenMembership | undefined }): unknown {
+  return membership ? [membership.at, packMembership(membership)] : null
+}
+
+function unpackChosen(fields: unknown): { readonly membership?: ChosenMembership } {
+  if (!fields) return {}
+  const [at, membership] = fields as [Position, unknown]
+  return { membership: { at, ...unpackMembership(membership) } }
 }
 
 function unpackMembership(fields: unknown): Membership {
@@ -190,7 +214,17 @@ function packHeld({ position, held }: ReplicaRecord & { type: 'held' }): unknown
   const { promised, performed } = held
   if (!performed) return [KIND.held, position, promised]
   const { proposal, learned, value } = performed
-  return [KIND.held, position, promised, proposal, learned, value.type, packHeldValue(value)]
+  const behind = value.type === 'TRUNCATE' || value.type === 'NOP' ? packChosen(value) : null
+  return [
+    KIND.held,
+    position,
+    promised,
+    proposal,
+    learned,
+    value.type,
+    packHeldValue(value),
+    behind,
+  ]
 }
 
 function packHeldValue(value: HeldValue): unknown {
@@ -206,21 +240,21 @@ function packHeldValue(value: HeldValue): unknown {
   }
 }
 
-function unpackHeldValue(type: HeldValue['type'], about: unknown): HeldValue {
+function unpackHeldValue(type: HeldValue['type'], about: unknown, behind: unknown): HeldValue {
   switch (type) {
     case 'NOP':
-      return about ? { type, tombstone: true } : { type }
+      return about ? { type, tombstone: true, ...unpackChosen(behind) } : { type }
     case 'APPEND':
       return { type }
     case 'TRUNCATE':
-      return { type, to: about as Position }
+      return { type, to: about as Position, ...unpackChosen(behind) }
     case 'MEMBERS':
       return { type, membership: unpackMembership(about) }
   }
 }
 
 function unpackHeld(fields: readonly unknown[]): StoredRecord {
-  const [, position, promised, proposal, learned, type, about] = fields as [
+  const [, position, promised, proposal, learned, type, about, behind] = fields as [
     number,
     Position,
     Proposal,
@@ -228,9 +262,10 @@ function unpackHeld(fields: readonly unknown[]): StoredRecord {
     boolean,
     HeldValue['type'],
     unknown,
+    unknown,
   ]
   if (proposal === undefined) return { type: 'held', position, held: { promised } }
-  const value = unpackHeldValue(type, about)
+  const value = unpackHeldValue(type, about, behind)
   return { type: 'held', position, held: { promised, performed: { proposal, learned, value } } }
 }
 
@@ -250,11 +285,13 @@ function unpack(fields: readonly unknown[]): StoredRecord {
     case KIND.promise:
       return { type: 'promise', position: number(1), promised: number(2) }
     case KIND.nop:
-      return write(fields[4] ? { type: 'NOP', tombstone: true } : { type: 'NOP' })
+      return write(
+        fields[4] ? { type: 'NOP', tombstone: true, ...unpackChosen(fields[5]) } : { type: 'NOP' },
+      )
     case KIND.append:
       return write(appendOf(fields[4] as Uint8Array))
     case KIND.truncate:
-      return write({ type: 'TRUNCATE', to: number(4) })
+      return write({ type: 'TRUNCATE', to: number(4), ...unpackChosen(fields[5]) })
     case KIND.learned:
       return { type: 'learned', position: number(1), proposal: number(2) }
     case KIND.truncated:
@@ -269,6 +306,16 @@ function unpack(fields: readonly unknown[]): StoredRecord {
       return unpackHeld(fields)
     case KIND.sealed:
       return { type: 'sealed' }
+    case KIND.home: {
+      const [, self, kind, members, quorum] = fields as [
+        number,
+        Home['self'],
+        Home['kind'],
+        Home['members'],
+        number,
+      ]
+      return { type: 'home', home: { self, kind, members, quorum } }
+    }
     case KIND.members:
       return write({ type: 'MEMBERS', membership: unpackMembership(fields[4]) })
     case KIND.membership:

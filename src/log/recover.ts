@@ -2,7 +2,7 @@
 //
 // A.  Ask every replica, itself included, for its status.
 // B1. A quorum votes: become RECOVERING, fence, catch up with all positions that they know, become VOTING.
-// B2. EMPTY, and all 2 · quorum - 1 replicas of the ensemble are EMPTY or STARTING: become STARTING.
+// B2. EMPTY, and all replicas of the ensemble are EMPTY or STARTING: become STARTING.
 // B3. STARTING, and all of them are STARTING or VOTING, or one votes: become VOTING.
 // C.  Otherwise, wait a while and go to A.
 //
@@ -30,7 +30,6 @@ import { copy } from './catchup.ts'
 import { claim } from './claim.ts'
 import { backOff, type Host, silenced } from './consensus.ts'
 import { proposalAbove } from './proposer.ts'
-import { ensembleOf } from './quorum.ts'
 
 export type RecoverStep =
   | { readonly type: 'catch up'; readonly begin: Position }
@@ -40,6 +39,7 @@ export type RecoverStep =
 export class RecoverCollector {
   readonly #status: ReplicaStatus
   readonly #quorum: number
+  readonly #all: number
   readonly #autoInitialize: boolean
   readonly #heard = new Set<string>()
   readonly #count: Record<ReplicaStatus, number> = {
@@ -50,10 +50,11 @@ export class RecoverCollector {
   }
   #begin: Position | undefined
 
-  /** `status` of the replica that wants to recover. */
-  constructor(status: ReplicaStatus, quorum: number, autoInitialize: boolean) {
+  /** `status` of the replica that wants to recover; `all`: how many there are. */
+  constructor(status: ReplicaStatus, quorum: number, all: number, autoInitialize: boolean) {
     this.#status = status
     this.#quorum = quorum
+    this.#all = all
     this.#autoInitialize = autoInitialize
   }
 
@@ -66,7 +67,7 @@ export class RecoverCollector {
       this.#begin = Math.min(this.#begin ?? response.begin, response.begin)
     }
     const { VOTING, STARTING, EMPTY } = this.#count
-    const all = ensembleOf(this.#quorum)
+    const all = this.#all
     if (this.#status === 'STARTING' && this.#autoInitialize && (VOTING > 0 || STARTING >= all))
       return { type: 'become', status: 'VOTING' }
     if (VOTING >= this.#quorum) return { type: 'catch up', begin: this.#begin! }
@@ -88,7 +89,10 @@ export async function recover(host: Host, autoInitialize: boolean): Promise<void
       return
     }
     const { version } = host.network
-    const step = await askStatus(host, new RecoverCollector(status, host.quorum, autoInitialize))
+    const step = await askStatus(
+      host,
+      new RecoverCollector(status, host.quorum, host.ensemble, autoInitialize),
+    )
     if (host.network.version !== version) continue
     if (step?.type === 'become') {
       await host.local.ask('become', { status: step.status })

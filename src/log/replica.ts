@@ -23,9 +23,10 @@ import {
   type WriteRequest,
   type WriteResponse,
 } from '../messages/log.ts'
-import { type Acceptor, learnedAction, type PromiseDecision } from './acceptor.ts'
+import type { Acceptor, PromiseDecision } from './acceptor.ts'
+import { learnedAction } from './actions.ts'
 import { copyFrom } from './catchup.ts'
-import { silenced } from './consensus.ts'
+import { Inquiry } from './inquiry.ts'
 import { learnedFrom } from './learned.ts'
 import { type Entry, LocalReplica, type ReadResult } from './local.ts'
 import type { Members } from './members.ts'
@@ -43,7 +44,6 @@ const FLUSH_NOTES_MS = 100
 const OVERTAKEN_MS = 100
 
 const COMPLAINT_MS = 30_000
-const INQUIRY_MS = 1_000
 
 /** The same conversation for an ensemble of one: refused at the door if it comes from another process. */
 const LogReplicaAlone = protocol('log.replica', LogReplica.entries, { local: true })
@@ -73,7 +73,7 @@ export class Replica extends Actor {
   #flushing = false
   #fetching = false
   #fetchDue = false
-  #inquireAfterMs = 0
+  readonly #inquiry: Inquiry
   /** Is being caught up, to become a member. */
   #guest: Address | undefined
   readonly serves: readonly Served[]
@@ -90,13 +90,20 @@ export class Replica extends Actor {
       others: () => this.#others,
       sleep: ms => new Promise(resolve => this.delay(ms, resolve)),
     })
+    this.#inquiry = new Inquiry({
+      id: () => storage.id,
+      nowMs: () => this.clock.now(),
+      others: () => this.#others,
+      adopt: membership => this.#adopt(membership),
+      isCopy: other => this.#isCopy(other),
+    })
     this.serves = this.#conversations()
   }
 
   #conversations(): readonly Served[] {
     return [
       // Alone, there is nobody out there to speak to: not even who says that they are this process is heard.
-      serve(isAlone(this.#members) ? LogReplicaAlone : LogReplica, {
+      serve(this.#members.kind === 'alone' ? LogReplicaAlone : LogReplica, {
         promise: (request, from) =>
           this.#isMember(from) ? this.#promise(request) : { type: 'ignored' },
         write: (request, from) =>
@@ -128,6 +135,11 @@ export class Replica extends Actor {
           return { begin: this.#acceptor.begin, learnedBelow: this.#acceptor.learnedBelow }
         },
         adopt: ({ membership }) => this.#adopt(membership),
+        settleIn: ({ home }) => {
+          // It is on disk before the next vote or promise is, which is soon enough.
+          this.#storage.note(this.#acceptor.settleIn(home))
+          return {}
+        },
         welcome: ({ guest }) => {
           this.#guest = guest
           return {}
@@ -143,7 +155,7 @@ export class Replica extends Actor {
     // Ends of truncated segments that a crash left.
     this.#truncate()
     this.#flushSoon()
-    this.#inquire()
+    this.#inquiry.make()
   }
 
   #isGuest(from: Pid): boolean {
@@ -155,7 +167,7 @@ export class Replica extends Actor {
     // Of this process there is one who may ask.
     if (address === addressOf(this.self) ? from === this.#owner : this.#members.has(address))
       return true
-    this.#inquire()
+    this.#inquiry.make()
     this.#complain(repeats =>
       this.log.warn(
         { from, ...repeats },
@@ -229,7 +241,7 @@ export class Replica extends Actor {
 
   #chosen(chosen: Chosen, from: Pid): Promise<void> | void {
     if (!this.#isMember(from)) return
-    if ((chosen.membership ?? 0) > this.#members.version) this.#inquire()
+    if ((chosen.membership ?? 0) > this.#members.version) this.#inquiry.make()
     const missing = this.#takeChosen(chosen)
     const other = pid(REPLICA_ID, addressOf(from))
     if (missing) return this.#fetchFrom(other, chosen.to)
@@ -260,16 +272,13 @@ export class Replica extends Actor {
     if (this.#acceptor.begin > beganAt) this.#truncate()
   }
 
-  /** Asks the members that it knows who the members are: somebody may have been added meanwhile. */
-  #inquire(): void {
-    if (this.clock.now() < this.#inquireAfterMs) return
-    this.#inquireAfterMs = this.clock.now() + INQUIRY_MS
-    for (const other of this.#others) {
-      void silenced(other.ask('recover', {}, { timeoutMs: INQUIRY_MS })).then(answer => {
-        const known = answer?.status === 'VOTING' ? answer.membership : undefined
-        return known && this.#adopt(known)
-      })
-    }
+  /** One directory is a copy of the other, and knows nothing of what that one has promised since. */
+  #isCopy(other: Pid): void {
+    this.log.error(
+      { other },
+      'the replica at this other address has the same id: one directory is a copy of the other, and the log would take their votes for two. Start this one with an empty directory; it recovers from the others',
+    )
+    this.terminate()
   }
 
   /** Whoever speaks to the members shall speak to those that the log has chosen. */
@@ -297,7 +306,13 @@ export class Replica extends Actor {
   #recover(): RecoverResponse {
     const { metadata, begin, end, membership } = this.#acceptor
     return metadata.status === 'VOTING'
-      ? { status: 'VOTING', begin, end, ...(membership && { membership }) }
+      ? {
+          status: 'VOTING',
+          begin,
+          end,
+          replica: this.#storage.id,
+          ...(membership && { membership }),
+        }
       : { status: metadata.status }
   }
 
@@ -379,5 +394,3 @@ export class Replica extends Actor {
     void this.#io(this.#storage.truncate(this.#acceptor.begin))
   }
 }
-
-const isAlone = (members: Members): boolean => !members.isLive && members.addresses.length < 2

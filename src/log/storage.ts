@@ -4,6 +4,7 @@
 // its last segment lie; where older ones are is in an index on disk.
 
 import { messageOf, UserError } from '../base/errors.ts'
+import type { Home } from './home.ts'
 import type { ChosenMembership, Position, Proposal, ReplicaStatus, Value } from '../messages/log.ts'
 
 /**
@@ -17,6 +18,7 @@ import type { ChosenMembership, Position, Proposal, ReplicaStatus, Value } from 
  * - `settled`: all positions below `below` are learned.
  * - `held`: the state of one position; an appended value's bytes are in an earlier `write`.
  * - `membership`: this one is chosen, and no later one is known.
+ * - `home`: where the replica lives.
  * - `sealed`: nothing; only shows that what lies before it was written whole.
  */
 export type ReplicaRecord =
@@ -38,6 +40,7 @@ export type ReplicaRecord =
   | { readonly type: 'settled'; readonly below: Position }
   | { readonly type: 'held'; readonly position: Position; readonly held: Held }
   | { readonly type: 'membership'; readonly membership: ChosenMembership }
+  | { readonly type: 'home'; readonly home: Home }
   | { readonly type: 'sealed' }
 
 /** A value without the bytes of an `APPEND`: those stay in the storage. */

@@ -54,11 +54,22 @@ export type ChosenMembership = v.InferOutput<typeof ChosenMembership>
  * - `APPEND`: one record of the log's user, opaque bytes (msgpack `bin`).
  * - `TRUNCATE`: positions below `to` (exclusive) are no longer wanted.
  * - `MEMBERS`: who votes on the positions behind it.
+ *
+ * Who passes a truncation does not learn what was before it, and so must be told the one thing that still counts: `membership`,
+ * who votes behind it; absent if that has never changed.
  */
 export const Value = variant('type', [
-  message({ type: v.literal('NOP'), tombstone: optional(flag) }),
+  message({
+    type: v.literal('NOP'),
+    tombstone: optional(flag),
+    membership: optional(ChosenMembership),
+  }),
   message({ type: v.literal('APPEND'), bytes: v.instance(Uint8Array) }),
-  message({ type: v.literal('TRUNCATE'), to: Position }),
+  message({
+    type: v.literal('TRUNCATE'),
+    to: Position,
+    membership: optional(ChosenMembership),
+  }),
   message({ type: v.literal('MEMBERS'), membership: Membership }),
 ])
 export type Value = v.InferOutput<typeof Value>
@@ -211,13 +222,14 @@ export const RecoverRequest = message({})
 
 /**
  * Where the asked replica stands. `VOTING` alone carries the range it holds: `begin` the first position not truncated,
- * `end` the last position known.
+ * `end` the last position known, `replica` the id of its disk.
  */
 export const RecoverResponse = variant('status', [
   message({
     status: v.literal('VOTING'),
     begin: Position,
     end: Position,
+    replica: optional(v.pipe(v.string(), v.maxLength(64))),
     membership: optional(ChosenMembership),
   }),
   message({ status: v.literal('RECOVERING') }),

@@ -389,6 +389,12 @@ t.test('initialize, and benchmark what was initialized', async t => {
   t.match(exported.out, /"bytes":"\/{132}/, 'all ones')
   t.match(await mesosLog('verify', `--path=${log}`), { status: 0, out: /holds something else/ })
 
+  const moved = (masters: string, self: string) =>
+    mesosLog('relocate', `--path=${log}`, `--masters=${masters}`, `--self=${self}`)
+  t.match(await moved('a:1', 'b:1'), { status: 1, err: /b:1 is none of --masters/ })
+  t.match(await moved('a:1,b:1,c:1', 'a:1'), { status: 1, err: /quorum of 1, and 3 masters/ })
+  t.match(await moved('a:1', 'a:1'), { status: 0, out: /belongs to a:1 now/ })
+
   const registry = join(await workDir(t), 'replicated_log')
   t.match(await mesosLog('benchmark', `--path=${registry}`), {
     status: 1,

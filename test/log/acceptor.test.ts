@@ -1,6 +1,7 @@
 import t from 'tap'
 import { SeededRandom } from '../../src/base/random.ts'
-import { Acceptor, learnedAction, type PromiseDecision } from '../../src/log/acceptor.ts'
+import { Acceptor, type PromiseDecision } from '../../src/log/acceptor.ts'
+import { learnedAction } from '../../src/log/actions.ts'
 import { chosen, collectPromises, collectWrites, fillStep } from '../../src/log/proposer.ts'
 import { majorityOf } from '../../src/log/quorum.ts'
 import { appendOf, type ReplicaRecord, type Written } from '../../src/log/storage.ts'
@@ -128,7 +129,7 @@ t.test(
         position: 2,
         held: {
           promised: 1,
-          performed: { proposal: 1, learned: true, value: { type: 'NOP', tombstone: true } },
+          performed: { proposal: 0, learned: true, value: { type: 'NOP', tombstone: true } },
         },
       },
       persist: [],

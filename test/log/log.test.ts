@@ -319,7 +319,7 @@ t.test('an election beyond the highest proposal fails, and says why', async t =>
 })
 
 t.test('alone: nobody but its own log speaks to the replica', async t => {
-  const e = new Ensemble(1)
+  const e = new Ensemble(1, { replicas: [] })
   await e.start()
   const writer = await e.elect(0)
   const { runtime, address } = e.members[0]!
@@ -364,7 +364,7 @@ t.test('recovery decides by what all answers say', async t => {
     answers: readonly (RecoverResponse['status'] | RecoverResponse)[],
     autoInitialize = true,
   ) => {
-    const collector = new RecoverCollector(status, 2, autoInitialize)
+    const collector = new RecoverCollector(status, 2, 3, autoInitialize)
     for (const [i, answer] of answers.entries()) {
       const response =
         typeof answer !== 'string'

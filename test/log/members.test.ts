@@ -50,7 +50,7 @@ class Ensemble {
     const runtime = this.world.start(process.address)
     const members = Members.fixed(process.list)
     const storage = process.disk.storage(runtime.clock, 2_000)
-    const log = await this.run(Log.open({ storage, replicas: members }))
+    const log = await this.run(Log.open({ storage, replicas: members, self: process.address }))
     Object.assign(process, { runtime, log, members, service: serviceOf(runtime, log) })
   }
 
@@ -190,11 +190,9 @@ t.test('what cannot be is refused, with a reason', async t => {
   t.match(await ask(one, { add: address(2) }), { type: 'refused', why: /member already/ })
   t.match(await ask(one, { remove: address(1) }), { type: 'refused', why: /Stop it first/ })
   // Another log's.
-  for (const n of [7]) await e.start(e.add(n, [n]))
-  const other = e.processes.get(address(7))!
+  const other = e.add(7, [7])
+  await e.start(other)
   await e.elect(other)
-  e.crash(other)
-  await e.start(Object.assign(other, { list: [1, 2, 3, 7].map(address) }))
   t.match(await ask(one, { add: address(7) }), {
     type: 'refused',
     why: /has a log already.*VOTING/,
@@ -206,6 +204,102 @@ t.test('what cannot be is refused, with a reason', async t => {
   t.not(await e.run(writer.append(bytes('b'))), undefined, 'and it goes on')
   t.same(await e.read(one), ['a', 'b'])
 })
+
+t.test('one becomes three, when it was started with a list', async t => {
+  const e = new Ensemble(4)
+  const one = e.add(1, [1])
+  await e.start(one)
+  const writer = await e.elect(one)
+  const written = ['a', 'b', 'c', 'd', 'e']
+  for (const value of written) await e.run(writer.append(bytes(value)))
+  for (const n of [2, 3]) {
+    await e.start(e.add(n, [1, n]))
+    t.match(await e.change(one, { add: address(n) }), { type: 'changed' })
+  }
+  const three = e.processes.get(address(3))!
+  await e.world.until(() => three.log!.recovered, 'it votes', 20_000)
+  e.crash(one)
+  const next = await e.elect(three)
+  t.not(await e.run(next.append(bytes('f'))), undefined)
+  t.same(await e.read(three), [...written, 'f'])
+})
+
+t.test('two start a log, and four do', async t => {
+  for (const count of [2, 4]) {
+    const e = new Ensemble(count)
+    const all = Array.from({ length: count }, (_, i) => i + 1)
+    for (const n of all) await e.start(e.add(n, all))
+    const processes = [...e.processes.values()]
+    await e.world.until(() => processes.every(({ log }) => log!.recovered), 'all vote', 20_000)
+    const writer = await e.elect(processes[0]!)
+    t.not(await e.run(writer.append(bytes('a'))), undefined)
+  }
+})
+
+t.test('of two changes at once one is refused', async t => {
+  const e = new Ensemble(5)
+  for (const n of [1, 2, 3]) await e.start(e.add(n, [1, 2, 3]))
+  const [one, two, three] = [...e.processes.values()] as [Process, Process, Process]
+  const writer = await e.elect(one)
+  await e.run(writer.append(bytes('a')))
+  const [first, second] = await Promise.all([
+    e.change(one, { remove: address(2) }),
+    e.change(one, { remove: address(3) }),
+  ])
+  t.match(first, { type: 'changed', members: [1, 3].map(address) })
+  t.match(second, { type: 'refused', why: /under way/ })
+  await e.world.advance(3_000)
+  for (const process of [one, three]) t.same(process.members!.version, 1)
+  t.notOk(one.members!.has(two.address))
+  t.match(await e.change(one, { remove: address(3) }), { type: 'changed' })
+  t.same(one.members!.addresses, [address(1)])
+})
+
+t.test(
+  'who passes a truncation knows who votes behind it, whatever else it was not told',
+  async t => {
+    const e = new Ensemble(7)
+    for (const n of [1, 2, 3]) await e.start(e.add(n, [1, 2, 3]))
+    const process = (n: number): Process => e.processes.get(address(n))!
+    const [one, two, three] = [1, 2, 3].map(process) as [Process, Process, Process]
+    const writer = await e.elect(one)
+    await e.world.until(() => two.log!.recovered && three.log!.recovered, 'all vote')
+    for (const value of ['a', 'b']) await e.run(writer.append(bytes(value)))
+    await e.world.advance(500)
+    const { network } = e.world
+    network.partition([address(3)], [1, 2, 4, 5].map(address))
+    // 2 votes, and is told nothing; nor can it ask.
+    let isDeaf = true
+    network.drop(({ to, from, message }) => {
+      if (from === address(2) && message === 'log.replica/recover') return true
+      if (!isDeaf) return false
+      const chosen = to === address(2) && message === 'log.replica/chosen'
+      return chosen || (from === address(2) && message === 'log.replica/fetch')
+    })
+    for (const n of [4, 5]) {
+      await e.start(e.add(n, [1, 2, 3, n]))
+      t.match(await e.change(one, { add: address(n) }), { type: 'changed' })
+      await e.world.until(() => process(n).log!.recovered, 'it votes', 30_000)
+    }
+    let last = 0
+    for (const value of ['c', 'd']) last = (await e.run(writer.append(bytes(value))))!
+    await e.run(writer.truncate(last))
+    t.equal(two.members!.version, 0)
+    isDeaf = false
+    await e.run(writer.append(bytes('e')))
+    await e.world.advance(1_000)
+    t.equal(two.members!.version, 2)
+    network.heal()
+    network.partition([2, 3].map(address), [1, 4, 5].map(address))
+    const rival = new Writer(two.service!).start()
+    t.not(await e.run(writer.append(bytes('f'))), undefined)
+    await e.world.advance(10_000)
+    let isElected = false
+    void rival.then(position => (isElected = position !== undefined))
+    await e.world.advance(10_000)
+    t.notOk(isElected, 'two of five are no quorum')
+  },
+)
 
 t.test('changes among crashes: what was acknowledged stays, and one list is known', async t => {
   let changes = 0

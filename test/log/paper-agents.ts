@@ -40,6 +40,7 @@ class Proposer extends Actor {
     return {
       network: new Network(to => this.ref(LogReplica, to), all),
       quorum,
+      ensemble: all.length,
       local: this.ref(LocalReplica, own),
       random: new SeededRandom(1),
       log: silentLogger,

@@ -1,0 +1,48 @@
+// Tells a log that stands still that its masters have other addresses now (home.ts), on the word of an operator that they are
+// the same ones: that no other process has this log, and none of those in the list another.
+
+import type { Address } from '../actors/pid.ts'
+import { UserError } from '../base/errors.ts'
+import { Acceptor } from './acceptor.ts'
+import type { Home } from './home.ts'
+import { majorityOf } from './quorum.ts'
+import type { Storage } from './storage.ts'
+
+/** Opens, writes and closes `storage`. Resolves with where the log lived. Rejects with a `UserError` if it cannot live there. */
+export async function relocate(
+  storage: Storage,
+  self: Address,
+  members: readonly Address[],
+): Promise<Home | undefined> {
+  const acceptor = new Acceptor()
+  await storage.open(
+    record => acceptor.apply(record),
+    () => acceptor.snapshot(),
+  )
+  try {
+    const { home, membership, metadata } = acceptor
+    if (metadata.status === 'EMPTY')
+      throw new UserError('conflict', 'The log is empty: it can be started anywhere.')
+    if (membership) {
+      throw new UserError(
+        'conflict',
+        `The log itself says who its masters are (${membership.members.join(', ')}), since they have been changed while it ran.`,
+        { hint: 'Start the masters there, and change them while they run: mesos-log members.' },
+      )
+    }
+    const quorum = majorityOf(members.length)
+    if (home && home.quorum !== quorum) {
+      throw new UserError(
+        'conflict',
+        `The log has a quorum of ${home.quorum}, and ${members.length} masters have one of ${quorum}.`,
+        {
+          hint: 'Name as many as there were. To have more or fewer, change them while they run: mesos-log members.',
+        },
+      )
+    }
+    await storage.persist(acceptor.settleIn({ self, kind: 'list', members, quorum }))
+    return home
+  } finally {
+    await storage.close()
+  }
+}
