@@ -33,11 +33,12 @@ export function nextMembers(
   return [...now, ...gone.slice(0, most - now.length)]
 }
 
-/** Enters this master's replica, and keeps the log's `members` as ZooKeeper has them. */
+/** Enters this process' replica under `path`, and keeps the log's `members` as ZooKeeper has them. */
 export function followLogMembers(
   runtime: Runtime,
   { url, sessionTimeoutMs, open }: ZooKeeperMasters,
   { members, quorum }: { readonly members: Members; readonly quorum: number },
+  path = `${url.path}/${FOLDER}`,
 ): void {
   const most = ensembleOf(quorum)
   let isKnown = false
@@ -55,7 +56,6 @@ export function followLogMembers(
       runtime.log.error({ masters: addresses, quorum, most }, 'more masters than the quorum allows')
     }
   }
-  const path = `${url.path}/${FOLDER}`
   const about = pid(REPLICA_ID, runtime.address)
   // One more than there may be, and some that are gone but not forgotten.
   const read = 4 * most + 16

@@ -413,6 +413,11 @@ t.test('a command line that cannot be is refused with what to do', async t => {
     [['benchmark', '--path=x', '--input=/nowhere'], /'--input': .*nowhere/],
     [['benchmark', '--path=x', '--replicas=1.1.1.1:1,1.1.1.2:1'], /give '--port'/],
     [['replica', '--path=x', '--quorum=1', '--replicas=1.1.1.1:1,1.1.1.2:1'], /from 2 to 2/],
+    [['replica', '--path=x', '--servers=a:1'], /'--znode' is required.*\n.*'--quorum' is required/],
+    [
+      ['replica', '--path=x', '--servers=a:1', '--znode=/', '--quorum=1'],
+      /'\/' itself is not supported/,
+    ],
     [['replay', '--path=x', '--serve=here'], /is not an address/],
     [['verfy'], /Did you mean 'verify'/],
   ]

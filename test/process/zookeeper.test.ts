@@ -171,6 +171,34 @@ t.test('three masters, an agent and frameworks; the leader is killed', async t =
   })
 })
 
+t.test('replicas of a log that ZooKeeper lists, without a master', async t => {
+  const cluster = new RealCluster()
+  const [port] = await freePorts(1)
+  const server = new ZooKeeperServer(join(cluster.dir, 'zookeeper'), port!)
+  await server.start()
+  try {
+    const log = (name: string, path: string, ...args: string[]): Command =>
+      cluster.command('mesos-log', [
+        name,
+        `--path=${join(cluster.dir, path)}`,
+        '--ip=127.0.0.1',
+        '--port=0',
+        `--servers=${server.address}`,
+        '--znode=/of/a/log',
+        '--quorum=2',
+        ...args,
+      ])
+    log('replica', 'one')
+    log('replica', 'two')
+    const benchmark = log('benchmark', 'three', '--count=20', '--json', '--logging_level=error')
+    await benchmark.exited
+    t.match(JSON.parse(benchmark.stdout), { appends: 20 })
+  } finally {
+    await server.kill()
+    t.same(await cluster.stop(), [], 'no process is left behind')
+  }
+})
+
 const ALL = process.env['MESOS_TEST_ZOOKEEPER'] === 'all'
 const skip = ALL ? false : 'takes a minute: MESOS_TEST_ZOOKEEPER=all npm test -- process/zookeeper'
 

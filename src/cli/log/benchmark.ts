@@ -74,7 +74,7 @@ export const benchmarkCommand: Command<typeof flags> = {
     await refuseRegistry(values.path)
     const runtime = await startRuntime(values)
     try {
-      const log = await openMember(values)
+      const log = await openMember(values, runtime)
       const writer = await withinTime(values.timeout, 'This process was not elected to write', () =>
         openWriter(runtime, log),
       )

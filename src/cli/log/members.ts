@@ -1,13 +1,16 @@
-// Which replicas a log has, as the commands that take part in one are told: by a list, as masters are with --masters. This is
-// the place for Mesos' --servers and --znode, and the only one: with `Members.live()` for the list, and
-// `followLogMembers` (master/log-members.ts) to keep it as ZooKeeper has it.
+// Which replicas a log has, as the commands that take part in one are told: by a list, as masters are with --masters; or by
+// ZooKeeper, as with Mesos' tool.
 
 import { trustFlags } from '../../actors/trust-flags.ts'
 import { httpFlags } from '../../actors/http-flags.ts'
 import { flag, type FlagValues } from '../../base/flags.ts'
 import { addressFlags, logFlags } from '../../base/server-flags.ts'
-import type { Address } from '../../actors/pid.ts'
-import { FileStorage, Log } from '../../log/log.ts'
+import type { Runtime } from '../../actors/runtime.ts'
+import { messageOf } from '../../base/errors.ts'
+import { DEFAULT_ZK_SESSION_TIMEOUT_MS } from '../../detector/location.ts'
+import { FileStorage, Log, Members } from '../../log/log.ts'
+import { followLogMembers } from '../../master/log-members.ts'
+import { parseZooKeeperUrl, type ZooKeeperUrl } from '../../zookeeper/url.ts'
 import { majorityOf } from '../../log/quorum.ts'
 import { masterAddresses } from '../../messages/master-address.ts'
 
@@ -29,10 +32,20 @@ export function memberFlags(port: number) {
           ? undefined
           : 'expected addresses of replicas, each once, with commas between',
     }),
+    servers: flag.string({
+      group: 'Log',
+      help: 'Servers of ZooKeeper, in which the replicas enter themselves, instead of --replicas. With --znode and --quorum.',
+      example: '10.0.0.1:2181,10.0.0.2:2181',
+    }),
+    znode: flag.string({
+      group: 'Log',
+      help: 'The node of ZooKeeper under which they do.',
+      example: '/log',
+    }),
     quorum: flag.integer({
       group: 'Log',
       min: 1,
-      help: 'How many replicas must have an entry on disk: more than half of --replicas, which is the default.',
+      help: 'How many replicas must have an entry on disk: more than half of all, which is the default with --replicas.',
     }),
     initialize: flag.boolean({
       group: 'Log',
@@ -53,7 +66,9 @@ export function memberFlags(port: number) {
 
 type Values = FlagValues<ReturnType<typeof memberFlags>>
 
-export function checkMembers({ replicas, quorum }: Values): readonly string[] {
+export function checkMembers(values: Values): readonly string[] {
+  const { replicas, quorum, servers, znode } = values
+  if (servers !== undefined || znode !== undefined) return problemsWithServers(values)
   const size = sizeOf(replicas)
   const majority = majorityOf(size)
   if (quorum === undefined || (quorum >= majority && quorum <= size)) return []
@@ -65,12 +80,41 @@ export function checkMembers({ replicas, quorum }: Values): readonly string[] {
 const sizeOf = (replicas: string | undefined): number =>
   masterAddresses(replicas ?? '')?.length ?? 1
 
-export function openMember(values: Values): Promise<Log> {
-  const replicas: readonly Address[] | undefined = masterAddresses(values.replicas ?? '')
-  return Log.open({
+function problemsWithServers({ replicas, quorum, servers, znode }: Values): string[] {
+  const problems: string[] = []
+  if (replicas !== undefined)
+    problems.push(
+      "Flags '--servers' and '--replicas' are two ways to the same: leave out one of them.",
+    )
+  if (servers === undefined) problems.push("Flag '--servers' is required with '--znode'.")
+  if (znode === undefined) problems.push("Flag '--znode' is required with '--servers'.")
+  if (quorum === undefined) problems.push("Flag '--quorum' is required with '--servers'.")
+  try {
+    if (problems.length === 0) urlOf(servers!, znode!)
+  } catch (error) {
+    problems.push(`Flags '--servers' and '--znode': ${messageOf(error)}`)
+  }
+  return problems
+}
+
+const urlOf = (servers: string, znode: string): ZooKeeperUrl =>
+  parseZooKeeperUrl(`zk://${servers}${znode}`)
+
+/** Opens the log of the process that `runtime` is of. With ZooKeeper that process enters itself there. */
+export async function openMember(values: Values, runtime: Runtime): Promise<Log> {
+  const { servers, znode, quorum = majorityOf(sizeOf(values.replicas)) } = values
+  const live = servers === undefined ? undefined : Members.live(quorum)
+  const log = await Log.open({
     storage: new FileStorage({ directory: values.path }),
-    quorum: values.quorum ?? majorityOf(sizeOf(values.replicas)),
     autoInitialize: values.initialize,
-    ...(replicas && { replicas }),
+    replicas: live ?? Members.fixed(masterAddresses(values.replicas ?? '') ?? [], quorum),
+    self: runtime.address,
   })
+  if (live) {
+    const url = urlOf(servers!, znode!)
+    const { openSession } = await import('../../zookeeper/library.ts')
+    const zookeeper = { url, sessionTimeoutMs: DEFAULT_ZK_SESSION_TIMEOUT_MS, open: openSession }
+    followLogMembers(runtime, zookeeper, { members: live, quorum }, url.path)
+  }
+  return log
 }

@@ -14,11 +14,12 @@ export const replicaCommand: Command<typeof flags> = {
   flags,
   examples: [
     'mesos-log replica --path=/var/lib/log --ip=10.0.0.1 --replicas=10.0.0.1:5050,10.0.0.2:5050,10.0.0.3:5050',
+    'mesos-log replica --path=/var/lib/log --ip=10.0.0.1 --servers=10.0.0.9:2181 --znode=/log --quorum=2',
   ],
   check: checkMembers,
   run: (values, { warnings }) =>
     serve('mesos-log', values, warnings, async ({ runtime, end, log: logger }) => {
-      const log = await openMember(values)
+      const log = await openMember(values, runtime)
       runtime.spawn(log, 'log(1)')
       let ending = false
       // A replica whose disk failed does not vote any more, and a process without one is of no use.
