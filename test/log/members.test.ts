@@ -175,6 +175,30 @@ t.test('a member that was away finds the others, though it has never heard of th
   t.same(await e.read(process(3)), ['d'])
 })
 
+t.test(
+  'one that is added has no need of a fence, though one is removed before it votes',
+  async t => {
+    const e = new Ensemble(4)
+    for (const n of [1, 2, 3]) await e.start(e.add(n, [1, 2, 3]))
+    const process = (n: number): Process => e.processes.get(address(n))!
+    await e.world.until(() => [1, 2, 3].every(n => process(n).log!.recovered), 'all vote', 5_000)
+    const writer = await e.elect(process(1))
+    await e.run(writer.append(bytes('a')))
+    for (const n of [4, 5]) await e.start(e.add(n, [1, 2, 3, n]))
+    t.match(await e.change(process(1), { add: address(4) }), { type: 'changed' })
+    // It looks who it is twice a second.
+    t.notOk(process(4).log!.recovered)
+    t.match(await e.change(process(1), { remove: address(3) }), { type: 'changed' })
+    t.notOk(process(4).log!.recovered)
+    const another = { add: address(5) }
+    t.match(await e.change(process(1), another), { type: 'refused', why: /0.4:5050.*not vote yet/ })
+    await e.world.until(() => process(4).log!.recovered, 'it votes', 3_000)
+    t.match(await e.change(process(1), another), { type: 'changed' })
+    t.not(await e.run(writer.append(bytes('b'))), undefined, 'the leader has kept its election')
+    t.same(await e.read(process(1)), ['a', 'b'])
+  },
+)
+
 t.test('what cannot be is refused, with a reason', async t => {
   const e = new Ensemble(3)
   for (const n of [1, 2, 3]) await e.start(e.add(n, [1, 2, 3]))
