@@ -199,6 +199,28 @@ t.test(
   },
 )
 
+t.test('one that was not told of a change is told by whoever wants to be elected', async t => {
+  const e = new Ensemble(5)
+  for (const n of [1, 2, 3]) await e.start(e.add(n, [1, 2, 3]))
+  const process = (n: number): Process => e.processes.get(address(n))!
+  await e.world.until(() => [1, 2, 3].every(n => process(n).log!.recovered), 'all vote', 5_000)
+  const first = await e.elect(process(1))
+  await e.run(first.append(bytes('a')))
+  await e.start(e.add(4, [1, 2, 3, 4]))
+  const lost = e.world.network.drop(
+    ({ to, message }) => to === address(2) && message === 'log.replica/chosen',
+  )
+  t.match(await e.change(process(1), { add: address(4) }), { type: 'changed' })
+  await e.world.until(() => process(4).log!.recovered, 'it votes', 3_000)
+  t.ok(lost.count > 0)
+  lost.stop()
+  e.crash(process(3))
+  // A quorum of four is three: nobody is elected without the one that was not told.
+  const writer = await e.elect(process(4))
+  t.not(await e.run(writer.append(bytes('b'))), undefined)
+  t.same(await e.read(process(4)), ['a', 'b'])
+})
+
 t.test('what cannot be is refused, with a reason', async t => {
   const e = new Ensemble(3)
   for (const n of [1, 2, 3]) await e.start(e.add(n, [1, 2, 3]))
