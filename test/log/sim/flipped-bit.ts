@@ -30,7 +30,7 @@ export const flipBit: Strike = (f: FaultContext) => {
 /**
  * The last batch of a segment, if a vote or a promise is in it. A bit that flips there is not to be told from a write that
  * was not completed: that is why a replica writes a seal behind it within a tenth of a second, and what it is not promised to
- * survive before (docs/log.md).
+ * survive before (docs/log.md). Where a batch is damaged already, all: a second bit in the seal behind it would do the same.
  */
 function unsealed(path: string, bytes: Uint8Array): readonly [number, number] {
   const sequence = sequenceOf(path.slice(path.lastIndexOf('/') + 1))
@@ -42,8 +42,7 @@ function unsealed(path: string, bytes: Uint8Array): readonly [number, number] {
   try {
     scanSegment(path, Buffer.from(bytes), sequence, true, visit)
   } catch {
-    // It is damaged already, and that will be seen.
-    return [0, 0]
+    return [0, bytes.length]
   }
   return last
 }
