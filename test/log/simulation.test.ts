@@ -66,6 +66,7 @@ for (const name of [
   'fill with NOP',
   'one replica counted twice',
   'truncated too far',
+  'who was removed still counts',
 ]) {
   t.test(`planted, and found: ${name}`, async t => {
     const bug = PLANTED[name]!
