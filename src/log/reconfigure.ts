@@ -73,10 +73,7 @@ export async function reconfigure(context: Reconfiguring, change: Change): Promi
   const before = last?.joined && next.members.includes(last.joined.member) ? last.joined : undefined
   const answered = before && first.answers[next.members.indexOf(before.member)]
   if (guest !== undefined && answered?.status === 'EMPTY' && answered.replica === before?.replica)
-    return {
-      type: 'refused',
-      why: `${before.member}, which was added last, does not vote yet. Try again in a moment.`,
-    }
+    return { type: 'catching up', learnedBelow: answered.learnedBelow, of: learnedBelow }
   if (first.guest && first.guest.status !== 'EMPTY')
     return {
       type: 'refused',
