@@ -95,7 +95,11 @@ export async function reconfigure(context: Reconfiguring, change: Change): Promi
     ...(joined && { joined }),
   }
   let isSettled = false
+  let isOvertaken = false
   const position = await coordinator.changeMembers(membership, async below => {
+    // Another change may have been asked for before this one's turn came: then this is a step from members of the past.
+    isOvertaken = members.version !== membership.version - 1
+    if (isOvertaken) return false
     const endMs = context.nowMs() + STANDSTILL_MS
     while (!isSettled && context.nowMs() < endMs) {
       const answers = await askSettled(context, next.members, below, guest)
@@ -108,6 +112,11 @@ export async function reconfigure(context: Reconfiguring, change: Change): Promi
   })
   if (position !== undefined) return { type: 'changed', members: [...next.members] }
   if (isSettled) return { type: 'unknown' }
+  if (isOvertaken)
+    return {
+      type: 'refused',
+      why: 'Members have changed meanwhile. Look who they are, and try again.',
+    }
   return {
     type: 'refused',
     why: `Fewer than ${majorityOf(next.members.length)} of ${next.members.join(', ')} have all that was written. Wait until they do, or start those that are down.`,
