@@ -222,6 +222,18 @@ t.test('one that was not told of a change is told by whoever wants to be elected
   t.same(await e.read(process(4)), ['a', 'b'])
 })
 
+t.test('of two changes that are asked for at once the second is refused', async t => {
+  const e = new Ensemble(6)
+  for (const n of [1, 2, 3]) await e.start(e.add(n, [1, 2, 3]))
+  const [one] = [...e.processes.values()] as [Process]
+  await e.world.advance(5_000)
+  await e.elect(one)
+  const both = [2, 3].map(n => one.service!.ask('change', { remove: address(n) }))
+  const results = await e.run(Promise.all(both))
+  t.same(results.map(({ type }) => type).sort(), ['changed', 'refused'])
+  t.equal(one.members!.addresses.length, 2)
+})
+
 t.test('what cannot be is refused, with a reason', async t => {
   const e = new Ensemble(3)
   for (const n of [1, 2, 3]) await e.start(e.add(n, [1, 2, 3]))
