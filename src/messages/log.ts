@@ -34,7 +34,7 @@ export const MOST_MEMBERS = 99
 
 /**
  * Who has a replica, and votes, from the next position on. `version` counts the changes; each adds or removes one member.
- * `joined`: the member that was added, and the id of its replica, which had never voted then.
+ * `joined`: the member that was added last, and the id of its replica, which had never voted then.
  */
 export const Membership = message({
   version: v.pipe(Counter, v.minValue(1)),

@@ -175,6 +175,65 @@ t.test('a member that was away finds the others, though it has never heard of th
   t.same(await e.read(process(3)), ['d'])
 })
 
+t.test(
+  'one that is added has no need of a fence, though one is removed before it votes',
+  async t => {
+    const e = new Ensemble(4)
+    for (const n of [1, 2, 3]) await e.start(e.add(n, [1, 2, 3]))
+    const process = (n: number): Process => e.processes.get(address(n))!
+    await e.world.until(() => [1, 2, 3].every(n => process(n).log!.recovered), 'all vote', 5_000)
+    const writer = await e.elect(process(1))
+    await e.run(writer.append(bytes('a')))
+    for (const n of [4, 5]) await e.start(e.add(n, [1, 2, 3, n]))
+    t.match(await e.change(process(1), { add: address(4) }), { type: 'changed' })
+    // It looks who it is twice a second.
+    t.notOk(process(4).log!.recovered)
+    t.match(await e.change(process(1), { remove: address(3) }), { type: 'changed' })
+    t.notOk(process(4).log!.recovered)
+    const another = { add: address(5) }
+    const asked = process(1).service!.ask('change', another, { timeoutMs: 60_000 })
+    t.match(await e.run(asked), { type: 'catching up' }, 'the next one waits for it')
+    await e.world.until(() => process(4).log!.recovered, 'it votes', 3_000)
+    t.match(await e.change(process(1), another), { type: 'changed' })
+    t.not(await e.run(writer.append(bytes('b'))), undefined, 'the leader has kept its election')
+    t.same(await e.read(process(1)), ['a', 'b'])
+  },
+)
+
+t.test('one that was not told of a change is told by whoever wants to be elected', async t => {
+  const e = new Ensemble(5)
+  for (const n of [1, 2, 3]) await e.start(e.add(n, [1, 2, 3]))
+  const process = (n: number): Process => e.processes.get(address(n))!
+  await e.world.until(() => [1, 2, 3].every(n => process(n).log!.recovered), 'all vote', 5_000)
+  const first = await e.elect(process(1))
+  await e.run(first.append(bytes('a')))
+  await e.start(e.add(4, [1, 2, 3, 4]))
+  const lost = e.world.network.drop(
+    ({ to, message }) => to === address(2) && message === 'log.replica/chosen',
+  )
+  t.match(await e.change(process(1), { add: address(4) }), { type: 'changed' })
+  await e.world.until(() => process(4).log!.recovered, 'it votes', 3_000)
+  t.ok(lost.count > 0)
+  lost.stop()
+  e.crash(process(3))
+  // A quorum of four is three: nobody is elected without the one that was not told.
+  const writer = await e.elect(process(4))
+  t.not(await e.run(writer.append(bytes('b'))), undefined)
+  t.same(await e.read(process(4)), ['a', 'b'])
+})
+
+t.test('of two changes that are asked for at once the second is refused', async t => {
+  const e = new Ensemble(6)
+  for (const n of [1, 2, 3]) await e.start(e.add(n, [1, 2, 3]))
+  const [one] = [...e.processes.values()] as [Process]
+  await e.world.advance(5_000)
+  await e.elect(one)
+  const both = [2, 3].map(n => one.service!.ask('change', { remove: address(n) }))
+  const results = await e.run(Promise.all(both))
+  t.same(results.map(({ type }) => type).sort(), ['changed', 'refused'])
+  t.equal(one.members!.addresses.length, 2)
+})
+
 t.test('what cannot be is refused, with a reason', async t => {
   const e = new Ensemble(3)
   for (const n of [1, 2, 3]) await e.start(e.add(n, [1, 2, 3]))
