@@ -338,7 +338,7 @@ export const PLANTED: Readonly<Record<string, PlantedBug>> = {
       edit(
         MEMBERS,
         'this.#quorum = majorityOf(membership.members.length)',
-        'this.#quorum = Math.min(this.#quorum, majorityOf(members.length))',
+        'this.#quorum = Math.min(this.#quorum, majorityOf(membership.members.length))',
       ),
     ],
     kinds: ['members', 'split', 'crash', 'lost messages'],
