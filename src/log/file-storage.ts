@@ -294,13 +294,14 @@ export class FileStorage implements Storage {
     const through = spare.at(-1)?.sequence
     if (through === undefined) return
     // Only after this is on disk may they be missing. It also says where the log begins, since the TRUNCATE may be in them.
+    // Until then they are on the list: it may be the first batch of the last one, which restates what the others come to.
     await this.#commits.persist([
       { type: 'truncated', begin: this.#begin },
       { type: 'released', through },
     ])
     await Promise.allSettled(this.#reads)
-    for (const segment of spare) {
-      await this.#segments.remove(segment)
+    for (const _ of spare) {
+      await this.#segments.removeFirst()
       // One by one: after a power loss a later one must not be missing while an earlier one is there again.
       await this.#files.syncDirectory(this.#directory)
     }

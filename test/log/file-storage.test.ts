@@ -516,6 +516,30 @@ t.test(
   },
 )
 
+t.test(
+  'a crash left the last segment empty, and all before it can go: nothing is forgotten',
+  async t => {
+    const options = { directory: join(t.testdir(), 'log'), segmentBytes: 300 }
+    const storage = await opened(options)
+    await storage.persist([{ ...VOTING, promised: 7 } as ReplicaRecord])
+    for (let p = 0; p < 9; p++) await storage.persist([chosenWrite(p, `value ${p}`)])
+    await storage.persist([{ type: 'truncated', begin: 9 }])
+    await storage.close()
+    const before = segments(options.directory).length
+    const next = `segment-${String(before + 1).padStart(20, '0')}.log`
+    writeFileSync(join(options.directory, next), '')
+
+    const again = await opened(options)
+    await again.truncate(9)
+    t.same(segments(options.directory), [next])
+    await again.close()
+    const last = new FileStorage(options)
+    const { acceptor } = await open(last)
+    t.match(acceptor, { metadata: { status: 'VOTING', promised: 7 }, begin: 9, end: 8 })
+    await last.close()
+  },
+)
+
 t.test('segments go one by one, the oldest first, each synced before the next', async t => {
   const directory = join(t.testdir(), 'log')
   const seen: string[][] = []
