@@ -40,7 +40,7 @@ export class FileStorage implements Storage {
 
   #lock: Lock | undefined
   #replicaId = ''
-  readonly #segments: Segments
+  #segments: Segments
   /** Values that are not written yet. */
   readonly #unwritten = new Map<Position, Write>()
   /** Directories whose entries changed since they were synced. */
@@ -87,8 +87,7 @@ export class FileStorage implements Storage {
     try {
       return await this.#load(restore)
     } catch (error) {
-      await this.#segments.close()
-      this.#segments.list.length = 0
+      await this.#forget()
       this.#release()
       throw error
     }
@@ -98,6 +97,16 @@ export class FileStorage implements Storage {
     if (this.#files.makeDirectory(this.#directory))
       this.#unsyncedDirectories.add(dirname(this.#directory))
     this.#lock = await this.#files.lock(this.#directory)
+  }
+
+  /** What lies here from now on may be another log: nothing that was read or written before is true of that. */
+  async #forget(): Promise<void> {
+    await this.#segments.close()
+    this.#segments = new Segments(this.#directory, this.#files)
+    this.#metadata = undefined
+    this.#begin = 0
+    this.#released = 0
+    this.#isSealed = false
   }
 
   #release(): void {
@@ -317,8 +326,7 @@ export class FileStorage implements Storage {
       this.#snapshot = () => []
       this.#addSegment(1)
       await this.#commits.persist([{ type: 'metadata', status: 'RECOVERING', promised: 0 }])
-      await this.#segments.close()
-      this.#segments.list.length = 0
+      await this.#forget()
       await isPutAside(this.#files, this.#directory)
     } finally {
       this.#release()

@@ -23,7 +23,7 @@ import { lockDirectory } from '../../src/log/lock-file.ts'
 import { chosen } from '../../src/log/proposer.ts'
 import { type LogEntry, readLog, viewLog } from '../../src/log/read-log.ts'
 import { encodeBatch, encodeHeader, HEADER_BYTES, type StoredRecord } from '../../src/log/record.ts'
-import { indexName, scanSegment } from '../../src/log/segment.ts'
+import { indexName, scanSegment, sequenceOf } from '../../src/log/segment.ts'
 import {
   appendOf,
   DamagedLogError,
@@ -58,7 +58,7 @@ const learned = (position: number, proposal = 1): ReplicaRecord => ({
   position,
   proposal,
 })
-const VOTING: ReplicaRecord = { type: 'metadata', status: 'VOTING', promised: 1 }
+const VOTING = { type: 'metadata', status: 'VOTING', promised: 1 } as const
 
 /** Opens, and returns all records with readable values. */
 async function open(storage: Storage) {
@@ -443,6 +443,35 @@ t.test('what is damaged is put aside, also by the second who tries', async t => 
   }
 })
 
+t.test('of a log that was put aside nothing is true of the one that takes its place', async t => {
+  const options = { directory: join(t.testdir(), 'log'), segmentBytes: 300 }
+  const storage = await opened(options)
+  for (let p = 0; p < 40; p++) await storage.persist([chosenWrite(p, `value ${p}`)])
+  await storage.truncate(30)
+  for (let p = 40; p < 57; p++) await storage.persist([chosenWrite(p, `value ${p}`)])
+  await storage.close()
+  const name = segments(options.directory).at(-1)!
+  const last = join(options.directory, name)
+  const bytes = readFileSync(last)
+  const offsets: number[] = []
+  scanSegment(last, bytes, sequenceOf(name)!, true, (_, offset) => offsets.push(offset))
+  t.ok(offsets.length > 2, 'what was restated is read before the damage')
+  bytes[offsets[1]! + 10]! ^= 1
+  writeFileSync(last, bytes)
+
+  const again = new FileStorage(options)
+  await t.rejects(open(again), { code: 'data_damaged' })
+  await again.startOver()
+  await open(again)
+  for (let p = 0; p < 20; p++) await again.persist([chosenWrite(p, `value ${p}`)])
+  await again.truncate(0)
+  t.equal(text(await again.read(0)), 'value 0', 'the old one began at 30')
+  await again.close()
+  rmSync(join(options.directory, segments(options.directory)[0]!))
+  // The old one had released more than that.
+  await t.rejects(opened(options), { code: 'data_damaged', message: /missing though it was still/ })
+})
+
 t.test('what is marked learned, but was written in a segment that went, stops nobody', async t => {
   const options = { directory: join(t.testdir(), 'log'), segmentBytes: 200 }
   const storage = await opened(options)
@@ -521,7 +550,7 @@ t.test(
   async t => {
     const options = { directory: join(t.testdir(), 'log'), segmentBytes: 300 }
     const storage = await opened(options)
-    await storage.persist([{ ...VOTING, promised: 7 } as ReplicaRecord])
+    await storage.persist([{ ...VOTING, promised: 7 }])
     for (let p = 0; p < 9; p++) await storage.persist([chosenWrite(p, `value ${p}`)])
     await storage.persist([{ type: 'truncated', begin: 9 }])
     await storage.close()
