@@ -713,6 +713,27 @@ t.test('a piece of a log inside an entry is not taken for a batch behind a torn 
   t.match(scan(outer.bytes.subarray(0, outer.bytes.length - 1), true), { read: 1, end: 'torn' })
 })
 
+t.test('a torn entry that looks like batches everywhere is cut as soon as any other', async t => {
+  const header = encodeHeader({ sequence: 1, replicaId: '0'.repeat(32) })
+  // At every fifth byte there is a length of 2 MiB, and the type where it has to be.
+  const entry = Buffer.alloc(4 * 1024 * 1024, Buffer.from([0x00, 0x20, 0x00, 0x01, 0xff]))
+  const torn = encodeBatch([write(0, '')], 1, HEADER_BYTES).subarray(0, 12)
+  const bytes = Buffer.concat([header, torn, entry])
+  const started = performance.now()
+  t.match(
+    scanSegment('a', bytes, 1, true, () => t.fail()),
+    { warning: { cutBytes: 12 + entry.length } },
+  )
+  t.ok(performance.now() - started < 20_000)
+  // A batch in the midst of it is found all the same.
+  const at = HEADER_BYTES + 12 + 3_000_001
+  encodeBatch([write(1, 'x'.repeat(700))], 1, at).copy(bytes, at)
+  t.throws(() => scanSegment('a', bytes, 1, true, () => t.fail()), {
+    code: 'data_damaged',
+    message: new RegExp(`at byte ${at} valid`),
+  })
+})
+
 t.test('a torn tail is cut with a warning, and writing goes on behind what is whole', async t => {
   const { bytes, offsets } = segment(1)
   const directory = t.testdir({
