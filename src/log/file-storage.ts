@@ -22,12 +22,18 @@ export interface FileStorageOptions {
   readonly reserveBytes?: number
   /** How many bytes of truncated segments are kept for debugging, the newest; 0 for none, Infinity for all. */
   readonly retainBytes?: number
+  /** More than this is not to wait for the disk, in bytes of memory. */
+  readonly backlogBytes?: number
   /** Default: the system's. */
   readonly files?: LogFiles
 }
 
 export const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024
 const DEFAULT_RESERVE_BYTES = 1024 * 1024
+/** A disk that is well has written that in a second; one that stands still must not cost the process its memory. */
+const DEFAULT_BACKLOG_BYTES = 64 * 1024 * 1024
+/** What a record that waits takes up beside the bytes of its value, about. */
+const RECORD_BYTES = 200
 
 type Write = ReplicaRecord & { readonly type: 'write' }
 
@@ -35,6 +41,7 @@ export class FileStorage implements Storage {
   readonly #directory: string
   readonly #segmentBytes: number
   readonly #retainBytes: number
+  readonly #backlogBytes: number
   readonly #files: LogFiles
   readonly #zeros: Buffer
 
@@ -64,16 +71,23 @@ export class FileStorage implements Storage {
     this.#files = options.files ?? systemFiles
     this.#segmentBytes = options.segmentBytes ?? DEFAULT_SEGMENT_BYTES
     this.#retainBytes = options.retainBytes ?? 0
+    this.#backlogBytes = options.backlogBytes ?? DEFAULT_BACKLOG_BYTES
     const reserve = options.reserveBytes ?? DEFAULT_RESERVE_BYTES
     this.#zeros = Buffer.alloc(Math.min(reserve, this.#segmentBytes))
     this.#segments = new Segments(options.directory, this.#files)
-    this.#commits = new GroupCommit(`Writing to ${options.directory} failed`, records =>
-      this.#writeBatch(records),
+    this.#commits = new GroupCommit(
+      `Writing to ${options.directory} failed`,
+      records => this.#writeBatch(records),
+      waitingBytes,
     )
   }
 
   get id(): string {
     return this.#replicaId
+  }
+
+  get isBehind(): boolean {
+    return this.#commits.waitingBytes >= this.#backlogBytes
   }
 
   // Opening
@@ -347,4 +361,9 @@ export class FileStorage implements Storage {
       this.#release()
     }
   }
+}
+
+function waitingBytes(record: StoredRecord): number {
+  const isAppend = record.type === 'write' && record.value.type === 'APPEND'
+  return RECORD_BYTES + (isAppend ? record.value.bytes.length : 0)
 }
