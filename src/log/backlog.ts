@@ -27,13 +27,15 @@ export class Backlog {
    * fetched when something later is heard of.
    */
   isFull(): boolean {
-    const { storage, log } = this.#host
-    if (!storage.isBehind) return false
+    const host = this.#host
+    if (!host.storage.isBehind) return false
     this.#complain(repeats =>
-      log().warn(
-        repeats,
-        'the disk of the log is slow: as much waits for it as may; the replica takes nothing more until it catches up',
-      ),
+      host
+        .log()
+        .warn(
+          repeats,
+          'the disk of the log is slow: as much waits for it as may; the replica takes nothing more until it catches up',
+        ),
     )
     return true
   }

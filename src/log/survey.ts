@@ -1,9 +1,10 @@
 // Looks at every file of a log, damaged ones too: what is in each, and all that is wrong, where `viewLog` stops at the first
 // damage. Takes no lock and changes nothing. One of the few files that may touch the world.
 
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Position } from '../messages/log.ts'
+import { readGrowing, readIfThere } from './growing-file.ts'
 import { HistoryCheck } from './history-check.ts'
 import { checkNotPutAside } from './put-aside.ts'
 import type { StoredRecord } from './record.ts'
@@ -61,7 +62,8 @@ export async function surveyLog(directory: string): Promise<LogSurvey> {
   const breaches: Fault[] = []
   for (const [index, sequence] of sequences.entries()) {
     const file = join(directory, segmentName(sequence))
-    const bytes = await readIfThere(file)
+    const last = sequence === sequences.at(-1)
+    const bytes = await (last ? readGrowing(file, sequence) : readIfThere(file))
     if (!bytes) continue
     const before = sequences[index - 1] ?? sequence - 1
     if (before !== sequence - 1) {
@@ -69,7 +71,6 @@ export async function surveyLog(directory: string): Promise<LogSurvey> {
       damages.push({ file, offset: 0, message })
     }
     const places = new Map<Position, Place>()
-    const last = sequence === sequences.at(-1)
     const { survey, damage } = surveySegment(
       { file, bytes, sequence, last },
       (batch, offset, length) => {
@@ -162,13 +163,4 @@ function attempt(run: () => void): Fault[] {
 
 export function faultOf({ file, offset, message }: DamagedLogError): Fault {
   return { file, offset, message }
-}
-
-async function readIfThere(file: string): Promise<Buffer | undefined> {
-  try {
-    return await readFile(file)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
 }

@@ -55,14 +55,15 @@ class Member {
     }
     const options = { directory: '/log', reserveBytes: 1_000, backlogBytes: BACKLOG_BYTES }
     const storage = new FileStorage({ ...options, files })
-    const { persist, note } = storage
+    const persist = storage.persist.bind(storage)
+    const note = storage.note.bind(storage)
     storage.persist = records => {
       this.#take(records)
-      return persist.call(storage, records)
+      return persist(records)
     }
     storage.note = records => {
       this.#take(records)
-      note.call(storage, records)
+      note(records)
     }
     return storage
   }
