@@ -6,7 +6,7 @@
 //   ├── segment-00000000000000000008.log      closed
 //   ├── segment-00000000000000000008.index
 //   ├── segment-00000000000000000009.log      the last: batches are appended here
-//   └── lock-<pid>-<8 hex digits>             a socket: who has the log open for writing (lock-file.ts)
+//   └── lock-<pid>-…                          a socket: who has the log open for writing (lock-file.ts)
 //
 // The first batch of a segment restates all that was before, but for the values. So a replica reads the last segment
 // only. Space is taken up in advance: zeros, after the last batch.

@@ -918,6 +918,29 @@ t.test('one process at a time writes; who is refused is told who has it', async 
   t.same(readdirSync(directory), segments(directory), 'no lock is left behind')
 })
 
+t.test('of a lock of another host nobody can say here that it is dead', async t => {
+  const directory = join(t.testdir(), 'log')
+  await (await opened({ directory })).close()
+  const [one, two] = [
+    { boot: 'aaaaaaaa', id: '11111111', name: 'host1' },
+    { boot: 'bbbbbbbb', id: '22222222', name: 'host2' },
+  ]
+  await lockDirectory(directory, one)
+  const [name] = readdirSync(directory).filter(n => n.startsWith('lock-'))
+  // As another host sees it: a socket on which nobody listens.
+  rmSync(join(directory, name!))
+  writeFileSync(join(directory, name!), '')
+  await t.rejects(lockDirectory(directory, two), {
+    code: 'path_in_use',
+    message: new RegExp(`another host, host1, .* pid ${process.pid}`),
+    hint: `rm ${join(directory, name!)}`,
+  })
+  t.ok(readdirSync(directory).includes(name!), 'it is left alone')
+  const lock = await lockDirectory(directory, { ...one, boot: 'cccccccc' })
+  t.notOk(readdirSync(directory).includes(name!), 'the same host, started again, takes it')
+  lock.release()
+})
+
 t.test('directories that cannot be used', async t => {
   const root = t.testdir({ file: '' })
   await t.rejects(opened({ directory: join(root, 'no/log') }), {
