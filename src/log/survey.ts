@@ -64,11 +64,15 @@ export async function surveyLog(directory: string): Promise<LogSurvey> {
     const file = join(directory, segmentName(sequence))
     const last = sequence === sequences.at(-1)
     const bytes = await (last ? readGrowing(file, sequence) : readIfThere(file))
-    if (!bytes) continue
+    if (!bytes) {
+      check.missed()
+      continue
+    }
     const before = sequences[index - 1] ?? sequence - 1
     if (before !== sequence - 1) {
       const message = `${file} is there, but not the segment before it, ${segmentName(sequence - 1)}.`
       damages.push({ file, offset: 0, message })
+      check.missed()
     }
     const places = new Map<Position, Place>()
     const { survey, damage } = surveySegment(
@@ -83,8 +87,10 @@ export async function surveyLog(directory: string): Promise<LogSurvey> {
       },
     )
     segments.push(survey)
-    if (damage) damages.push(damage)
-    else if (!last) damages.push(...(await checkIndex(directory, survey, places)))
+    if (damage) {
+      damages.push(damage)
+      check.missed()
+    } else if (!last) damages.push(...(await checkIndex(directory, survey, places)))
   }
   return { segments, damages, breaches }
 }

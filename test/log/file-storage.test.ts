@@ -32,6 +32,7 @@ import {
   type Written,
 } from '../../src/log/storage.ts'
 import type { Value } from '../../src/messages/log.ts'
+import { surveyLog } from '../../src/log/survey.ts'
 import { MemoryDisk } from '../../src/sim/memory-storage.ts'
 
 if (process.argv[2] === 'hold') {
@@ -366,6 +367,8 @@ t.test('a replica restarted from segments that rolled and went is the one before
         () => again.snapshot(),
       )
       t.same(describe(again), describe(acceptor), `seed ${seed}, after ${p}`)
+      const { damages, breaches } = await surveyLog(options.directory)
+      t.same([...damages, ...breaches], [], 'nothing of it may not be')
       acceptor = again
     }
     t.ok(gone > 3, `${gone} segments went`)
