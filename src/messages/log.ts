@@ -169,12 +169,13 @@ export type WriteRequest = v.InferOutput<typeof WriteRequest>
  * - `accept`: accepted under `proposal` at `position` and behind it.
  * - `reject`: `proposal` is the higher one promised meanwhile (an equal one is accepted).
  * - `ignored`: the replica does not vote, or a position is learned already and cannot change; the writer learns
- *   nothing from it and counts it for neither side.
+ *   nothing from it and counts it for neither side. `busy`: it votes, but its disk is behind, and it has not looked at the
+ *   request; the same can be asked again in a while.
  */
 export const WriteResponse = variant('type', [
   message({ type: v.literal('accept'), proposal: Proposal, position: Position }),
   message({ type: v.literal('reject'), proposal: Proposal, position: Position }),
-  message({ type: v.literal('ignored'), position: Position }),
+  message({ type: v.literal('ignored'), position: Position, busy: optional(flag) }),
 ])
 export type WriteResponse = v.InferOutput<typeof WriteResponse>
 

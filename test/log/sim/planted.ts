@@ -231,7 +231,11 @@ export const PLANTED: Readonly<Record<string, PlantedBug>> = {
   'anybody is heard': {
     about: 'a stranger says that something is chosen, and is believed',
     edits: [
-      edit(REPLICA, 'if (this.#isMember(from)) this.#learned([action])', 'this.#learned([action])'),
+      edit(
+        REPLICA,
+        'if (this.#isMember(from) && !this.#backlog.isFull()) this.#learned([action])',
+        'this.#learned([action])',
+      ),
     ],
     within: 50,
     finds: /stranger/,
