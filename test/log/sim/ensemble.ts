@@ -186,6 +186,8 @@ export class Ensemble {
     })
     member.runtime = runtime
     const storage = new FileStorage({
+      // So little that a disk is behind now and then.
+      backlogBytes: 1_000,
       directory: '/log',
       segmentBytes: 500 + this.#o.random.integer(4_000),
       reserveBytes: this.#o.random.integer(3_000),
