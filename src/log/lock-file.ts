@@ -6,8 +6,8 @@
 // stopped or busy.
 //
 // Only the kernel that has the socket knows. Where the directory is on a network, other hosts see a socket that nobody
-// listens on. So a lock's name says which host it is of, and since which boot: one of another boot of this host is of a
-// dead process; one of another host is left alone, however it looks.
+// listens on. So a lock's name says which host it is of, and since which boot. One of another boot is of a dead process if it is
+// of this host, or if no other host can have the directory; else it is left alone, however it looks.
 //
 // A process first puts its own socket there and then looks for others. Of two that start at once at least one sees the
 // other, so never do both go on; that both give up is possible, and harmless.
@@ -21,6 +21,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statfsSync,
 } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
 import { hostname } from 'node:os'
@@ -30,6 +31,12 @@ import { messageOf, UserError } from '../base/errors.ts'
 /** Locks of an earlier version do not name a host; they are taken to be of this one. */
 const NAME = /^lock-(\d+)-[0-9a-f]{8}(?:-([0-9a-f]{8})-([0-9a-f]{8})-(.*))?$/
 
+/** Kinds of file systems that several hosts may have at the same time (statfs(2)): NFS, SMB, FUSE, 9p, Ceph, Lustre, AFS, OCFS2, GFS2. */
+const SHARED = new Set([
+  0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x6573_5546, 0x0102_1997, 0x00c3_6400, 0x0bd0_0bd0,
+  0x5346_414f, 0x7461_636f, 0x0116_1970,
+])
+
 /** Where a process runs. */
 export interface Host {
   /** 8 hexadecimal digits, of what is the same until the machine starts again. */
@@ -38,16 +45,27 @@ export interface Host {
   readonly id: string
   /** For people. */
   readonly name: string
+  /** Whether others may have the directory at the same time. */
+  readonly isShared: boolean
 }
 
-function thisHost(): Host {
+function hostOf(directory: string): Host {
   // Machines that were copied may share one of the two, as containers do: together they differ.
   const id = digits(hostname() + readOr('/etc/machine-id', ''))
   // There are as many characters as fit into the path of a socket.
   const name = hostname()
     .replaceAll(/[^\w.-]/g, '_')
     .slice(0, 40)
-  return { boot: digits(readOr('/proc/sys/kernel/random/boot_id', id)), id, name }
+  return {
+    boot: digits(readOr('/proc/sys/kernel/random/boot_id', id)),
+    id,
+    name,
+    isShared: isShared(directory),
+  }
+}
+
+function isShared(directory: string): boolean {
+  return SHARED.has(statfsSync(directory).type)
 }
 
 const digits = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 8)
@@ -88,8 +106,9 @@ export function makeDirectory(path: string): boolean {
 }
 
 /** Takes the directory for this process, or rejects with a `UserError` that names the process which has it. */
-export async function lockDirectory(directory: string, host: Host = thisHost()): Promise<Lock> {
+export async function lockDirectory(directory: string, given?: Host): Promise<Lock> {
   const descriptor = openDirectory(directory)
+  const host = given ?? hostOf(directory)
   // A socket's path may have 107 bytes, a work_dir more: through the descriptor the path is short.
   const short = `/proc/self/fd/${descriptor}`
   const random = randomBytes(4).toString('hex')
@@ -163,7 +182,7 @@ async function findHolder(directory: string, own: string, host: Host): Promise<H
     if (pid === undefined || name === own) continue
     if (boot === host.boot) {
       if (await isHeld(`${directory}/${name}`)) return { file: name, pid }
-    } else if (id !== host.id) return { file: name, pid, elsewhere: elsewhere! }
+    } else if (host.isShared && id !== host.id) return { file: name, pid, elsewhere: elsewhere! }
     rmSync(`${directory}/${name}`, { force: true })
   }
   return undefined

@@ -925,8 +925,8 @@ t.test('of a lock of another host nobody can say here that it is dead', async t 
   const directory = join(t.testdir(), 'log')
   await (await opened({ directory })).close()
   const [one, two] = [
-    { boot: 'aaaaaaaa', id: '11111111', name: 'host1' },
-    { boot: 'bbbbbbbb', id: '22222222', name: 'host2' },
+    { boot: 'aaaaaaaa', id: '11111111', name: 'host1', isShared: true },
+    { boot: 'bbbbbbbb', id: '22222222', name: 'host2', isShared: true },
   ]
   await lockDirectory(directory, one)
   const [name] = readdirSync(directory).filter(n => n.startsWith('lock-'))
@@ -942,6 +942,10 @@ t.test('of a lock of another host nobody can say here that it is dead', async t 
   const lock = await lockDirectory(directory, { ...one, boot: 'cccccccc' })
   t.notOk(readdirSync(directory).includes(name!), 'the same host, started again, takes it')
   lock.release()
+  writeFileSync(join(directory, name!), '')
+  const alone = await lockDirectory(directory, { ...two, isShared: false })
+  t.notOk(readdirSync(directory).includes(name!), 'so does any that alone can have the directory')
+  alone.release()
 })
 
 t.test('directories that cannot be used', async t => {
