@@ -187,7 +187,7 @@ function pack(record: StoredRecord): unknown[] {
     case 'held':
       return packHeld(record)
     case 'membership':
-      return [KIND.membership, record.membership.at, packMembership(record.membership)]
+      return [KIND.membership, ...packChosenMembership(record.membership)]
     case 'home': {
       const { self, kind, members, quorum } = record.home
       return [KIND.home, self, kind, members, quorum]
@@ -217,13 +217,21 @@ function packMembership({ version, members, joined }: Membership): unknown[] {
 
 /** Of a truncation: who votes behind it. */
 function packChosen({ membership }: { membership?: ChosenMembership | undefined }): unknown {
-  return membership ? [membership.at, packMembership(membership)] : null
+  return membership ? packChosenMembership(membership) : null
+}
+
+function packChosenMembership(membership: ChosenMembership): unknown[] {
+  return [membership.at, packMembership(membership), membership.proposal]
+}
+
+function unpackChosenMembership(fields: readonly unknown[]): ChosenMembership {
+  const [at, membership, proposal = 0] = fields as [Position, unknown, Proposal?]
+  return { at, proposal, ...unpackMembership(membership) }
 }
 
 function unpackChosen(fields: unknown): { readonly membership?: ChosenMembership } {
   if (!fields) return {}
-  const [at, membership] = fields as [Position, unknown]
-  return { membership: { at, ...unpackMembership(membership) } }
+  return { membership: unpackChosenMembership(fields as unknown[]) }
 }
 
 function unpackMembership(fields: unknown): Membership {
@@ -340,7 +348,7 @@ function unpack(fields: readonly unknown[]): StoredRecord {
     case KIND.members:
       return write({ type: 'MEMBERS', membership: unpackMembership(fields[4]) })
     case KIND.membership:
-      return { type: 'membership', membership: { at: number(1), ...unpackMembership(fields[2]) } }
+      return { type: 'membership', membership: unpackChosenMembership(fields.slice(1)) }
     default:
       throw new UnknownFormatError(`it has a record of the kind ${String(fields[0])}`)
   }

@@ -43,8 +43,8 @@ export const Membership = message({
 })
 export type Membership = v.InferOutput<typeof Membership>
 
-/** A membership that was chosen, and the position at which. */
-export const ChosenMembership = message({ at: Position, ...Membership.entries })
+/** A membership that was chosen, the position at which, and a proposal under which. */
+export const ChosenMembership = message({ at: Position, proposal: Proposal, ...Membership.entries })
 export type ChosenMembership = v.InferOutput<typeof ChosenMembership>
 
 /**

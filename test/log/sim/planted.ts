@@ -287,7 +287,11 @@ export const PLANTED: Readonly<Record<string, PlantedBug>> = {
   'truncated too soon': {
     about: 'a replica truncates when it accepts a TRUNCATE, which may never be chosen',
     edits: [
-      edit(ACCEPTOR, 'if (learned) this.#settle(position, value)', 'this.#settle(position, value)'),
+      edit(
+        ACCEPTOR,
+        'if (learned) this.#settle(position, proposal, value)',
+        'this.#settle(position, proposal, value)',
+      ),
     ],
     within: 1_000,
     finds: /truncated beyond/,
