@@ -160,15 +160,15 @@ function askStatus(host: Host, collector: RecoverCollector): Promise<RecoverStep
     const { members } = host.network
     let open = members.length
     for (const member of members) {
-      silenced(member.ask('recover', {}, { timeoutMs: host.timing.answerMs })).then(
-        async answer => {
+      silenced(member.ask('recover', {}, { timeoutMs: host.timing.answerMs }))
+        .then(async answer => {
           await adoptFrom(host, answer)
           const step = collector.add(member.pid, answer)
           if (step) resolve(step)
           else if (--open === 0) resolve(undefined)
-        },
-        reject,
-      )
+        })
+        // The replica of this process may end while it is told who the members are.
+        .catch(reject)
     }
   })
 }

@@ -276,6 +276,8 @@ class Simulation {
       for (const member of this.#ensemble.members) this.#ensemble.start(member)
     })
     const voting = (): boolean => this.#ensemble.voters.every(({ log }) => log?.recovered)
+    // A change of members that was left half done is completed by who is elected next, and only then all can vote.
+    if (!this.#leases) void this.#electUntil(voting)
     if (!(await this.#reaches(voting, 'all vote'))) return
     if (this.#leases) {
       const leads = (): boolean => this.#ensemble.voters.some(({ election }) => election?.leading)
@@ -299,6 +301,16 @@ class Simulation {
         ({ known }) => known && (version === 0 || known.version === version),
       ) && this.#ensemble.voters.every(({ known }) => all.every(each => known!.has(each)))
     if (this.#holds) await this.#reaches(agree, 'all know the members')
+  }
+
+  async #electUntil(enough: () => boolean): Promise<void> {
+    const { world } = this.#ensemble
+    while (!enough() && this.#holds) {
+      const able = this.#ensemble.voters.filter(({ log }) => log?.recovered)
+      const some = able[this.#random.integer(able.length)]
+      if (some) void this.#clients.elect(some)
+      await new Promise<void>(go => world.clock.delay(3_000, go))
+    }
   }
 
   /** Elections that were begun before may still get in between: it tries again. */
