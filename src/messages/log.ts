@@ -170,12 +170,18 @@ export type WriteRequest = v.InferOutput<typeof WriteRequest>
  * - `reject`: `proposal` is the higher one promised meanwhile (an equal one is accepted).
  * - `ignored`: the replica does not vote, or a position is learned already and cannot change; the writer learns
  *   nothing from it and counts it for neither side. `busy`: it votes, but its disk is behind, and it has not looked at the
- *   request; the same can be asked again in a while.
+ *   request; the same can be asked again in a while. `empty`: it does not vote because it has nothing; one that has just
+ *   been added will in a moment.
  */
 export const WriteResponse = variant('type', [
   message({ type: v.literal('accept'), proposal: Proposal, position: Position }),
   message({ type: v.literal('reject'), proposal: Proposal, position: Position }),
-  message({ type: v.literal('ignored'), position: Position, busy: optional(flag) }),
+  message({
+    type: v.literal('ignored'),
+    position: Position,
+    busy: optional(flag),
+    empty: optional(flag),
+  }),
 ])
 export type WriteResponse = v.InferOutput<typeof WriteResponse>
 
