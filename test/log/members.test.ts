@@ -5,7 +5,9 @@ import type { Runtime } from '../../src/actors/runtime.ts'
 import { collectingLogger } from '../../src/base/log.ts'
 import { SeededRandom } from '../../src/base/random.ts'
 import { Log, LogService, Members, Reader, Writer } from '../../src/log/log.ts'
+import { DEFAULT_TIMING, type Host, writePhase } from '../../src/log/consensus.ts'
 import { nextMembers } from '../../src/log/reconfigure.ts'
+import type { WriteResponse } from '../../src/messages/log.ts'
 import { VirtualDisk } from '../../src/sim/virtual-disk.ts'
 import { World } from '../../src/sim/world.ts'
 
@@ -281,6 +283,34 @@ t.test('one becomes three, when it was started with a list', async t => {
   const next = await e.elect(three)
   t.not(await e.run(next.append(bytes('f'))), undefined)
   t.same(await e.read(three), [...written, 'f'])
+})
+
+t.test('who has just been added is asked again until it votes, and only then', async t => {
+  const accept: WriteResponse = { type: 'accept', proposal: 1, position: 5 }
+  const ignored: WriteResponse = { type: 'ignored', position: 5 }
+  const outcome = async (...answers: readonly (readonly WriteResponse[])[]) => {
+    const members = answers.map((given, i) => {
+      let asked = 0
+      return { pid: `log-replica(1)@${address(i + 1)}`, ask: async () => given[asked++] ?? ignored }
+    })
+    const host = {
+      network: {
+        watch: async () => {},
+        hasJoined: (member: string) => member === members.at(-1)!.pid,
+        ...{ members, size: members.length },
+      },
+      quorum: 3,
+      timing: DEFAULT_TIMING,
+      random: new SeededRandom(1),
+      sleep: async () => {},
+    }
+    const request = { proposal: 1, position: 5, values: [{ type: 'NOP' }] } as const
+    return writePhase(host as unknown as Host, { ...request, values: [...request.values] })
+  }
+  const empty: WriteResponse = { ...ignored, empty: true }
+  t.same(await outcome([accept], [accept], [ignored], [empty, empty, accept]), { type: 'accept' })
+  // It has learned what is there: that is an answer as good as any.
+  t.same(await outcome([accept], [accept], [ignored], [ignored]), { type: 'ignored' })
 })
 
 t.test('two start a log, and four do', async t => {
