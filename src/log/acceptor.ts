@@ -184,10 +184,7 @@ export class Acceptor {
   // Write
 
   write({ proposal, position, values }: WriteRequest): Decision<WriteResponse> {
-    const { status } = this.#metadata
-    if (status === 'EMPTY')
-      return { response: { type: 'ignored', position, empty: true }, persist: NOTHING }
-    if (status !== 'VOTING') return ignoredAt(position)
+    if (this.#metadata.status !== 'VOTING') return ignoredAt(position)
     const records: ReplicaRecord[] = []
     for (const [i, value] of values.entries()) {
       const at = position + i

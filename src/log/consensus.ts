@@ -102,7 +102,7 @@ export async function writePhase(
       )
       const isIgnored = answer?.type === 'ignored'
       const isBusy = isIgnored && answer.busy === true
-      const isJoining = isIgnored && answer.empty === true && host.network.hasJoined(member.pid)
+      const isJoining = isIgnored && host.network.hasJoined(member.pid, answer.empty)
       if ((answer && !isBusy && !isJoining) || done() || stopped()) return answer
       await backOff(host, isBusy ? BUSY_MS : isJoining ? JOINING_MS : undefined)
       if (done() || stopped()) return undefined

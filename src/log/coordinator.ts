@@ -58,6 +58,8 @@ interface Writing {
 
 /** So many requests may be on their way at a time; what comes meanwhile goes into the next one together. */
 const MOST_REQUESTS = 8
+/** And so many that are chosen, but not learned here yet, because the disk of this process is behind. */
+const MOST_UNLEARNED = 16
 /**
  * With so many on their way a disk is never without work. One more is sent only when it is a quarter of what they are
  * together: many small requests cost more messages and syncs than few large ones, and no disk is faster for them. Where it
@@ -205,6 +207,7 @@ export class Coordinator {
   #isTime(): boolean {
     const requests = this.#open
     if (this.#queue.length === 0 || this.#changing || requests >= MOST_REQUESTS) return false
+    if (this.#inFlight.length >= MOST_UNLEARNED) return false
     return requests < ENOUGH_REQUESTS || this.#waiting * ENOUGH_REQUESTS >= this.#flying
   }
 

@@ -41,7 +41,7 @@ export function checkHome(
       {
         hint:
           version > 0
-            ? `Start this one with an empty work_dir, and name it to the log: mesos-log members --add=${now.self}. A copy of another's log would vote for that one.`
+            ? `Start this one with an empty work_dir, and name it to the log: mesos-log members --add=${now.self}. A copy of another's log would vote for that one. If all masters have other addresses now, say so to each: mesos-log relocate.`
             : `Start this one with an empty work_dir: it recovers from the others. A copy of another's log would vote for that one. If ${home.self} has become ${now.self}, say so first: mesos-log relocate.`,
       },
     )
@@ -54,7 +54,10 @@ function isSameEnsemble(home: Home, now: Home): boolean {
   if (isOne) return now.quorum === 1 && now.members.length < 2
   if (home.kind === 'list' && now.kind === 'list')
     return home.members.toSorted().join() === now.members.toSorted().join()
-  return now.kind !== 'alone' && home.quorum === now.quorum
+  if (now.kind === 'alone') return false
+  // Mesos' way to have more masters: any two majorities of one more and of one less share a member.
+  const isStep = home.kind === 'live' && now.kind === 'live' && now.quorum > 1
+  return Math.abs(home.quorum - now.quorum) <= (isStep ? 1 : 0)
 }
 
 function sharesOthers(home: Home, now: Home): boolean {
@@ -75,7 +78,7 @@ function partOf({ kind, members, quorum }: Home): string {
 
 function hintFor(home: Home, now: Home): string {
   if (home.members.length < 2 && home.quorum === 1)
-    return `To have more masters, start this one with --masters=${now.self}, and add the others, with empty work_dirs, one by one: mesos-log members --add.`
+    return `To have more masters, start this one with --masters=${now.self}, and add the others, with empty work_dirs, one by one: mesos-log members --add. Then name all of them to each.`
   if (now.kind === 'alone')
     return 'Start it with --masters, or --zk, as before. Alone it would write another log than the others.'
   return 'Start it as before (whom it does not know, the log tells it), and add or remove masters while they run: mesos-log members. If all have other addresses now, say so first, to each: mesos-log relocate.'

@@ -28,9 +28,10 @@ export class Inquiry {
 
   make(): void {
     const { id, nowMs, others, adopt, isCopy } = this.#inquirer
-    if (nowMs() < this.#afterMs) return
+    const asked = others()
+    if (asked.length === 0 || nowMs() < this.#afterMs) return
     this.#afterMs = nowMs() + INQUIRY_MS
-    for (const other of others()) {
+    for (const other of asked) {
       void silenced(other.ask('recover', {}, { timeoutMs: INQUIRY_MS })).then(async answer => {
         if (answer?.status !== 'VOTING') return
         if (answer.replica === id()) isCopy(other.pid)

@@ -112,7 +112,7 @@ export class Log extends Actor {
       return await Log.#open(options)
     } catch (error) {
       // Alone, what cannot be read is gone. With others, this replica can have it again from them.
-      if (!(error instanceof DamagedLogError) || !mayHaveOthers) throw error
+      if (!(error instanceof DamagedLogError) || error.isForeign || !mayHaveOthers) throw error
       await storage.startOver()
       return await Log.#open(options, [`${error.message} ${STARTS_OVER}`])
     }
@@ -326,6 +326,14 @@ function homeOf(self: Address, members: Members, acceptor: Acceptor): Home {
       'invalid_flags',
       `The masters' list ${addresses.join(',')} lacks this one.`,
       { hint: `Name it there as it names itself: ${self}.` },
+    )
+  }
+  if (kind === 'live' && version > 0) {
+    const known = acceptor.membership!.members.join(',')
+    throw new UserError(
+      'conflict',
+      'The masters of this log have been changed while it ran, and it knows them by itself since then.',
+      { hint: `Start them with --masters=${known}, not with ZooKeeper.` },
     )
   }
   const home: Home = { self, kind, members: addresses, quorum }

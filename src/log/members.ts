@@ -51,7 +51,8 @@ export class Members {
 
   /** Takes what the log has chosen. */
   adopt(membership: ChosenMembership): void {
-    if (membership.version <= this.version) return
+    // Of a log whose members another system lists, it chooses none.
+    if (this.isLive || membership.version <= this.version) return
     this.#membership = membership
     this.#quorum = majorityOf(membership.members.length)
     this.change(membership.members)

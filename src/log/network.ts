@@ -45,9 +45,10 @@ export class Network {
     return this.#membership?.version ?? 0
   }
 
-  /** Whether this is the one that was added by the last change. */
-  hasJoined(member: Pid): boolean {
-    return this.#membership?.joined?.member === addressOf(member)
+  /** Whether this is the one that was added last, and its replica, if it names one, the one that it had then. */
+  hasJoined(member: Pid, replica: string | undefined): boolean {
+    const joined = this.#membership?.joined
+    return joined !== undefined && joined.member === addressOf(member) && joined.replica === replica
   }
 
   /** Takes these for the members. What has been asked of one that is none any more is still answered. */

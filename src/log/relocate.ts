@@ -23,22 +23,20 @@ export async function relocate(
     const { home, membership, metadata } = acceptor
     if (metadata.status === 'EMPTY')
       throw new UserError('conflict', 'The log is empty: it can be started anywhere.')
-    if (membership) {
-      throw new UserError(
-        'conflict',
-        `The log itself says who its masters are (${membership.members.join(', ')}), since they have been changed while it ran.`,
-        { hint: 'Start the masters there, and change them while they run: mesos-log members.' },
-      )
-    }
     const quorum = majorityOf(members.length)
-    if (home && home.quorum !== quorum) {
-      throw new UserError(
-        'conflict',
-        `The log has a quorum of ${home.quorum}, and ${members.length} masters have one of ${quorum}.`,
-        {
-          hint: 'Name as many as there were. To have more or fewer, change them while they run: mesos-log members.',
-        },
-      )
+    const listed = membership?.members ?? home?.members ?? []
+    const isAsMany = listed.length > 0 ? listed.length === members.length : home?.quorum === quorum
+    if (home && !isAsMany) {
+      const count = listed.length > 0 ? `${listed.length} masters` : `a quorum of ${home.quorum}`
+      throw new UserError('conflict', `The log has ${count}, and these are ${members.length}.`, {
+        hint: 'Name as many as there were. To have more or fewer, change them while they run: mesos-log members.',
+      })
+    }
+    // They are the same ones under other names. As the next change it is not undone by what others remember of the last.
+    if (membership) {
+      const { at, proposal, version } = membership
+      const renamed = { at, proposal, version: version + 1, members: [...members] }
+      await storage.persist(acceptor.adopt(renamed))
     }
     await storage.persist(acceptor.settleIn({ self, kind: 'list', members, quorum }))
     return home

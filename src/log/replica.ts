@@ -43,7 +43,6 @@ const FLUSH_NOTES_MS = 100
 
 /** What is said to be chosen in one order may be heard in another; what has not come so much later is asked for. */
 const OVERTAKEN_MS = 100
-
 const COMPLAINT_MS = 30_000
 
 /** The same conversation for an ensemble of one: refused at the door if it comes from another process. */
@@ -150,6 +149,7 @@ export class Replica extends Actor {
     // Ends of truncated segments that a crash left.
     this.#truncate()
     this.#flushSoon()
+    this.#members.follow(() => this.dispatch(() => this.#inquiry.make()))
     this.#inquiry.make()
   }
 
@@ -193,6 +193,8 @@ export class Replica extends Actor {
 
   async #write(request: WriteRequest): Promise<WriteResponse> {
     if (this.#backlog.isFull()) return { type: 'ignored', position: request.position, busy: true }
+    if (this.#acceptor.metadata.status === 'EMPTY')
+      return { type: 'ignored', position: request.position, empty: this.#storage.id }
     const { response, persist } = this.#acceptor.write(request)
     await this.#persist(persist)
     return response

@@ -180,5 +180,6 @@ function asDamage(file: string, offset: number, error: unknown): unknown {
     file,
     offset,
     `${error.message}, which this version does not know (it was written by another one)`,
+    { isForeign: true },
   )
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { assert } from '../base/assert.ts'
 import type { Position } from '../messages/log.ts'
 import type { LogFile, LogFiles } from './files.ts'
-import { decodeBatch, isWhole, type StoredRecord } from './record.ts'
+import { decodeBatch, HEADER_BYTES, isWhole, type StoredRecord } from './record.ts'
 import { indexName, scanSegment, segmentName } from './segment.ts'
 import {
   INDEX_HEADER_BYTES,
@@ -196,8 +196,11 @@ export class Segments {
     const { header } = scanSegment(file, bytes, sequence, false, (records, offset, length) =>
       enter(segment, index, records, { offset, length }),
     )
-    // If there is no room for it, it is made again the next time.
-    if (header) await this.writeIndex(segment, index, header.replicaId).catch(() => {})
+    // That there is an index shows that the next segment has something in it that is on disk. And if there is no room for it,
+    // it is made again the next time.
+    const last = this.last!
+    const isSure = sequence + 1 < last.sequence || last.sizeBytes > HEADER_BYTES
+    if (header && isSure) await this.writeIndex(segment, index, header.replicaId).catch(() => {})
     return index
   }
 

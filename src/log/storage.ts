@@ -159,14 +159,18 @@ export class DamagedLogError extends UserError {
   readonly file: string
   /** Byte in `file` at which the first unreadable record begins. */
   readonly offset: number
+  /** Whether it may well be whole, but is of another version of this program. */
+  readonly isForeign: boolean
 
-  constructor(file: string, offset: number, what: string) {
+  constructor(file: string, offset: number, what: string, { isForeign = false } = {}) {
     super('data_damaged', `${file} is damaged at byte ${offset}: ${what}.`, {
-      hint:
-        'Restore the directory from a backup; or, if other replicas of this log are well, move it away and start ' +
-        'again, so that this replica catches up from them. "mesos-log read" shows the entries before the damage.',
+      hint: isForeign
+        ? 'Start the version that wrote it, or a later one. Nothing was changed.'
+        : 'Restore the directory from a backup; or, if other replicas of this log are well, move it away and start ' +
+          'again, so that this replica catches up from them. "mesos-log read" shows the entries before the damage.',
     })
     this.file = file
     this.offset = offset
+    this.isForeign = isForeign
   }
 }

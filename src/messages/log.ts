@@ -171,7 +171,7 @@ export type WriteRequest = v.InferOutput<typeof WriteRequest>
  * - `ignored`: the replica does not vote, or a position is learned already and cannot change; the writer learns
  *   nothing from it and counts it for neither side. `busy`: it votes, but its disk is behind, and it has not looked at the
  *   request; the same can be asked again in a while. `empty`: it does not vote because it has nothing; one that has just
- *   been added will in a moment.
+ *   been added will in a moment. It is the id of its disk, by which that one is known.
  */
 export const WriteResponse = variant('type', [
   message({ type: v.literal('accept'), proposal: Proposal, position: Position }),
@@ -180,7 +180,7 @@ export const WriteResponse = variant('type', [
     type: v.literal('ignored'),
     position: Position,
     busy: optional(flag),
-    empty: optional(flag),
+    empty: optional(v.pipe(v.string(), v.maxLength(64))),
   }),
 ])
 export type WriteResponse = v.InferOutput<typeof WriteResponse>

@@ -863,12 +863,19 @@ t.test(
           () => t.fail(`${name}: it opened`),
           (e: unknown) => e,
         )
-      t.ok(error instanceof DamagedLogError, name)
+      if (!(error instanceof DamagedLogError)) throw error
       t.match(
         error,
-        { code: 'data_damaged', message, hint: /backup.*other replicas.*mesos-log read/s },
+        {
+          code: 'data_damaged',
+          message,
+          hint: error.isForeign
+            ? /the version that wrote it/
+            : /backup.*other replicas.*mesos-log read/s,
+        },
         name,
       )
+      t.equal(error.isForeign, name === 'written by a later version')
       t.equal(content(directory), before, 'nothing is changed')
       t.notOk(
         readdirSync(directory).some(entry => entry.startsWith('lock')),

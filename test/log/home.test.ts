@@ -4,7 +4,7 @@ import t from 'tap'
 import { collectingLogger } from '../../src/base/log.ts'
 import { SeededRandom } from '../../src/base/random.ts'
 import { checkHome, type Home } from '../../src/log/home.ts'
-import { Log, LogService, Members, Reader, Writer } from '../../src/log/log.ts'
+import { Log, LogService, Members, Reader, relocate, Writer } from '../../src/log/log.ts'
 import { VirtualDisk } from '../../src/sim/virtual-disk.ts'
 import { World } from '../../src/sim/world.ts'
 
@@ -36,6 +36,8 @@ t.test('where a replica may vote', async t => {
     [list('a:1', ...three), list('a:1', 'c:1', 'a:1', 'b:1')],
     [list('a:1', ...three), live('a:1', 2)],
     [live('a:1', 2), live('b:1', 2)],
+    [live('a:1', 2), live('a:1', 3)],
+    [live('a:1', 3), live('a:1', 2)],
     [live('a:1', 2), list('b:1', ...three)],
     [list('a:1', ...three), list('a:1', 'a:1', 'd:1', 'e:1'), 4],
   ]
@@ -49,7 +51,8 @@ t.test('where a replica may vote', async t => {
     [list('a:1', ...three), list('a:1', 'a:1', 'b:1', 'd:1'), /mesos-log members/],
     [list('a:1', ...three), live('a:1', 3), /a quorum of 3/],
     [live('a:1', 2), alone('a:1'), /Alone/],
-    [live('a:1', 2), live('a:1', 3), /a quorum of 3/],
+    [live('a:1', 2), live('a:1', 4), /a quorum of 4/],
+    [live('a:1', 1), live('a:1', 2), /a quorum of 2/],
     [list('b:1', ...three), list('c:1', ...three), /belongs to the process at b:1.*relocate/],
     [list('b:1', ...three), list('d:1', ...three), /belongs to the process at b:1.*--add=d:1/, 2],
   ]
@@ -64,8 +67,11 @@ t.test('where a replica may vote', async t => {
   t.doesNotThrow(() => checkHome(undefined, now, { status: 'VOTING', version: 0 }))
 })
 
+/** No two disks have the same id. */
+let disks = 0
+
 class Process {
-  readonly disk = new VirtualDisk(new SeededRandom(1))
+  readonly disk = new VirtualDisk(new SeededRandom(++disks))
   readonly world: World
   readonly address: string
 
@@ -129,13 +135,16 @@ t.test('a copy of another directory is found out, though nobody has a list', asy
   const world = new World({ seed: 2, log: logger })
   const addresses = [1, 2, 3].map(n => `10.0.0.${n}:5050`)
   const processes = addresses.map(address => new Process(world, address))
-  const members = (): Members => {
+  // They come to know who there is when they run already, as ZooKeeper tells it.
+  const start = async (process: Process) => {
     const live = Members.live(2)
+    const service = await process.start(live)
+    await world.advance(50)
     live.change(addresses)
-    return live
+    return service
   }
   const services = []
-  for (const process of processes) services.push(await process.start(members()))
+  for (const process of processes) services.push(await start(process))
   const writer = new Writer(services[0]!)
   t.not(await run(world, writer.start()), undefined)
   t.not(await run(world, writer.append(Buffer.from('a'))), undefined)
@@ -143,11 +152,57 @@ t.test('a copy of another directory is found out, though nobody has a list', asy
   const [, two, three] = processes as [Process, Process, Process]
   three.crash()
   two.crash()
-  await two.start(members())
+  await start(two)
   const copy = new Process(world, three.address)
   Object.assign(copy, { disk: two.disk })
   two.disk.release()
-  await copy.start(members())
+  await start(copy)
   await world.advance(3_000)
   t.ok(logger.messages('error').some(message => /one directory is a copy/.test(message)))
+})
+
+t.test('masters that were changed while they ran, and have other addresses now', async t => {
+  const world = new World({ seed: 3, log: collectingLogger() })
+  const [one, two] = [1, 2].map(n => new Process(world, `10.0.0.${n}:5050`)) as [Process, Process]
+  const service = await one.start(Members.fixed([one.address]))
+  const writer = new Writer(service)
+  await run(world, writer.start())
+  await run(world, writer.append(Buffer.from('a')))
+  await two.start(Members.fixed([one.address, two.address]))
+  for (;;) {
+    const asked = service.ask('change', { add: two.address }, { timeoutMs: 60_000 })
+    const { type } = await run(world, asked)
+    if (type === 'changed') break
+    t.equal(type, 'catching up')
+    await world.advance(100)
+  }
+  await run(world, writer.append(Buffer.from('b')))
+  await world.advance(1_000)
+  for (const process of [one, two]) process.crash()
+  const moved = [one, two].map((process, i) => {
+    const to = new Process(world, `10.0.1.${i + 1}:5050`)
+    return Object.assign(to, { disk: process.disk })
+  })
+  const list = moved.map(({ address }) => address)
+  await t.rejects(moved[0]!.start(Members.fixed(list)), { code: 'conflict', hint: /relocate/ })
+  world.crash(moved[0]!.address)
+  for (const { address, disk } of moved) {
+    disk.release()
+    const relocated = (members: readonly string[]) =>
+      run(world, relocate(disk.storage(world.clock, 2_000), address, members))
+    await t.rejects(relocated([address]), { message: /has 2 masters, and these are 1/ })
+    await relocated(list)
+  }
+  await t.rejects(moved[0]!.start(Members.live(2)), {
+    code: 'conflict',
+    hint: /--masters=10\.0\.1\.1:5050,10\.0\.1\.2:5050/,
+  })
+  world.crash(moved[0]!.address)
+  moved[0]!.disk.release()
+  const services = []
+  for (const process of moved) services.push(await process.start(Members.fixed(list)))
+  const again = new Writer(services[0]!)
+  const end = await run(world, again.start())
+  t.not(end, undefined)
+  t.not(await run(world, again.append(Buffer.from('c'))), undefined)
 })

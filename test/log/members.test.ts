@@ -296,7 +296,8 @@ t.test('who has just been added is asked again until it votes, and only then', a
     const host = {
       network: {
         watch: async () => {},
-        hasJoined: (member: string) => member === members.at(-1)!.pid,
+        hasJoined: (member: string, replica: string | undefined) =>
+          member === members.at(-1)!.pid && replica === 'new',
         ...{ members, size: members.length },
       },
       quorum: 3,
@@ -307,8 +308,11 @@ t.test('who has just been added is asked again until it votes, and only then', a
     const request = { proposal: 1, position: 5, values: [{ type: 'NOP' }] } as const
     return writePhase(host as unknown as Host, { ...request, values: [...request.values] })
   }
-  const empty: WriteResponse = { ...ignored, empty: true }
+  const empty: WriteResponse = { ...ignored, empty: 'new' }
   t.same(await outcome([accept], [accept], [ignored], [empty, empty, accept]), { type: 'accept' })
+  t.same(await outcome([accept], [accept], [ignored], [{ ...ignored, empty: 'other' }]), {
+    type: 'ignored',
+  })
   // It has learned what is there: that is an answer as good as any.
   t.same(await outcome([accept], [accept], [ignored], [ignored]), { type: 'ignored' })
 })

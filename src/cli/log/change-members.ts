@@ -61,7 +61,12 @@ export const membersCommand: Command<typeof flags> = {
     try {
       const leader = async () =>
         runtime.ref(LogMembershipService, pid(LOG_MEMBERSHIP_ID, await leaderAddress(master)))
-      if (change) await changeMembers(leader, change)
+      if (change) {
+        await changeMembers(leader, change)
+        process.stderr.write(
+          'Start all masters with these in --masters from now on: one that has lost its disk knows the others only from there.\n',
+        )
+      }
       const found = await (await leader()).ask('members', {}, { timeoutMs: LIMIT_MS })
       if (json) process.stdout.write(`${JSON.stringify(found)}\n`)
       else for (const member of found.members) process.stdout.write(`${member}\n`)
