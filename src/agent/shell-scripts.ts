@@ -6,6 +6,10 @@
 // its second the process' start time (clock ticks since boot) and the token. A starting task writes its pid file and then
 // looks for the lease; a guard that acts removes the lease and then looks for pid files. So whichever comes first, either
 // the guard sees the task or the task sees that its agent is gone: none slips through between.
+//
+// A container under the linux launcher is on record before it exists: `<runtime_dir>/containers/<id>/cgroups` holds the
+// token, then the directories of its control groups, the first of which has all of its processes. Its first process enters
+// the groups and then looks for the lease.
 
 /**
  * The variable that every process of a container inherits: `<token>/<container id>`. By it those are found whose
@@ -56,6 +60,34 @@ runtime=$1 token=$2
 ${STAT_FIELDS}
 while IFS= read -r _; do :; done
 rm -f "$runtime/leases/$token"
+kill_group() {
+  [ -e "$1" ] || return 0
+  if ! { echo 1 >"$1/cgroup.kill"; } 2>/dev/null; then
+    echo FROZEN >"$1/freezer.state"
+    for member in $(cat $(find "$1" -name cgroup.procs)); do kill -KILL "$member"; done
+    echo THAWED >"$1/freezer.state"
+  fi 2>/dev/null
+}
+for file in "$runtime"/containers/*/cgroups; do
+  owner= group= tries=0
+  { IFS= read -r owner; IFS= read -r group; } <"$file" 2>/dev/null
+  [ "$owner" = "$token" ] || continue
+  kill_group "$group"
+  # What was killed is a moment in dying; a group that has something in it cannot be removed.
+  while [ $tries -lt 50 ] && [ -e "$group" ] && [ -n "$(cat $(find "$group" -name cgroup.procs) 2>/dev/null)" ]; do
+    sleep 0.1
+    kill_group "$group"
+    tries=$((tries + 1))
+  done
+  {
+    read -r _
+    while IFS= read -r group; do
+      find "$group" -depth -type d -exec rmdir {} \\; 2>/dev/null
+      rmdir "\${group%/*}" 2>/dev/null
+    done
+  } <"$file"
+  [ -e "\${file%/cgroups}/pid" ] || rm -rf "\${file%/cgroups}"
+done
 victims=' '
 for file in "$runtime"/containers/*/pid; do
   pid= start= owner=

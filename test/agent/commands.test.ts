@@ -232,11 +232,11 @@ t.test('what the agent cannot do is refused, and said', async t => {
     user: [...failed, /as user 'nobody', but this agent runs tasks only as 'root'/],
     health: [...invalid, /^Health checks are not supported/],
     check: [...invalid, /^Checks are not supported/],
-    limits: [...invalid, /control groups/],
+    limits: [...invalid, /needs the isolator/],
     secret: [...failed, /'S' is a secret/],
     empty: [...invalid, /nothing to run/],
     '../../x': [...invalid, /^The task id '..\/..\/x' contains a slash$/],
-    old: [...invalid, /control groups/],
+    old: [...invalid, /needs the isolator/],
   }
   t.equal(s.master.updates.length, Object.keys(expected).length)
   for (const [id, [state, reason, message]] of Object.entries(expected)) {

@@ -1,0 +1,230 @@
+// The linux launcher: each container in control groups and, if isolators want it, namespaces of its own. One of the few
+// files that may touch the world.
+//
+// Groups are made and limits set by the agent; the container's init (linux-script.ts) goes in by itself. A launch is two or
+// three programs that become each other, and no message travels back and forth. While a container lives there are in
+// <runtime_dir>/containers/<id>:
+//
+//   cgroups    the agent's token and the container's groups, written before they are made
+//   pid        the process that the agent started, its start time, the token
+//   status     how the program ended, written by the init; there and empty before
+//
+// so that whoever comes after an agent that died can tell what runs, end it, and learn how it ended.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { constants } from 'node:os'
+import { messageOf, UserError } from '../../base/errors.ts'
+import type { Logger } from '../../base/log.ts'
+import type { AgentGuard } from '../agent-guard.ts'
+import { makeDirectories } from '../make-directories.ts'
+import { cgroupsPath, containerRuntimeDir, pidPath, statusPath } from '../paths.ts'
+import { named } from '../posix-processes.ts'
+import { readStat } from '../process-table.ts'
+import type { KillSignal, LaunchedProcess, LaunchSpec } from '../processes.ts'
+import { endedBySignal } from '../wait-status.ts'
+import type { CgroupTree } from './cgroup-tree.ts'
+import type { LaunchPlan } from './container.ts'
+import type { Launcher } from './launcher.ts'
+import { initCommand, parseEnd } from './linux-script.ts'
+
+const SHELL = '/bin/sh'
+
+/** Looks again this soon for what is not yet there to be signalled, or not yet gone; each time later. */
+const AGAIN_MS = 10
+const MAX_AGAIN_MS = 500
+
+export interface LinuxLauncherOptions {
+  readonly guard: AgentGuard
+  readonly tree: CgroupTree
+  /** Controllers of the groups that every container gets. */
+  readonly controllers: readonly string[]
+  /** Where unshare(1) is. */
+  readonly unshare: string
+  /** How long groups may take to be empty, until it is complained of. */
+  readonly destroyTimeoutMs: number
+  readonly log: Logger
+}
+
+interface Container {
+  readonly id: string
+  readonly child: ChildProcess
+  kill: KillSignal | undefined
+}
+
+export class LinuxLauncher implements Launcher {
+  readonly #o: LinuxLauncherOptions
+  readonly #containers = new Map<number, Container>()
+
+  constructor(options: LinuxLauncherOptions) {
+    this.#o = options
+  }
+
+  prepare(containerId: string): void {
+    const { guard, tree, controllers } = this.#o
+    const record = [guard.token, ...tree.directories(containerId, controllers), '']
+    makeDirectories(containerRuntimeDir(guard.runtimeDir, containerId))
+    writeFileSync(cgroupsPath(guard.runtimeDir, containerId), record.join('\n'))
+    tree.create(containerId, controllers)
+  }
+
+  async launch(spec: LaunchSpec, plan: LaunchPlan): Promise<LaunchedProcess> {
+    const { guard } = this.#o
+    const id = spec.containerId
+    const child = await this.#spawn(spec, plan)
+    const pid = child.pid!
+    const container: Container = { id, child, kill: undefined }
+    this.#containers.set(pid, container)
+    let whyNeverRan: string | undefined
+    const exited = new Promise<number>(resolve => {
+      child.once('exit', (code, signal) => {
+        this.#containers.delete(pid)
+        // When the agent ends it kills all; that is no end of the task's own to be reported.
+        if (guard.isClosed) return
+        const end = this.#end(id, code, signal)
+        if ('whyNeverRan' in end) whyNeverRan = end.whyNeverRan
+        resolve('waitStatus' in end ? end.waitStatus : 0)
+      })
+    })
+    // The groups are the record that counts, and were there before; this one says to people and to the next agent whom to wait for.
+    const start = readStat(pid)?.start ?? ''
+    try {
+      writeFileSync(pidPath(guard.runtimeDir, id), `${pid}\n${start} ${guard.token}\n`)
+    } catch (error) {
+      this.#o.log.warn({ container: id, error: messageOf(error) }, 'a pid could not be recorded')
+    }
+    return { pid, exited, whyNeverRan: () => whyNeverRan }
+  }
+
+  killTree(pid: number, signal: KillSignal): void {
+    const container = this.#containers.get(pid)
+    if (!container || container.kill === 'SIGKILL' || container.kill === signal) return
+    container.kill = signal
+    if (signal === 'SIGKILL') this.#destroy(container, AGAIN_MS)
+    else this.#terminate(container, AGAIN_MS)
+  }
+
+  async release(containerId: string): Promise<void> {
+    const { guard, tree, controllers, destroyTimeoutMs, log } = this.#o
+    let waitedMs = 0
+    for (
+      let waitMs = 1;
+      !tree.remove(containerId, controllers);
+      waitMs = Math.min(2 * waitMs, MAX_AGAIN_MS)
+    ) {
+      if (guard.isClosed) return
+      // What its first process left behind.
+      tree.kill(containerId)
+      await new Promise(resolve => setTimeout(resolve, waitMs))
+      waitedMs += waitMs
+      if (waitedMs < destroyTimeoutMs) continue
+      return log.error(
+        { container: containerId, processes: tree.members(containerId) },
+        'the control groups of a container could not be removed',
+      )
+    }
+    // The directory is the record by which the guard finds the groups: it goes last.
+    const directory = containerRuntimeDir(guard.runtimeDir, containerId)
+    await rm(directory, { recursive: true, force: true }).catch((error: unknown) => {
+      log.warn({ directory, error }, 'a runtime directory could not be removed')
+    })
+  }
+
+  async close(): Promise<void> {
+    const { guard, tree, controllers } = this.#o
+    await guard.close()
+    tree.removeRoot(controllers)
+  }
+
+  #spawn(spec: LaunchSpec, plan: LaunchPlan): Promise<ChildProcess> {
+    const { guard, tree, controllers, unshare } = this.#o
+    const files: number[] = []
+    const failed = (error: unknown): UserError =>
+      new UserError('internal', `The process could not be started: ${messageOf(error)}`, {
+        cause: error,
+      })
+    try {
+      files.push(openSync(spec.stdoutPath, 'a', 0o644))
+      files.push(openSync(spec.stderrPath, 'a', 0o644))
+      const [program, ...args] = initCommand({
+        sh: SHELL,
+        unshare,
+        plan,
+        statusPath: statusPath(guard.runtimeDir, spec.containerId),
+        leasePath: guard.leasePath,
+        doors: tree.doors(spec.containerId, controllers),
+        argv: named(spec),
+      })
+      const child = spawn(program, args, {
+        cwd: spec.cwd,
+        env: spec.env,
+        stdio: ['ignore', files[0]!, files[1]!],
+        // A session of its own: a Ctrl-C in the agent's terminal is not meant for tasks.
+        detached: true,
+      })
+      if (child.pid !== undefined) return Promise.resolve(child)
+      return new Promise((_, reject) => child.once('error', error => reject(failed(error))))
+    } catch (error) {
+      return Promise.reject(failed(error))
+    } finally {
+      for (const file of files) closeSync(file)
+    }
+  }
+
+  /** How it ended: the init wrote it down, unless it was killed itself, or never was there. */
+  #end(
+    id: string,
+    code: number | null,
+    signal: NodeJS.Signals | null,
+  ): { waitStatus: number } | { whyNeverRan: string } {
+    let text = ''
+    try {
+      text = readFileSync(statusPath(this.#o.guard.runtimeDir, id), 'utf8')
+    } catch {
+      // Then nothing is known from there.
+    }
+    const end = parseEnd(text)
+    if (end) return end
+    if (signal) return { waitStatus: endedBySignal(constants.signals[signal]) }
+    return { whyNeverRan: `its namespaces could not be made, or its status not written (${code})` }
+  }
+
+  /**
+   * SIGTERM to all but the init, which has to tell how they end. In a pid namespace the init is process 1, to which the
+   * kernel passes no signal that it does not handle; outside of one it is the process that was started.
+   */
+  #terminate(container: Container, againMs: number): void {
+    const { id, child } = container
+    if (container.kill !== 'SIGTERM' || !this.#containers.has(child.pid!)) return
+    const members = this.#o.tree.members(id)
+    for (const pid of members) if (pid !== child.pid) signalTo(pid, 'SIGTERM')
+    // An init alone has not started its program yet.
+    if (members.length > 1 || againMs > MAX_AGAIN_MS) return
+    this.#again(() => this.#terminate(container, againMs * 2), againMs)
+  }
+
+  /** Kills everything that is in the groups, and whoever is on the way there, until the first process has ended. */
+  #destroy(container: Container, againMs: number): void {
+    const { id, child } = container
+    if (!this.#containers.has(child.pid!)) return
+    this.#o.tree.kill(id)
+    signalTo(-child.pid!, 'SIGKILL')
+    this.#again(() => this.#destroy(container, Math.min(againMs * 2, MAX_AGAIN_MS)), againMs)
+  }
+
+  #again(act: () => void, ms: number): void {
+    setTimeout(() => {
+      if (!this.#o.guard.isClosed) act()
+    }, ms).unref()
+  }
+}
+
+function signalTo(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name)
+  } catch (error) {
+    // Ended meanwhile.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
