@@ -35,6 +35,7 @@ import { ExecutorStarts } from './executor-starts.ts'
 import { Executors } from './executors.ts'
 import type { FileAttachments } from './files.ts'
 import { AgentMetrics } from './metrics.ts'
+import { statisticsResponse } from './monitor.ts'
 import type { AgentOptions } from './options.ts'
 import { agentDir, latestAgentLink } from './paths.ts'
 import { Registration, type RegistrationRequest } from './registration.ts'
@@ -213,6 +214,9 @@ export class Agent extends Actor {
     this.route('/health', '200 while the agent answers', () => ({ status: 200 }))
     this.route('/flags', 'The flags the agent was started with', () =>
       json({ flags: options.printableFlags }),
+    )
+    this.route('/monitor/statistics', 'What each container uses', () =>
+      statisticsResponse(this.#state, options.processes, this.clock.now()),
     )
     this.route('/version', 'The version of the program', () => json({ version: options.version }))
   }

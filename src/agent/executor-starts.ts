@@ -165,7 +165,7 @@ export class ExecutorStarts {
     if (executor.process === undefined || executor.state === 'TERMINATED') return
     const { resources, limits } = amountsOf(tasksOf(executor), executor.info.resources)
     try {
-      options.processes.update?.(executor.process.pid, resources, limits)
+      options.processes.update?.(executor.containerId, resources, limits)
     } catch (error) {
       const fields = { executor: executor.id, framework: executor.framework.id }
       context.log.error({ ...fields, error: messageOf(error) }, 'a container could not be resized')

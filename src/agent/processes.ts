@@ -50,8 +50,8 @@ export interface Processes {
    * sessions as well. Does nothing when it has ended: what it left is killed then anyway, soon after its end.
    */
   killTree(pid: number, signal: KillSignal): void
-  /** The container of this process has other resources now. Throws if they cannot be set. */
-  update?(pid: number, resources: Amounts, limits: Partial<Amounts>): void
-  /** What the container of this process uses; undefined if it has ended. */
-  usage?(pid: number): ContainerStatistics | undefined
+  /** A container has other resources now. Throws if they cannot be set. */
+  update?(containerId: string, resources: Amounts, limits: Partial<Amounts>): void
+  /** What a container uses; undefined if it does not run. */
+  usage?(containerId: string): ContainerStatistics | undefined
 }

@@ -101,9 +101,7 @@ t.test('half a processor is half a processor', skip, async t => {
   const { processes, spec } = place(t, ...(flags as [string, string]))
   const process = await processes.launch(spec('while :; do :; done'))
   const used = (): number => {
-    const { cpus_user_time_secs: user, cpus_system_time_secs: system } = processes.usage(
-      process.pid,
-    )!
+    const { cpus_user_time_secs: user, cpus_system_time_secs: system } = processes.usage('c1')!
     return user! + system!
   }
   await until(() => used() > 0.05, 'it spins')
@@ -111,7 +109,7 @@ t.test('half a processor is half a processor', skip, async t => {
   await new Promise(resolve => setTimeout(resolve, 3_000))
   const seconds = (performance.now() - from) / 1000
   const share = (used() - before) / seconds
-  const { cpus_nr_throttled: throttled, cpus_nr_periods: periods } = processes.usage(process.pid)!
+  const { cpus_nr_throttled: throttled, cpus_nr_periods: periods } = processes.usage('c1')!
   t.comment(`${share.toFixed(3)} of a core, throttled in ${throttled} of ${periods} periods`)
   t.ok(share < 0.55, 'never more, however idle the machine is')
   // Where others want the processors as well it may be less; then it was throttled less often than it had periods.

@@ -1,6 +1,7 @@
 // Real containers for tests: a containerizer as flags make it, in groups of its own, of which nothing may be left.
 
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import type { Test } from 'tap'
 import { whyNoCgroups } from '../../src/agent/containerizer/cgroup-tree.ts'
 import type { Containerizer } from '../../src/agent/containerizer/containerizer.ts'
@@ -77,7 +78,9 @@ export function containerizer(runtimeDir: string, ...argv: string[]): Containeri
 }
 
 export function place(t: Test, isolation: string, ...more: string[]): Place {
-  const top = t.testdir({ box: {}, run: {} })
+  // Not the test's own directory: that is gone before the teardown, and with it what the guard goes by.
+  const top = mkdtempSync(`${tmpdir()}/mesos-test-`)
+  mkdirSync(`${top}/box`)
   const root = `mesos_test_${process.pid}_${++count}`
   const processes = containerizer(
     `${top}/run`,
@@ -94,6 +97,7 @@ export function place(t: Test, isolation: string, ...more: string[]): Place {
       .filter(path => existsSync(path))
   t.teardown(async () => {
     await processes.close()
+    rmSync(top, { recursive: true })
     if (groups().length > 0) throw new Error(`control groups are left: ${groups().join(' ')}`)
   })
   let containers = 0

@@ -22,9 +22,13 @@ import type { Launcher } from './launcher.ts'
 const WATCH_MS = 1_000
 const WATCH_SHARE = 0.02
 
+const MB = 2 ** 20
+
 interface Container {
   readonly id: string
   readonly pid: number
+  resources: Amounts
+  limits: Partial<Amounts>
   limitation: Limitation | undefined
 }
 
@@ -39,7 +43,7 @@ export interface ContainerizerOptions {
 export class Containerizer implements Processes {
   readonly #o: ContainerizerOptions
   readonly #watchers: readonly Isolator[]
-  readonly #containers = new Map<number, Container>()
+  readonly #containers = new Map<string, Container>()
   #isWatching = false
 
   constructor(options: ContainerizerOptions) {
@@ -67,12 +71,13 @@ export class Containerizer implements Processes {
       throw error
     }
     const { pid } = process
-    const container: Container = { id, pid, limitation: undefined }
-    this.#containers.set(pid, container)
+    const { resources, limits } = config
+    const container: Container = { id, pid, resources, limits, limitation: undefined }
+    this.#containers.set(id, container)
     this.#watch()
     const ended = async (): Promise<number> => {
       const waitStatus = await process.exited
-      this.#containers.delete(pid)
+      this.#containers.delete(id)
       // The kernel may have killed between two looks.
       container.limitation ??= this.#limitationOf(id)
       await this.#clear(id)
@@ -90,16 +95,19 @@ export class Containerizer implements Processes {
     this.#o.launcher.killTree(pid, signal)
   }
 
-  update(pid: number, resources: Amounts, limits: Partial<Amounts>): void {
-    const container = this.#containers.get(pid)
+  update(containerId: string, resources: Amounts, limits: Partial<Amounts>): void {
+    const container = this.#containers.get(containerId)
     if (!container) return
-    for (const isolator of this.#o.isolators) isolator.update?.(container.id, resources, limits)
+    for (const isolator of this.#o.isolators) isolator.update?.(containerId, resources, limits)
+    container.resources = resources
+    container.limits = limits
   }
 
-  usage(pid: number): ContainerStatistics | undefined {
-    const container = this.#containers.get(pid)
+  usage(containerId: string): ContainerStatistics | undefined {
+    const container = this.#containers.get(containerId)
     if (!container) return undefined
-    const statistics: ContainerStatistics = {}
+    const { pid } = container
+    const statistics = allowed(container)
     for (const isolator of this.#o.isolators) {
       // It may be ending, and its groups with it.
       attempt(() => isolator.usage?.(container.id, pid, statistics))
@@ -155,6 +163,17 @@ export class Containerizer implements Processes {
       this.#isWatching = true
       this.#watchIn(Math.max(WATCH_MS, (clock.now() - startedAtMs) / WATCH_SHARE))
     })
+  }
+}
+
+/** What it may use, as far as there is a bound. Isolators that hold it to something else say so. */
+function allowed({ resources, limits }: Container): ContainerStatistics {
+  const { cpus = resources.cpus, memMb = resources.memMb } = limits
+  return {
+    cpus_soft_limit: resources.cpus,
+    ...(Number.isFinite(cpus) && { cpus_limit: cpus }),
+    mem_soft_limit_bytes: resources.memMb * MB,
+    ...(Number.isFinite(memMb) && { mem_limit_bytes: memMb * MB }),
   }
 }
 
