@@ -20,6 +20,8 @@ export interface AgentGuardOptions {
   /** Made if need be. May be shared by several agents. */
   readonly runtimeDir: string
   readonly log: Logger
+  /** Directories that the guard removes in the end, if nothing is in them. */
+  readonly removes?: readonly string[]
 }
 
 export class AgentGuard {
@@ -45,7 +47,7 @@ export class AgentGuard {
       makeDirectories(containersDir(options.runtimeDir))
       makeDirectories(guard.#leasesDir)
       guard.#endOrphans()
-      writeFileSync(guard.leasePath, leaseText())
+      writeFileSync(guard.leasePath, leaseText(options.removes ?? []))
     } catch (error) {
       throw new UserError(
         'not_permitted',
@@ -124,12 +126,12 @@ function spawnGuard(runtimeDir: string, token: string): ChildProcess {
   return guard
 }
 
-/** Who holds a lease: its pid and start time. */
-function leaseText(): string {
-  return `${process.pid} ${readStat(process.pid)?.start ?? ''}\n`
+/** Who holds a lease: its pid and start time. Below it, what the guard is to remove. */
+function leaseText(removes: readonly string[]): string {
+  return [`${process.pid} ${readStat(process.pid)?.start ?? ''}`, ...removes, ''].join('\n')
 }
 
 function leaseIsHeld(path: string): boolean {
-  const [pid, start] = readFileSync(path, 'utf8').trim().split(' ')
+  const [pid, start] = readFileSync(path, 'utf8').split('\n')[0]!.split(' ')
   return pid !== undefined && readStat(Number(pid))?.start === start
 }

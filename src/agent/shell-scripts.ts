@@ -2,7 +2,7 @@
 // the tasks of an agent that died. /bin/sh is on every machine and needs a megabyte; a Node process needs forty.
 //
 // They share a protocol of two files. The *lease*, `<runtime_dir>/leases/<token>`, exists while the guard of that agent
-// watches. A container's *pid file*, `<runtime_dir>/containers/<id>/pid`, holds in its first line the process id and in
+// watches; below its first line are directories that the guard removes. A container's *pid file*, `<runtime_dir>/containers/<id>/pid`, holds in its first line the process id and in
 // its second the process' start time (clock ticks since boot) and the token. A starting task writes its pid file and then
 // looks for the lease; a guard that acts removes the lease and then looks for pid files. So whichever comes first, either
 // the guard sees the task or the task sees that its agent is gone: none slips through between.
@@ -59,6 +59,11 @@ trap '' HUP INT TERM
 runtime=$1 token=$2
 ${STAT_FIELDS}
 while IFS= read -r _; do :; done
+roots=
+{
+  read -r _
+  while IFS= read -r root; do roots="$roots $root"; done
+} <"$runtime/leases/$token"
 rm -f "$runtime/leases/$token"
 kill_group() {
   [ -e "$1" ] || return 0
@@ -83,11 +88,11 @@ for file in "$runtime"/containers/*/cgroups; do
     read -r _
     while IFS= read -r group; do
       find "$group" -depth -type d -exec rmdir {} \\; 2>/dev/null
-      rmdir "\${group%/*}" 2>/dev/null
     done
   } <"$file"
   [ -e "\${file%/cgroups}/pid" ] || rm -rf "\${file%/cgroups}"
 done
+for root in $roots; do rmdir "$root"; done 2>/dev/null
 victims=' '
 for file in "$runtime"/containers/*/pid; do
   pid= start= owner=

@@ -140,10 +140,10 @@ export class CgroupTree implements Cgroups {
     return isGone
   }
 
-  /** Removes `--cgroups_root`, if nobody has containers in it. */
-  removeRoot(controllers: readonly string[]): void {
+  /** The groups of `--cgroups_root`: all agents with the same root share them. */
+  roots(controllers: readonly string[]): string[] {
     const all = this.version === 2 ? [''] : this.#of(controllers)
-    for (const controller of all) codeOf(() => rmdirSync(this.#parent(controller)))
+    return all.map(controller => this.#parent(controller))
   }
 
   #of(controllers: readonly string[]): string[] {

@@ -27,7 +27,7 @@ import { endedBySignal } from '../wait-status.ts'
 import type { CgroupTree } from './cgroup-tree.ts'
 import type { LaunchPlan } from './container.ts'
 import type { Launcher } from './launcher.ts'
-import { initCommand, parseEnd } from './linux-script.ts'
+import { initCommand, parseEnd, type RecordedEnd } from './linux-script.ts'
 
 const SHELL = '/bin/sh'
 
@@ -63,6 +63,8 @@ export class LinuxLauncher implements Launcher {
 
   prepare(containerId: string): void {
     const { guard, tree, controllers } = this.#o
+    // The guard has looked for what is there, or will not look again.
+    if (guard.isClosed) throw new UserError('unavailable', 'The agent ends.')
     const record = [guard.token, ...tree.directories(containerId, controllers), '']
     makeDirectories(containerRuntimeDir(guard.runtimeDir, containerId))
     writeFileSync(cgroupsPath(guard.runtimeDir, containerId), record.join('\n'))
@@ -82,7 +84,7 @@ export class LinuxLauncher implements Launcher {
         this.#containers.delete(pid)
         // When the agent ends it kills all; that is no end of the task's own to be reported.
         if (guard.isClosed) return
-        const end = this.#end(id, code, signal)
+        const end = this.#end(container, code, signal)
         if ('whyNeverRan' in end) whyNeverRan = end.whyNeverRan
         resolve('waitStatus' in end ? end.waitStatus : 0)
       })
@@ -131,10 +133,8 @@ export class LinuxLauncher implements Launcher {
     })
   }
 
-  async close(): Promise<void> {
-    const { guard, tree, controllers } = this.#o
-    await guard.close()
-    tree.removeRoot(controllers)
+  close(): Promise<void> {
+    return this.#o.guard.close()
   }
 
   #spawn(spec: LaunchSpec, plan: LaunchPlan): Promise<ChildProcess> {
@@ -172,21 +172,23 @@ export class LinuxLauncher implements Launcher {
     }
   }
 
-  /** How it ended: the init wrote it down, unless it was killed itself, or never was there. */
-  #end(
-    id: string,
-    code: number | null,
-    signal: NodeJS.Signals | null,
-  ): { waitStatus: number } | { whyNeverRan: string } {
-    let text = ''
+  /**
+   * How it ended: the init wrote it down, unless it was killed itself, or never was there. unshare(1) in front of it is no
+   * witness: whether it passes on that its child was killed depends on its version.
+   */
+  #end({ id, kill }: Container, code: number | null, signal: NodeJS.Signals | null): RecordedEnd {
+    let text: string | undefined
     try {
       text = readFileSync(statusPath(this.#o.guard.runtimeDir, id), 'utf8')
     } catch {
-      // Then nothing is known from there.
+      // The init makes the file before it does anything else.
     }
-    const end = parseEnd(text)
+    const end = parseEnd(text ?? '')
     if (end) return end
     if (signal) return { waitStatus: endedBySignal(constants.signals[signal]) }
+    if (text !== undefined || kill === 'SIGKILL') {
+      return { waitStatus: endedBySignal(constants.signals.SIGKILL) }
+    }
     return { whyNeverRan: `its namespaces could not be made, or its status not written (${code})` }
   }
 

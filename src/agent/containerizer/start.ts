@@ -49,7 +49,7 @@ export function startContainerizer(start: ContainerizerStart): Containerizer {
   }
   const launcher = new LinuxLauncher({
     unshare: findProgram('unshare', '--launcher=linux'),
-    guard: AgentGuard.start({ runtimeDir, log }),
+    guard: AgentGuard.start({ runtimeDir, log, removes: tree.roots(controllers) }),
     tree,
     controllers,
     destroyTimeoutMs: flags.cgroups_destroy_timeout,
