@@ -130,14 +130,8 @@ export class CgroupTree implements Cgroups {
 
   /** Removes a container's groups, with those that were made inside. False: something is in them still. */
   remove(containerId: string, controllers: readonly string[]): boolean {
-    let isGone = true
-    for (const top of this.directories(containerId, controllers)) {
-      for (const directory of below(top).toReversed()) {
-        const code = codeOf(() => rmdirSync(directory))
-        if (code !== undefined && code !== 'ENOENT') isGone = false
-      }
-    }
-    return isGone
+    const left = this.directories(containerId, controllers).filter(group => !removeGroup(group))
+    return left.length === 0
   }
 
   /** The groups of `--cgroups_root`: all agents with the same root share them. */
@@ -237,6 +231,13 @@ export function whyNoCgroups(hierarchy: string): string | undefined {
   } catch (error) {
     return messageOf(error)
   }
+}
+
+function removeGroup(directory: string): boolean {
+  const code = codeOf(() => rmdirSync(directory))
+  if (code === undefined || code === 'ENOENT') return true
+  for (const inside of below(directory).toReversed()) codeOf(() => rmdirSync(inside))
+  return !existsSync(directory)
 }
 
 /** A directory and those inside it, each after the one that it is in. */
