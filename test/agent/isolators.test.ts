@@ -101,6 +101,44 @@ t.test('nothing outlives an agent that is killed, and no group is left', skip, a
   await until(() => readdirSync(`${top}/run/containers`).length === 0, 'no records are left')
 })
 
+t.test(
+  'an agent can be killed at any instant, and nothing is left of what it did',
+  skip,
+  async t => {
+    for (const [round, signal] of (
+      ['SIGKILL', 'SIGTERM', 'SIGKILL', 'SIGKILL'] as const
+    ).entries()) {
+      const top = t.testdir({ box: {}, run: {} })
+      const root = `mesos_test_${process.pid}_storm_${round}`
+      const flags = `--launcher=linux --isolation=cgroups/cpu,cgroups/pids,namespaces/pid --cgroups_root=${root}`
+      const args = [CONTAINER_HOST, `${top}/run`, `${top}/box`, flags]
+      const agent = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+      await new Promise(resolve => agent.stdout.once('data', resolve))
+      await new Promise(resolve => setTimeout(resolve, 50 + Math.random() * 300))
+      agent.kill(signal)
+      for (const controller of ['freezer', 'cpu', 'cpuacct', 'pids']) {
+        await until(() => !existsSync(`${V1}/${controller}/${root}`), `the groups of ${controller}`)
+      }
+      await until(() => processesOf(top).length === 0, 'all processes have ended')
+      t.strictSame(readdirSync(`${top}/run/containers`), [], `round ${round}`)
+    }
+  },
+)
+
+/** Processes that have a directory among their arguments or in their environment. */
+function processesOf(directory: string): string[] {
+  return readdirSync('/proc').filter(pid => {
+    if (!/^\d+$/.test(pid)) return false
+    try {
+      return ['cmdline', 'environ'].some(file =>
+        readFileSync(`/proc/${pid}/${file}`, 'utf8').includes(directory),
+      )
+    } catch {
+      return false
+    }
+  })
+}
+
 t.test('v2: containers are entered, killed and removed', skipV2, async t => {
   t.comment('controllers of v2 are mounted under v1 here: their limits are not exercised')
   const place2 = place(t, 'namespaces/pid', `--cgroups_hierarchy=${V2}`)
