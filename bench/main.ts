@@ -9,6 +9,7 @@ import * as bins from './bins.bench.ts'
 import * as coldStart from './cold-start.bench.ts'
 import { chosen, type Experiment, type Measured, runExperiment, select } from './harness.ts'
 import * as logAppends from './log-appends.bench.ts'
+import * as logCatchup from './log-catchup.bench.ts'
 import * as logFailover from './log-failover.bench.ts'
 import * as logLatency from './log-latency.bench.ts'
 import * as logRecovery from './log-recovery.bench.ts'
@@ -24,6 +25,7 @@ const SUITES: readonly { readonly experiments: readonly Experiment[] }[] = [
   agent,
   logAppends,
   logLatency,
+  logCatchup,
   logRecovery,
   logFailover,
 ]

@@ -11,7 +11,7 @@ import { call, protocol, type Ref, serve } from '../../src/actors/protocol.ts'
 import type { Runtime } from '../../src/actors/runtime.ts'
 import { systemRuntime } from '../../src/actors/system-runtime.ts'
 import { createLogger } from '../../src/base/logger.ts'
-import { FileStorage, Log, LogService, Writer } from '../../src/log/log.ts'
+import { FileStorage, Log, LogService, Reader, Writer } from '../../src/log/log.ts'
 import { type Breakdown, breakdown } from '../profile.ts'
 import { serveCommands } from '../program.ts'
 import { percentile } from '../statistics.ts'
@@ -22,15 +22,20 @@ const TRUNCATED_EACH = 100_000
 /** So many under way, where a log is only to become large. */
 const GROWING = 4_096
 const GROW_MS = 5_000
+const POLL_MS = 20
+const LONG_MS = 600_000
 const SAMPLE_MICROSECONDS = 250
 
-const Appends = v.object({ appends: v.number(), ms: v.number() })
+/** `last`: the highest position of one. */
+const Appends = v.object({ appends: v.number(), ms: v.number(), last: v.number() })
 const LoadProtocol = protocol(
   'bench.load',
   {
     elect: call(v.object({}), v.object({})),
     append: call(v.object({ outstanding: v.number(), forMs: v.number() }), Appends),
     grow: call(v.object({ forMs: v.number() }), Appends),
+    add: call(v.object({ outstanding: v.number(), count: v.number() }), Appends),
+    has: call(v.object({ position: v.number() }), v.object({})),
     oneByOne: call(v.object({ count: v.number() }), v.object({ p50: v.number(), p99: v.number() })),
   },
   { local: true },
@@ -54,6 +59,12 @@ class Load extends Actor {
         const endMs = performance.now() + forMs
         return this.#append(GROWING, () => performance.now() < endMs)
       },
+      add: ({ outstanding, count }) => {
+        this.#truncateAt = Number.POSITIVE_INFINITY
+        let left = count
+        return this.#append(outstanding, () => left-- > 0)
+      },
+      has: ({ position }) => this.#has(position),
       oneByOne: ({ count }) => this.#oneByOne(count),
     }),
   ]
@@ -69,21 +80,33 @@ class Load extends Actor {
     return {}
   }
 
-  async #append(
-    outstanding: number,
-    more: () => boolean,
-  ): Promise<{ appends: number; ms: number }> {
+  async #append(outstanding: number, more: () => boolean): Promise<v.InferOutput<typeof Appends>> {
     const startedMs = performance.now()
     let appends = 0
+    let last = 0
     const chain = async (): Promise<void> => {
       while (more()) {
         const position = await this.#one()
         appends++
+        last = Math.max(last, position)
         if (position >= this.#truncateAt) await this.#truncate(position)
       }
     }
     await Promise.all(Array.from({ length: outstanding }, chain))
-    return { appends, ms: performance.now() - startedMs }
+    return { appends, ms: performance.now() - startedMs, last }
+  }
+
+  /** Resolves when this process' replica has learned what is there. */
+  async #has(position: number): Promise<object> {
+    const reader = new Reader(this.ref(LogService, this.#logPid))
+    for (;;) {
+      try {
+        await reader.read(position, position)
+        return {}
+      } catch {
+        await new Promise<void>(resolve => this.delay(POLL_MS, resolve))
+      }
+    }
   }
 
   async #oneByOne(count: number): Promise<{ p50: number; p99: number }> {
@@ -119,10 +142,10 @@ function started<T>(it: T | undefined): T {
 }
 
 const commands = serveCommands({
-  async listen(): Promise<Address> {
+  async listen({ port = 0 }: { port?: number } = {}): Promise<Address> {
     runtime = await systemRuntime({
       log: createLogger({ level: 'warn', format: 'text', name: 'replica' }),
-      listen: { ip: '127.0.0.1', port: 0 },
+      listen: { ip: '127.0.0.1', port },
       fatal: (_, error) => {
         throw error
       },
@@ -152,6 +175,12 @@ const commands = serveCommands({
     const sizes = readdirSync(directory).map(file => statSync(join(directory, file)).size)
     return sizes.reduce((sum, size) => sum + size, 0)
   },
+
+  /** So many more, and none is truncated. */
+  add: (how: { outstanding: number; count: number }) =>
+    started(load).ask('add', how, { timeoutMs: LONG_MS }),
+  /** Resolves when the replica of this process has learned what is at a position. */
+  has: (what: { position: number }) => started(load).ask('has', what, { timeoutMs: LONG_MS }),
 
   async close(): Promise<void> {
     await started(runtime).shutdown()

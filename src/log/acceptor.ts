@@ -184,7 +184,10 @@ export class Acceptor {
   // Write
 
   write({ proposal, position, values }: WriteRequest): Decision<WriteResponse> {
-    if (this.#metadata.status !== 'VOTING') return ignoredAt(position)
+    const { status } = this.#metadata
+    if (status === 'EMPTY')
+      return { response: { type: 'ignored', position, empty: true }, persist: NOTHING }
+    if (status !== 'VOTING') return ignoredAt(position)
     const records: ReplicaRecord[] = []
     for (const [i, value] of values.entries()) {
       const at = position + i
@@ -284,7 +287,7 @@ export class Acceptor {
         const promised = Math.max(proposal, this.#entries.get(position)?.promised ?? 0)
         const value = hold(record.value)
         this.#set(position, { promised, performed: { proposal, learned, value } })
-        if (learned) this.#settle(position, value)
+        if (learned) this.#settle(position, proposal, value)
         return
       }
       case 'learned': {
@@ -294,7 +297,7 @@ export class Acceptor {
         if (held?.performed?.proposal !== record.proposal) return
         const performed = { ...held.performed, learned: true }
         this.#set(record.position, { promised: held.promised, performed })
-        this.#settle(record.position, performed.value)
+        this.#settle(record.position, record.proposal, performed.value)
         return
       }
       case 'truncated':
@@ -306,7 +309,8 @@ export class Acceptor {
       case 'held': {
         const { position, held } = record
         this.#set(position, held)
-        if (held.performed?.learned) this.#settle(position, held.performed.value)
+        const { performed } = held
+        if (performed?.learned) this.#settle(position, performed.proposal, performed.value)
         return
       }
       case 'membership':
@@ -329,12 +333,12 @@ export class Acceptor {
   }
 
   /** What follows from a value being chosen. */
-  #settle(position: Position, value: HeldValue): void {
+  #settle(position: Position, proposal: Proposal, value: HeldValue): void {
     // First of all: a change of members that was accepted here may be among what is truncated, and is forgotten then.
     if ('membership' in value && value.membership && value.type !== 'MEMBERS')
       this.#join(value.membership)
     if (value.type === 'TRUNCATE') this.#truncate(Math.min(value.to, position))
-    else if (value.type === 'MEMBERS') this.#join({ at: position, ...value.membership })
+    else if (value.type === 'MEMBERS') this.#join({ at: position, proposal, ...value.membership })
     // Whoever says that a position was truncated has learned of a TRUNCATE above it, so all below it are, too.
     else if (value.type === 'NOP' && value.tombstone) this.#truncate(position + 1)
     this.#advance()

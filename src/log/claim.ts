@@ -56,6 +56,13 @@ export async function claim(
     () => stopped() || isChanged(),
   )
   if (stopped()) return { type: 'stopped' }
-  if (!goesOn || isChanged() || changeAt !== undefined) return { type: 'changed' }
+  if (!goesOn || isChanged()) return { type: 'changed' }
+  if (changeAt !== undefined) {
+    // It is chosen, or is not any more, and is learned here. Who has accepted it may have missed that, and would say so for
+    // ever, since nobody is elected who would tell: so it is told to ask this one. (No vote has the proposal 0.)
+    const news = { proposal: 0, from: changeAt, to: changeAt, membership: version }
+    host.network.broadcast('chosen', news, host.local.pid)
+    return { type: 'changed' }
+  }
   return { type: 'claimed', position: outcome.position }
 }

@@ -58,6 +58,9 @@ export interface Timing {
 
 export const DEFAULT_TIMING: Timing = { answerMs: 10_000, retryMs: 100, recoverRetryMs: 500 }
 
+/** A disk that is behind is given so long, at least, before a write is sent to it once more. */
+const BUSY_MS = 1_000
+
 /** Whether to go on is asked after each wait: whoever started it may have been demoted meanwhile. */
 export type Stopped = () => boolean
 const never: Stopped = () => false
@@ -80,8 +83,10 @@ export async function promisePhase(host: Host, request: PromiseRequest): Promise
 const JOINING_MS = 10
 
 /**
- * Phase 2. Repeated to silent members until there is an outcome: the same write under the same proposal is the same
- * vote; and to one that has just been added, and does not vote yet. Ends as `ignored` when stopped.
+ * Phase 2. Repeated until there is an outcome to silent members, to those whose disk is behind, and to one that has just been
+ * added, and does not vote yet: the same write under the same proposal is the same vote. So who is busy counts as one who may
+ * still answer: beside a quorum of others he is not needed, and without one his disk is waited for. Ends as `ignored` when
+ * stopped.
  */
 export async function writePhase(
   host: Host,
@@ -95,9 +100,11 @@ export async function writePhase(
       const answer = await silenced(
         member.ask('write', request, { timeoutMs: host.timing.answerMs }),
       )
-      const isJoining = answer?.type === 'ignored' && host.network.hasJoined(member.pid)
-      if ((answer && !isJoining) || done() || stopped()) return answer
-      await backOff(host, isJoining ? JOINING_MS : undefined)
+      const isIgnored = answer?.type === 'ignored'
+      const isBusy = isIgnored && answer.busy === true
+      const isJoining = isIgnored && answer.empty === true && host.network.hasJoined(member.pid)
+      if ((answer && !isBusy && !isJoining) || done() || stopped()) return answer
+      await backOff(host, isBusy ? BUSY_MS : isJoining ? JOINING_MS : undefined)
       if (done() || stopped()) return undefined
     }
   })

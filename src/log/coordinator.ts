@@ -83,8 +83,10 @@ export class Coordinator {
   /** The position of the next write. */
   #next: Position = 0
   #queue: Writing[] = []
-  /** Requests on their way, in order of position. */
+  /** Requests that were sent and not reported yet, in order of position. */
   #inFlight: Flight[] = []
+  /** Those of them of which it is not known whether they are chosen. */
+  #open = 0
   /** The change of members that is under way: nothing else is then. */
   #changing: Writing | undefined
   /** Values in the queue, and in requests on their way. */
@@ -145,6 +147,7 @@ export class Coordinator {
     const given = [...this.#inFlight.flatMap(({ writings }) => writings), ...this.#queue]
     if (this.#changing) given.push(this.#changing)
     this.#inFlight = []
+    this.#open = 0
     this.#flying = 0
     this.#waiting = 0
     this.#queue = []
@@ -200,7 +203,7 @@ export class Coordinator {
 
   /** Whether the next request is to be sent now. When one lands that is asked again, so nothing waits for ever. */
   #isTime(): boolean {
-    const requests = this.#inFlight.length
+    const requests = this.#open
     if (this.#queue.length === 0 || this.#changing || requests >= MOST_REQUESTS) return false
     return requests < ENOUGH_REQUESTS || this.#waiting * ENOUGH_REQUESTS >= this.#flying
   }
@@ -229,6 +232,7 @@ export class Coordinator {
     this.#next += values.length
     const flight = { writings, request, learned: false }
     this.#inFlight.push(flight)
+    this.#open++
     this.#flying += values.length
     this.#write(flight).catch((error: unknown) => {
       this.#host.log.error({ error }, 'the coordinator failed while writing')
@@ -282,6 +286,10 @@ export class Coordinator {
       this.demote()
       return
     }
+    this.#open--
+    this.#flying -= request.values.length
+    // What waits is sent in the same message as the news that this is chosen.
+    this.#pump()
     await learnWritten(this.#host, request)
     if (stopped()) return
     flight.learned = true
@@ -299,7 +307,6 @@ export class Coordinator {
   #land(): void {
     while (this.#inFlight[0]?.learned) {
       const { writings, request } = this.#inFlight.shift()!
-      this.#flying -= request.values.length
       let { position } = request
       for (const { values, done } of writings) {
         done.resolve(position)

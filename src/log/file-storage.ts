@@ -22,12 +22,18 @@ export interface FileStorageOptions {
   readonly reserveBytes?: number
   /** How many bytes of truncated segments are kept for debugging, the newest; 0 for none, Infinity for all. */
   readonly retainBytes?: number
+  /** More than this is not to wait for the disk, in bytes of memory. */
+  readonly backlogBytes?: number
   /** Default: the system's. */
   readonly files?: LogFiles
 }
 
 export const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024
 const DEFAULT_RESERVE_BYTES = 1024 * 1024
+/** A disk that is well has written that in a second; one that stands still must not cost the process its memory. */
+const DEFAULT_BACKLOG_BYTES = 64 * 1024 * 1024
+/** What a record that waits takes up beside the bytes of its value, about. */
+const RECORD_BYTES = 200
 
 type Write = ReplicaRecord & { readonly type: 'write' }
 
@@ -35,12 +41,13 @@ export class FileStorage implements Storage {
   readonly #directory: string
   readonly #segmentBytes: number
   readonly #retainBytes: number
+  readonly #backlogBytes: number
   readonly #files: LogFiles
   readonly #zeros: Buffer
 
   #lock: Lock | undefined
   #replicaId = ''
-  readonly #segments: Segments
+  #segments: Segments
   /** Values that are not written yet. */
   readonly #unwritten = new Map<Position, Write>()
   /** Directories whose entries changed since they were synced. */
@@ -64,16 +71,23 @@ export class FileStorage implements Storage {
     this.#files = options.files ?? systemFiles
     this.#segmentBytes = options.segmentBytes ?? DEFAULT_SEGMENT_BYTES
     this.#retainBytes = options.retainBytes ?? 0
+    this.#backlogBytes = options.backlogBytes ?? DEFAULT_BACKLOG_BYTES
     const reserve = options.reserveBytes ?? DEFAULT_RESERVE_BYTES
     this.#zeros = Buffer.alloc(Math.min(reserve, this.#segmentBytes))
     this.#segments = new Segments(options.directory, this.#files)
-    this.#commits = new GroupCommit(`Writing to ${options.directory} failed`, records =>
-      this.#writeBatch(records),
+    this.#commits = new GroupCommit(
+      `Writing to ${options.directory} failed`,
+      records => this.#writeBatch(records),
+      waitingBytes,
     )
   }
 
   get id(): string {
     return this.#replicaId
+  }
+
+  get isBehind(): boolean {
+    return this.#commits.waitingBytes >= this.#backlogBytes
   }
 
   // Opening
@@ -87,8 +101,7 @@ export class FileStorage implements Storage {
     try {
       return await this.#load(restore)
     } catch (error) {
-      await this.#segments.close()
-      this.#segments.list.length = 0
+      await this.#forget()
       this.#release()
       throw error
     }
@@ -98,6 +111,16 @@ export class FileStorage implements Storage {
     if (this.#files.makeDirectory(this.#directory))
       this.#unsyncedDirectories.add(dirname(this.#directory))
     this.#lock = await this.#files.lock(this.#directory)
+  }
+
+  /** What lies here from now on may be another log: nothing that was read or written before is true of that. */
+  async #forget(): Promise<void> {
+    await this.#segments.close()
+    this.#segments = new Segments(this.#directory, this.#files)
+    this.#metadata = undefined
+    this.#begin = 0
+    this.#released = 0
+    this.#isSealed = false
   }
 
   #release(): void {
@@ -294,13 +317,14 @@ export class FileStorage implements Storage {
     const through = spare.at(-1)?.sequence
     if (through === undefined) return
     // Only after this is on disk may they be missing. It also says where the log begins, since the TRUNCATE may be in them.
+    // Until then they are on the list: it may be the first batch of the last one, which restates what the others come to.
     await this.#commits.persist([
       { type: 'truncated', begin: this.#begin },
       { type: 'released', through },
     ])
     await Promise.allSettled(this.#reads)
-    for (const segment of spare) {
-      await this.#segments.remove(segment)
+    for (const _ of spare) {
+      await this.#segments.removeFirst()
       // One by one: after a power loss a later one must not be missing while an earlier one is there again.
       await this.#files.syncDirectory(this.#directory)
     }
@@ -316,8 +340,7 @@ export class FileStorage implements Storage {
       this.#snapshot = () => []
       this.#addSegment(1)
       await this.#commits.persist([{ type: 'metadata', status: 'RECOVERING', promised: 0 }])
-      await this.#segments.close()
-      this.#segments.list.length = 0
+      await this.#forget()
       await isPutAside(this.#files, this.#directory)
     } finally {
       this.#release()
@@ -338,4 +361,9 @@ export class FileStorage implements Storage {
       this.#release()
     }
   }
+}
+
+function waitingBytes(record: StoredRecord): number {
+  const isAppend = record.type === 'write' && record.value.type === 'APPEND'
+  return RECORD_BYTES + (isAppend ? record.value.bytes.length : 0)
 }

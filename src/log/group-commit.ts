@@ -7,15 +7,30 @@ import { StorageFailedError } from './storage.ts'
 export class GroupCommit<R> {
   readonly #what: string
   readonly #write: (records: readonly R[]) => Promise<void>
+  readonly #sizeOf: (record: R) => number
   #gathered: R[] = []
   #waiting: Deferred<void>[] = []
   #isWriting = false
+  #waitingBytes = 0
   #failure: StorageFailedError | undefined
 
-  /** `write` puts a batch on disk; it is not called again before it has resolved, and never after it has rejected. */
-  constructor(what: string, write: (records: readonly R[]) => Promise<void>) {
+  /**
+   * `write` puts a batch on disk; it is not called again before it has resolved, and never after it has rejected. `sizeOf`:
+   * how many bytes of memory a record takes up while it waits.
+   */
+  constructor(
+    what: string,
+    write: (records: readonly R[]) => Promise<void>,
+    sizeOf: (record: R) => number = () => 0,
+  ) {
     this.#what = what
     this.#write = write
+    this.#sizeOf = sizeOf
+  }
+
+  /** Of what is not on disk yet. */
+  get waitingBytes(): number {
+    return this.#waitingBytes
   }
 
   /** Set when a write has failed; from then on nothing is taken. */
@@ -25,7 +40,9 @@ export class GroupCommit<R> {
 
   /** For the next batch, whenever that is. */
   note(records: readonly R[]): void {
-    if (!this.#failure) this.#gathered.push(...records)
+    if (this.#failure) return
+    this.#gathered.push(...records)
+    this.#waitingBytes += this.#bytes(records)
   }
 
   /** Resolves when `records` and all noted before are on disk; rejects with `StorageFailedError`. */
@@ -42,6 +59,10 @@ export class GroupCommit<R> {
     return done.promise
   }
 
+  #bytes(records: readonly R[]): number {
+    return records.reduce((sum, record) => sum + this.#sizeOf(record), 0)
+  }
+
   async #writeAll(): Promise<void> {
     let waiting: readonly Deferred<void>[] = []
     try {
@@ -50,7 +71,10 @@ export class GroupCommit<R> {
         waiting = this.#waiting
         this.#gathered = []
         this.#waiting = []
+        // Counted before: what is written belongs to others then.
+        const bytes = this.#bytes(records)
         if (records.length > 0) await this.#write(records)
+        this.#waitingBytes -= bytes
         for (const done of waiting) done.resolve()
       }
     } catch (error) {

@@ -26,16 +26,39 @@ interface Known {
 export class HistoryCheck {
   #status: ReplicaStatus = 'EMPTY'
   #promised: Proposal = 0
+  /** So at first: the first segments may have been given back. */
+  #hasMissed = true
   readonly #known = new Map<Position, Known>()
 
   /**
-   * What is wrong with the next batch. The first one of a segment restates what was before, of its own records, too; nothing
-   * is wrong with what is said twice.
+   * What is wrong with the next batch. The first one of a segment restates what all records come to, its own too: those are held
+   * against what was known before. Who has missed something takes what is restated for what is true, and says nothing.
    */
   add(batch: readonly StoredRecord[]): string[] {
-    const restates = batch[0]?.type === 'closed'
-    const wrong = batch.flatMap(record => this.#add(record) ?? [])
-    return restates ? [] : wrong
+    const hasMissed = this.#hasMissed
+    this.#hasMissed = false
+    if (batch[0]?.type !== 'closed') return this.#addAll(batch)
+    if (hasMissed) {
+      this.#addAll(batch)
+      return []
+    }
+    const restatedTo = batch.findIndex(({ type }) => type === 'released') + 1
+    const restated = batch.slice(0, restatedTo)
+    return [
+      // This is of before the batch.
+      ...this.#addAll(restated.filter(({ type }) => type === 'metadata')),
+      ...this.#addAll(batch.slice(restatedTo)),
+      ...this.#addAll(restated.filter(({ type }) => type === 'truncated')),
+    ]
+  }
+
+  /** There were batches before the next one that cannot be read. */
+  missed(): void {
+    this.#hasMissed = true
+  }
+
+  #addAll(records: readonly StoredRecord[]): string[] {
+    return records.flatMap(record => this.#add(record) ?? [])
   }
 
   #add(record: StoredRecord): string | undefined {

@@ -26,7 +26,9 @@ export function checkHome(
 ): void {
   // One that is EMPTY has said nothing yet that could be wrong elsewhere.
   if (!home || status === 'EMPTY') return
-  if (version === 0 && !isSameEnsemble(home, now)) {
+  // One that is RECOVERING does not know yet what has been changed; it will ask those who vote.
+  const isKnown = status === 'RECOVERING' && sharesOthers(home, now)
+  if (version === 0 && !isKnown && !isSameEnsemble(home, now)) {
     throw new UserError('conflict', `${nameOf(home)}, and is now to be ${partOf(now)}.`, {
       hint: hintFor(home, now),
     })
@@ -53,6 +55,10 @@ function isSameEnsemble(home: Home, now: Home): boolean {
   if (home.kind === 'list' && now.kind === 'list')
     return home.members.toSorted().join() === now.members.toSorted().join()
   return now.kind !== 'alone' && home.quorum === now.quorum
+}
+
+function sharesOthers(home: Home, now: Home): boolean {
+  return home.members.some(it => it !== home.self && it !== now.self && now.members.includes(it))
 }
 
 function nameOf({ kind, members, quorum }: Home): string {

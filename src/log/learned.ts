@@ -5,11 +5,12 @@ import type { Acceptor } from './acceptor.ts'
 import { learnedAction, tombstone } from './actions.ts'
 import type { Values } from './values.ts'
 
-/** About so much goes into one answer. */
+/** So much goes into one answer, or one value if that has more: a message that is larger than may be is never sent. */
 const ANSWER_BYTES = 1024 * 1024
-const READ_AT_ONCE = 64
+/** How large a value is shows when it is in memory: that there may be so many of the largest. */
+const READ_AT_ONCE = 8
 
-/** What is learned from a position on, as far as it goes into one message. */
+/** What is learned from a position on, as far as it goes into one answer. */
 export async function learnedFrom(
   acceptor: Acceptor,
   values: Values,
@@ -28,7 +29,9 @@ export async function learnedFrom(
       Math.min(last, at + READ_AT_ONCE - 1),
     )) {
       const { value } = action.performed
-      bytes += value.type === 'APPEND' ? value.bytes.length : 0
+      const more = value.type === 'APPEND' ? value.bytes.length : 0
+      if (bytes > 0 && bytes + more > ANSWER_BYTES) return actions
+      bytes += more
       actions.push(action)
     }
   }

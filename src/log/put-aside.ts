@@ -10,6 +10,8 @@ const MARK = 'starting-over'
 /** Where it is put. What an earlier damage has put there goes. */
 const ASIDE = 'damaged'
 
+export const isMark = (name: string): boolean => name === MARK
+
 /** Throws `DamagedLogError` if the mark is among these names. */
 export function checkNotPutAside(directory: string, names: readonly string[]): void {
   if (!names.includes(MARK)) return

@@ -1,10 +1,12 @@
 // Reading a log's directory without being its replica: for debugging, on a stopped or a running master's work_dir.
 // Takes no lock and changes nothing. One of the few files that may touch the world.
 
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UserError } from '../base/errors.ts'
 import type { Metadata, Position, Proposal, Value } from '../messages/log.ts'
+import { readGrowing, readIfThere } from './growing-file.ts'
+import { checkNotPutAside, isMark } from './put-aside.ts'
 import type { StoredRecord } from './record.ts'
 import { scanSegment, segmentName, sequenceOf } from './segment.ts'
 import { SegmentChain } from './segment-chain.ts'
@@ -34,7 +36,10 @@ export interface LogView {
   readonly warnings: readonly StorageWarning[]
   /** Present if the log is damaged; then everything here is what lies before the damage. */
   readonly damage?: DamagedLogError
-  /** Its entries with positions in [from, to], in order; holes are left out. Reads one segment at a time. */
+  /**
+   * Its entries with positions in [from, to], in order. Holes are left out, and what a running master gives back meanwhile. Reads
+   * one segment at a time.
+   */
   entries(range?: { readonly from?: Position; readonly to?: Position }): AsyncGenerator<LogEntry>
 }
 
@@ -51,7 +56,8 @@ interface Known {
  * it is in the view, so that what lies before it can be shown.
  */
 export async function viewLog(directory: string): Promise<LogView> {
-  const sequences = await listSegments(directory)
+  const names = await listSegments(directory)
+  const sequences = sequencesIn(names)
   const known = new Map<Position, Known>()
   const chain = new SegmentChain()
   const warnings: StorageWarning[] = []
@@ -112,12 +118,13 @@ export async function viewLog(directory: string): Promise<LogView> {
     }
   }
   try {
+    checkNotPutAside(directory, names)
     for (const sequence of sequences) {
       const file = join(directory, segmentName(sequence))
-      const bytes = await readSegment(file)
+      const last = sequence === sequences.at(-1)
+      const bytes = await (last ? readGrowing(file, sequence) : readIfThere(file))
       // Given back by a running master since the directory was listed.
       if (!bytes && known.size === 0) continue
-      const last = sequence === sequences.at(-1)
       const scan = chain.scan(file, bytes ?? Buffer.alloc(0), sequence, last, (records, offset) => {
         for (const [nth, record] of records.entries()) fold(record, { sequence, offset, nth })
       })
@@ -134,11 +141,12 @@ export async function viewLog(directory: string): Promise<LogView> {
     from = 0,
     to = Number.MAX_SAFE_INTEGER,
   } = {}) {
-    const segments = new SegmentReader(directory, sequences.at(-1)!)
+    const segments = new SegmentReader(directory, sequences.at(-1))
     for (const position of positions) {
       if (position < from || position > to) continue
       const { promised, performed, learned, place } = known.get(position)!
       const value = place && (await segments.value(place))
+      if (value === GIVEN_BACK) continue
       const truncated = position < begin
       yield {
         position,
@@ -177,7 +185,8 @@ export async function* readLog(
   if (view.damage) throw view.damage
 }
 
-async function listSegments(directory: string): Promise<number[]> {
+/** The names in a directory that holds a log. */
+async function listSegments(directory: string): Promise<readonly string[]> {
   let names: readonly string[]
   try {
     names = await readdir(directory)
@@ -190,8 +199,7 @@ async function listSegments(directory: string): Promise<number[]> {
       cause: error,
     })
   }
-  const sequences = names.flatMap(name => sequenceOf(name) ?? []).sort((a, b) => a - b)
-  if (sequences.length > 0) return sequences
+  if (sequencesIn(names).length > 0 || names.some(isMark)) return names
   throw new UserError(
     'not_found',
     `There is no log in ${directory}: it has no file segment-….log.`,
@@ -201,29 +209,29 @@ async function listSegments(directory: string): Promise<number[]> {
   )
 }
 
-async function readSegment(file: string): Promise<Buffer | undefined> {
-  try {
-    return await readFile(file)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
+function sequencesIn(names: readonly string[]): number[] {
+  return names.flatMap(name => sequenceOf(name) ?? []).sort((a, b) => a - b)
 }
+
+/** Truncated, and its segment has been removed since the log was looked at. */
+const GIVEN_BACK = 'given back'
 
 /** Fetches values, keeping one segment in memory, since entries mostly lie one after the other. */
 class SegmentReader {
   readonly #directory: string
-  readonly #lastSequence: number
+  readonly #lastSequence: number | undefined
   #sequence: number | undefined
+  #isGone = false
   readonly #batches = new Map<number, readonly StoredRecord[]>()
 
-  constructor(directory: string, lastSequence: number) {
+  constructor(directory: string, lastSequence: number | undefined) {
     this.#directory = directory
     this.#lastSequence = lastSequence
   }
 
-  async value(place: NonNullable<Known['place']>): Promise<Value> {
+  async value(place: NonNullable<Known['place']>): Promise<Value | typeof GIVEN_BACK> {
     if (this.#sequence !== place.sequence) await this.#load(place.sequence)
+    if (this.#isGone) return GIVEN_BACK
     const record = this.#batches.get(place.offset)?.[place.nth]
     if (record?.type === 'write') return record.value
     const file = join(this.#directory, segmentName(place.sequence))
@@ -236,9 +244,13 @@ class SegmentReader {
 
   async #load(sequence: number): Promise<void> {
     const file = join(this.#directory, segmentName(sequence))
-    const bytes = (await readSegment(file)) ?? Buffer.alloc(0)
+    const bytes = await readIfThere(file)
     this.#batches.clear()
     this.#sequence = sequence
+    // They go one by one, the oldest first: then there is none before it, and one behind it.
+    const [first = 0] = bytes ? [] : sequencesIn(await listSegments(this.#directory))
+    this.#isGone = first > sequence
+    if (!bytes) return
     try {
       scanSegment(file, bytes, sequence, sequence === this.#lastSequence, (records, offset) => {
         this.#batches.set(offset, records)

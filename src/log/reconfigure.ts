@@ -66,8 +66,14 @@ export async function reconfigure(context: Reconfiguring, change: Change): Promi
   if ('why' in next) return { type: 'refused', why: next.why }
   const guest = 'add' in change ? change.add : undefined
   await host.local.ask('welcome', guest === undefined ? {} : { guest })
-  const { learnedBelow } = await host.local.ask('state', {})
+  const { learnedBelow, membership: last } = await host.local.ask('state', {})
   const first = await askSettled(context, next.members, learnedBelow, guest)
+  // The one that was added last may not have begun to vote, and knows from the list in force alone that it may. So that is
+  // handed on; where it cannot be, since another one is added, it is waited for. One that is silent is not: it can recover.
+  const before = last?.joined && next.members.includes(last.joined.member) ? last.joined : undefined
+  const answered = before && first.answers[next.members.indexOf(before.member)]
+  if (guest !== undefined && answered?.status === 'EMPTY' && answered.replica === before?.replica)
+    return { type: 'catching up', learnedBelow: answered.learnedBelow, of: learnedBelow }
   if (first.guest && first.guest.status !== 'EMPTY')
     return {
       type: 'refused',
@@ -81,33 +87,35 @@ export async function reconfigure(context: Reconfiguring, change: Change): Promi
   if (first.guest && !first.guest.settled)
     return { type: 'catching up', learnedBelow: first.guest.learnedBelow, of: learnedBelow }
 
-  const joined = guest !== undefined && { member: guest, replica: first.guest!.replica }
+  const added = guest !== undefined && { member: guest, replica: first.guest!.replica }
+  const joined = added || before
   const membership: Membership = {
     version: members.version + 1,
     members: [...next.members],
     ...(joined && { joined }),
   }
   let isSettled = false
-  let isOutdated = false
+  let isOvertaken = false
   const position = await coordinator.changeMembers(membership, async below => {
+    // Another one may have led meanwhile, and changed them: then this is a step from members of the past.
+    isOvertaken = members.version !== membership.version - 1
+    if (isOvertaken) return false
     const endMs = context.nowMs() + STANDSTILL_MS
-    // Only now is nothing else under way. Another one may have led meanwhile, and changed them.
-    isOutdated = members.version + 1 !== membership.version
-    while (!isOutdated && !isSettled && context.nowMs() < endMs) {
+    while (!isSettled && context.nowMs() < endMs) {
       const answers = await askSettled(context, next.members, below, guest)
       isSettled =
         answers.count >= majorityOf(next.members.length) &&
-        (!joined || (answers.guest?.settled === true && answers.guest.replica === joined.replica))
+        (!added || (answers.guest?.settled === true && answers.guest.replica === added.replica))
       if (!isSettled) await backOff(host, RETRY_MS)
     }
     return isSettled
   })
   if (position !== undefined) return { type: 'changed', members: [...next.members] }
   if (isSettled) return { type: 'unknown' }
-  if (isOutdated)
+  if (isOvertaken)
     return {
       type: 'refused',
-      why: 'The members have changed meanwhile. Look who they are, and try again.',
+      why: 'Members have changed meanwhile. Look who they are, and try again.',
     }
   return {
     type: 'refused',
@@ -115,17 +123,25 @@ export async function reconfigure(context: Reconfiguring, change: Change): Promi
   }
 }
 
+interface Settled {
+  readonly count: number
+  /** In the order of the members that were asked. */
+  readonly answers: readonly (SettledResponse | undefined)[]
+  readonly guest: SettledResponse | undefined
+}
+
 async function askSettled(
   { connect }: Reconfiguring,
   members: readonly Address[],
   below: Position,
   guest: Address | undefined,
-): Promise<{ readonly count: number; readonly guest: SettledResponse | undefined }> {
+): Promise<Settled> {
   const answers = await Promise.all(
     members.map(member =>
       silenced(connect(pid(REPLICA_ID, member)).ask('settled', { below }, { timeoutMs: ASK_MS })),
     ),
   )
   const at = guest === undefined ? -1 : members.indexOf(guest)
-  return { count: answers.filter(answer => answer?.settled).length, guest: answers[at] }
+  const count = answers.filter(answer => answer?.settled).length
+  return { count, answers, guest: answers[at] }
 }

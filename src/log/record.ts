@@ -22,6 +22,7 @@ import type {
   ReplicaStatus,
   Value,
 } from '../messages/log.ts'
+import type { Checksums } from './checksums.ts'
 import type { Home } from './home.ts'
 import { appendOf, type HeldValue, type ReplicaRecord } from './storage.ts'
 
@@ -29,6 +30,8 @@ export const FORMAT_VERSION = 2
 export const HEADER_BYTES = 40
 export const BATCH_HEADER_BYTES = 9
 const MAGIC = Buffer.from('MESOSLOG', 'latin1')
+/** Where in a batch its type is. */
+const TYPE_AT = 8
 const TYPE_RECORDS = 1
 
 /**
@@ -92,20 +95,33 @@ export function encodeBatch(
   assert(payload.length <= 0xffff_ffff, 'a batch has less than 4 GiB')
   const bytes = Buffer.allocUnsafe(BATCH_HEADER_BYTES + payload.length)
   bytes.writeUInt32BE(payload.length, 0)
-  bytes.writeUInt8(TYPE_RECORDS, 8)
+  bytes.writeUInt8(TYPE_RECORDS, TYPE_AT)
   payload.copy(bytes, BATCH_HEADER_BYTES)
   bytes.writeUInt32BE(checksum(bytes, sequence, offset), 4)
   return bytes
 }
 
-/** How long the batch at `offset` is if its checksum is right; undefined if there is no valid batch there. */
-export function batchLength(segment: Buffer, sequence: number, offset: number): number | undefined {
+/**
+ * How long the batch at `offset` is if its checksum is right; undefined if there is no valid batch there. `checksums` of the
+ * segment, for who asks about many offsets: else each time all that the length there says is read.
+ */
+export function batchLength(
+  segment: Buffer,
+  sequence: number,
+  offset: number,
+  checksums?: Checksums,
+): number | undefined {
   const left = segment.length - offset
   if (left <= BATCH_HEADER_BYTES) return undefined
   const payload = segment.readUInt32BE(offset)
   const length = BATCH_HEADER_BYTES + payload
-  if (payload === 0 || length > left || segment[offset + 8] !== TYPE_RECORDS) return undefined
-  return isWhole(segment.subarray(offset, offset + length), sequence, offset) ? length : undefined
+  if (payload === 0 || length > left || segment[offset + TYPE_AT] !== TYPE_RECORDS) return undefined
+  const batch = segment.subarray(offset, offset + length)
+  const before = checksumBefore(batch, sequence, offset)
+  const crc = checksums
+    ? checksums.of(offset + TYPE_AT, offset + length, before)
+    : crc32(batch.subarray(TYPE_AT), before)
+  return crc === batch.readUInt32BE(4) ? length : undefined
 }
 
 /** Whether the checksum of a batch, of the length that its header says, is right for that place. */
@@ -119,10 +135,15 @@ export function decodeBatch(batch: Buffer): StoredRecord[] {
 }
 
 function checksum(batch: Buffer, sequence: number, offset: number): number {
+  return crc32(batch.subarray(TYPE_AT), checksumBefore(batch, sequence, offset))
+}
+
+/** Of what comes before the type. */
+function checksumBefore(batch: Buffer, sequence: number, offset: number): number {
   const place = Buffer.allocUnsafe(16)
   place.writeBigUInt64BE(BigInt(sequence), 0)
   place.writeBigUInt64BE(BigInt(offset), 8)
-  return crc32(batch.subarray(8), crc32(batch.subarray(0, 4), crc32(place)))
+  return crc32(batch.subarray(0, 4), crc32(place))
 }
 
 // Records. A number is never given a new meaning; a retired one stays here.
@@ -166,7 +187,7 @@ function pack(record: StoredRecord): unknown[] {
     case 'held':
       return packHeld(record)
     case 'membership':
-      return [KIND.membership, record.membership.at, packMembership(record.membership)]
+      return [KIND.membership, ...packChosenMembership(record.membership)]
     case 'home': {
       const { self, kind, members, quorum } = record.home
       return [KIND.home, self, kind, members, quorum]
@@ -196,13 +217,21 @@ function packMembership({ version, members, joined }: Membership): unknown[] {
 
 /** Of a truncation: who votes behind it. */
 function packChosen({ membership }: { membership?: ChosenMembership | undefined }): unknown {
-  return membership ? [membership.at, packMembership(membership)] : null
+  return membership ? packChosenMembership(membership) : null
+}
+
+function packChosenMembership(membership: ChosenMembership): unknown[] {
+  return [membership.at, packMembership(membership), membership.proposal]
+}
+
+function unpackChosenMembership(fields: readonly unknown[]): ChosenMembership {
+  const [at, membership, proposal = 0] = fields as [Position, unknown, Proposal?]
+  return { at, proposal, ...unpackMembership(membership) }
 }
 
 function unpackChosen(fields: unknown): { readonly membership?: ChosenMembership } {
   if (!fields) return {}
-  const [at, membership] = fields as [Position, unknown]
-  return { membership: { at, ...unpackMembership(membership) } }
+  return { membership: unpackChosenMembership(fields as unknown[]) }
 }
 
 function unpackMembership(fields: unknown): Membership {
@@ -319,7 +348,7 @@ function unpack(fields: readonly unknown[]): StoredRecord {
     case KIND.members:
       return write({ type: 'MEMBERS', membership: unpackMembership(fields[4]) })
     case KIND.membership:
-      return { type: 'membership', membership: { at: number(1), ...unpackMembership(fields[2]) } }
+      return { type: 'membership', membership: unpackChosenMembership(fields.slice(1)) }
     default:
       throw new UnknownFormatError(`it has a record of the kind ${String(fields[0])}`)
   }

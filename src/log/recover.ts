@@ -25,7 +25,7 @@
 // would too. A promise is counted for `answerMs` after it was asked for (consensus.ts), by the candidate's clock; a write
 // may be counted for longer, but the candidate has its promises by then, and the fence meets one of those who gave them.
 
-import type { Position, RecoverResponse, ReplicaStatus } from '../messages/log.ts'
+import type { ChosenMembership, Position, RecoverResponse, ReplicaStatus } from '../messages/log.ts'
 import { copy } from './catchup.ts'
 import { claim } from './claim.ts'
 import { backOff, type Host, silenced } from './consensus.ts'
@@ -85,7 +85,7 @@ export async function recover(host: Host, autoInitialize: boolean): Promise<void
     const { status, membership, replica } = await host.local.ask('state', {})
     if (status === 'VOTING') return
     if (status === 'EMPTY' && membership?.joined?.replica === replica) {
-      await join(host, membership.at)
+      await join(host, membership)
       return
     }
     const { version } = host.network
@@ -118,15 +118,17 @@ export async function recover(host: Host, autoInitialize: boolean): Promise<void
 /**
  * A new member, whose replica is the one that was empty when it was added: it has no vote to forget, so it needs no fence. All
  * positions up to the one at which it was added have been chosen without it; once it has learned them it may vote behind it.
+ * There may have been a member at its address before, whose promise an old coordinator holds, and counts on: so it promises
+ * what those have promised who added it.
  */
-async function join(host: Host, at: Position): Promise<void> {
+async function join(host: Host, { at, proposal }: ChosenMembership): Promise<void> {
   for (;;) {
     const { learnedBelow } = await host.local.ask('state', {})
     if (learnedBelow > at) break
     await copy(host, at)
     await backOff(host)
   }
-  await host.local.ask('become', { status: 'VOTING' })
+  await host.local.ask('become', { status: 'VOTING', promised: proposal })
 }
 
 /** Waits for so many times `answerMs`: clocks may run differently, by less than this. */
@@ -158,15 +160,15 @@ function askStatus(host: Host, collector: RecoverCollector): Promise<RecoverStep
     const { members } = host.network
     let open = members.length
     for (const member of members) {
-      silenced(member.ask('recover', {}, { timeoutMs: host.timing.answerMs })).then(
-        async answer => {
+      silenced(member.ask('recover', {}, { timeoutMs: host.timing.answerMs }))
+        .then(async answer => {
           await adoptFrom(host, answer)
           const step = collector.add(member.pid, answer)
           if (step) resolve(step)
           else if (--open === 0) resolve(undefined)
-        },
-        reject,
-      )
+        })
+        // The replica of this process may end while it is told who the members are.
+        .catch(reject)
     }
   })
 }

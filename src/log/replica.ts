@@ -25,6 +25,7 @@ import {
 } from '../messages/log.ts'
 import type { Acceptor, PromiseDecision } from './acceptor.ts'
 import { learnedAction } from './actions.ts'
+import { Backlog } from './backlog.ts'
 import { copyFrom } from './catchup.ts'
 import { Inquiry } from './inquiry.ts'
 import { learnedFrom } from './learned.ts'
@@ -69,6 +70,7 @@ export class Replica extends Actor {
   readonly #owner: Pid
   readonly #members: Members
   readonly #values: Values
+  readonly #backlog: Backlog
   readonly #complain = onceAWhile(() => this.clock.now(), COMPLAINT_MS)
   #flushing = false
   #fetching = false
@@ -84,16 +86,12 @@ export class Replica extends Actor {
     this.#storage = storage
     this.#owner = owner
     this.#members = members
-    this.#values = new Values({
-      storage,
-      log: () => this.log,
-      others: () => this.#others,
-      sleep: ms => new Promise(resolve => this.delay(ms, resolve)),
-    })
+    const [log, others, nowMs] = [() => this.log, () => this.#others, () => this.clock.now()]
+    const sleep = (ms: number) => new Promise<void>(resolve => this.delay(ms, resolve))
+    this.#backlog = new Backlog({ storage, log, nowMs })
+    this.#values = new Values({ storage, log, others, sleep })
     this.#inquiry = new Inquiry({
-      id: () => storage.id,
-      nowMs: () => this.clock.now(),
-      others: () => this.#others,
+      ...{ id: () => storage.id, nowMs, others },
       adopt: membership => this.#adopt(membership),
       isCopy: other => this.#isCopy(other),
     })
@@ -111,7 +109,7 @@ export class Replica extends Actor {
             ? this.#write(request)
             : { type: 'ignored', position: request.position },
         learned: ({ action }, from) => {
-          if (this.#isMember(from)) this.#learned([action])
+          if (this.#isMember(from) && !this.#backlog.isFull()) this.#learned([action])
         },
         chosen: (chosen, from) => this.#chosen(chosen, from),
         fetch: (request, from) =>
@@ -130,10 +128,7 @@ export class Replica extends Actor {
           replica: this.#storage.id,
         }),
         missing: ({ from, to, limit }) => this.#acceptor.missing(from, to, limit),
-        learn: ({ actions }) => {
-          this.#learned(actions)
-          return { begin: this.#acceptor.begin, learnedBelow: this.#acceptor.learnedBelow }
-        },
+        learn: ({ actions }) => this.#learnedInTime(actions),
         adopt: ({ membership }) => this.#adopt(membership),
         settleIn: ({ home }) => {
           // It is on disk before the next vote or promise is, which is soon enough.
@@ -197,6 +192,7 @@ export class Replica extends Actor {
   }
 
   async #write(request: WriteRequest): Promise<WriteResponse> {
+    if (this.#backlog.isFull()) return { type: 'ignored', position: request.position, busy: true }
     const { response, persist } = this.#acceptor.write(request)
     await this.#persist(persist)
     return response
@@ -237,6 +233,13 @@ export class Replica extends Actor {
       actions.flatMap(action => this.#acceptor.learned(action)),
       begin,
     )
+  }
+
+  /** Waits for the disk if that is behind: whoever brings this can wait, and so brings no more than it can take. */
+  async #learnedInTime(actions: readonly LearnedAction[]) {
+    if (this.#backlog.isFull()) await this.#io(this.#storage.persist([]))
+    this.#learned(actions)
+    return { begin: this.#acceptor.begin, learnedBelow: this.#acceptor.learnedBelow }
   }
 
   #chosen(chosen: Chosen, from: Pid): Promise<void> | void {
@@ -292,10 +295,8 @@ export class Replica extends Actor {
     if (this.#acceptor.learnedBelow > to) return
     if (this.#fetching || addressOf(other) === addressOf(this.self)) return
     this.#fetching = true
-    await copyFrom(this.ref(LogReplica, other), to, this.#acceptor.learnedBelow, actions => {
-      this.#learned(actions)
-      return this.#acceptor.learnedBelow
-    })
+    const learn = async (all: LearnedAction[]) => (await this.#learnedInTime(all)).learnedBelow
+    await copyFrom(this.ref(LogReplica, other), to, this.#acceptor.learnedBelow, learn)
     this.#fetching = false
   }
 

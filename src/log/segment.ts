@@ -6,7 +6,7 @@
 //   ├── segment-00000000000000000008.log      closed
 //   ├── segment-00000000000000000008.index
 //   ├── segment-00000000000000000009.log      the last: batches are appended here
-//   └── lock-<pid>-<8 hex digits>             a socket: who has the log open for writing (lock-file.ts)
+//   └── lock-<pid>-…                          a socket: who has the log open for writing (lock-file.ts)
 //
 // The first batch of a segment restates all that was before, but for the values. So a replica reads the last segment
 // only. Space is taken up in advance: zeros, after the last batch.
@@ -18,6 +18,7 @@
 //   record is, which may be lost like that.)
 // - *damage* in every other case: it was synced before what lies behind it was written.
 
+import { Checksums } from './checksums.ts'
 import {
   batchLength,
   decodeBatch,
@@ -136,10 +137,14 @@ function endOfData(bytes: Buffer): number {
   return end
 }
 
-/** Where in [from, to) a valid batch begins. Checks every byte, because a damaged length tells nothing. */
+/**
+ * Where in [from, to) a valid batch begins. Checks every byte, because a damaged length tells nothing; and what is somebody's
+ * entry may look like a length everywhere.
+ */
 function findBatch(bytes: Buffer, sequence: number, from: number, to: number): number | undefined {
+  const checksums = new Checksums(bytes)
   for (let at = from; at < to; at++) {
-    if (batchLength(bytes, sequence, at) !== undefined) return at
+    if (batchLength(bytes, sequence, at, checksums) !== undefined) return at
   }
   return undefined
 }

@@ -250,7 +250,7 @@ export class Segments {
 
   // Removing
 
-  /** Takes the segments that nobody needs off the list: the oldest, wholly below `begin`, but for those to be kept. */
+  /** The segments that nobody needs: the oldest, wholly below `begin`, but for those to be kept. They stay on the list. */
   spare(begin: Position, retainBytes: number): Segment[] {
     let count = 0
     while (count < this.list.length - 1 && this.list[count]!.lastPosition < begin) count++
@@ -260,10 +260,12 @@ export class Segments {
       if (keptBytes > retainBytes) break
       count--
     }
-    return this.list.splice(0, count)
+    return this.list.slice(0, count)
   }
 
-  async remove(segment: Segment): Promise<void> {
+  /** Removes the oldest. */
+  async removeFirst(): Promise<void> {
+    const segment = this.list.shift()!
     await (await segment.handle)?.close()
     this.#indexes.delete(segment)
     await this.#files.remove(this.file(segment.sequence))

@@ -85,6 +85,12 @@ export interface Storage {
   readonly id: string
 
   /**
+   * Whether so much waits to be written that no more is to be handed over until some of it is on disk. What is handed over all
+   * the same is taken.
+   */
+  readonly isBehind: boolean
+
+  /**
    * Passes records to `restore`, in the order of writing, whose fold is the replica's state. A record's bytes may be a view
    * of a buffer that is reused after the call. Rejects with `DamagedLogError` if something that was synced cannot be read.
    * `snapshot`: what the fold of all records passed to this storage is, at any later time; so that not all have to be read.

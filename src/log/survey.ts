@@ -1,9 +1,10 @@
 // Looks at every file of a log, damaged ones too: what is in each, and all that is wrong, where `viewLog` stops at the first
 // damage. Takes no lock and changes nothing. One of the few files that may touch the world.
 
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Position } from '../messages/log.ts'
+import { readGrowing, readIfThere } from './growing-file.ts'
 import { HistoryCheck } from './history-check.ts'
 import { checkNotPutAside } from './put-aside.ts'
 import type { StoredRecord } from './record.ts'
@@ -61,15 +62,19 @@ export async function surveyLog(directory: string): Promise<LogSurvey> {
   const breaches: Fault[] = []
   for (const [index, sequence] of sequences.entries()) {
     const file = join(directory, segmentName(sequence))
-    const bytes = await readIfThere(file)
-    if (!bytes) continue
+    const last = sequence === sequences.at(-1)
+    const bytes = await (last ? readGrowing(file, sequence) : readIfThere(file))
+    if (!bytes) {
+      check.missed()
+      continue
+    }
     const before = sequences[index - 1] ?? sequence - 1
     if (before !== sequence - 1) {
       const message = `${file} is there, but not the segment before it, ${segmentName(sequence - 1)}.`
       damages.push({ file, offset: 0, message })
+      check.missed()
     }
     const places = new Map<Position, Place>()
-    const last = sequence === sequences.at(-1)
     const { survey, damage } = surveySegment(
       { file, bytes, sequence, last },
       (batch, offset, length) => {
@@ -82,8 +87,10 @@ export async function surveyLog(directory: string): Promise<LogSurvey> {
       },
     )
     segments.push(survey)
-    if (damage) damages.push(damage)
-    else if (!last) damages.push(...(await checkIndex(directory, survey, places)))
+    if (damage) {
+      damages.push(damage)
+      check.missed()
+    } else if (!last) damages.push(...(await checkIndex(directory, survey, places)))
   }
   return { segments, damages, breaches }
 }
@@ -162,13 +169,4 @@ function attempt(run: () => void): Fault[] {
 
 export function faultOf({ file, offset, message }: DamagedLogError): Fault {
   return { file, offset, message }
-}
-
-async function readIfThere(file: string): Promise<Buffer | undefined> {
-  try {
-    return await readFile(file)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
 }

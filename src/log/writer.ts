@@ -1,7 +1,10 @@
 // Who appends to a log. What is appended in one turn is asked for together: one question, however many records.
 
+import { DEFAULT_LIMITS } from '../actors/limits.ts'
 import { assert } from '../base/assert.ts'
+import { formatBytes } from '../base/bytes.ts'
 import { deferred } from '../base/deferred.ts'
+import { UserError } from '../base/errors.ts'
 import { MOST_POSITIONS, type Position } from '../messages/log.ts'
 import type { LogRef } from './service.ts'
 
@@ -18,6 +21,9 @@ interface Gathering {
 
 /** About so many bytes are asked for together. */
 const GATHERED_BYTES = 256 * 1024
+
+/** No record is larger: with what is asked for together with it, it has to go into one message. */
+export const MOST_RECORD_BYTES = DEFAULT_LIMITS.maxMessageBytes - 1024 * 1024
 
 /** The one who appends. After it has lost leadership it writes nothing more, until started again. */
 export class Writer {
@@ -45,8 +51,10 @@ export class Writer {
   /**
    * Resolves with the record's position once it is chosen, and so are all before it. With undefined when leadership was
    * lost: then it may or may not be in the log. Several may be under way; they are written in the order of the calls.
+   * Rejects with a `UserError` if it is larger than any may be; then nothing is written.
    */
   async append(bytes: Uint8Array): Promise<Position | undefined> {
+    if (bytes.length > MOST_RECORD_BYTES) throw tooLarge(bytes.length)
     const { records, written } = this.#gather(bytes as Uint8Array<ArrayBuffer>)
     const nth = records.length - 1
     const first = await written
@@ -101,4 +109,14 @@ export class Writer {
     assert(this.#term !== undefined, 'a writer is started before it writes')
     return this.#term
   }
+}
+
+function tooLarge(bytes: number): UserError {
+  return new UserError(
+    'too_large',
+    `An entry of ${formatBytes(bytes)} is too large for the replicated log: no message between masters may be larger than ${formatBytes(DEFAULT_LIMITS.maxMessageBytes)}, so that an entry has ${formatBytes(MOST_RECORD_BYTES)} at most.`,
+    {
+      hint: 'Append it in parts.',
+    },
+  )
 }

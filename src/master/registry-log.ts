@@ -1,6 +1,7 @@
 // Where the registrar keeps its entries: in the replicated log, or nowhere (for trying things out).
 
 import type { Ref } from '../actors/protocol.ts'
+import { UserError } from '../base/errors.ts'
 import { type LogService, Reader, Writer } from '../log/log.ts'
 import type { RegistryLog } from './registrar.ts'
 
@@ -26,11 +27,27 @@ export function replicatedLog(log: Ref<(typeof LogService)['entries']>): Registr
       if (begin > end) return []
       return (await reader.read(begin, end)).map(entry => entry.bytes)
     },
-    append: async bytes => still(await writer.append(bytes)),
+    append: async bytes => {
+      try {
+        return still(await writer.append(bytes))
+      } catch (error) {
+        throw error instanceof UserError && error.code === 'too_large' ? tooLarge(error) : error
+      }
+    },
     truncate: async position => {
       still(await writer.truncate(position))
     },
   }
+}
+
+/** Only of what grows with the cluster there is so much. */
+function tooLarge(cause: UserError): UserError {
+  return new UserError('too_large', `The registry cannot be written. ${cause.message}`, {
+    hint:
+      'Let it remember fewer agents that are unreachable or gone (--registry_max_agent_count, --registry_max_agent_age), ' +
+      'or divide the cluster.',
+    cause,
+  })
 }
 
 /** Forgets everything at the end of the process. */

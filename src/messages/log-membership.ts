@@ -18,7 +18,8 @@ export const LogMembers = message({
 /**
  * What became of a change of members.
  * - `changed`: these are the members now.
- * - `catching up`: the one to be added has learned positions below `learnedBelow` of those below `of`; try again.
+ * - `catching up`: the one to be added, or the one that was added last and does not vote yet, has learned positions below
+ *   `learnedBelow` of those below `of`; try again.
  * - `refused`: and why; nothing has changed.
  * - `unknown`: leadership was lost on the way; look who the members are.
  */

@@ -34,7 +34,7 @@ export const MOST_MEMBERS = 99
 
 /**
  * Who has a replica, and votes, from the next position on. `version` counts the changes; each adds or removes one member.
- * `joined`: the member that was added, and the id of its replica, which had never voted then.
+ * `joined`: the member that was added last, and the id of its replica, which had never voted then.
  */
 export const Membership = message({
   version: v.pipe(Counter, v.minValue(1)),
@@ -43,8 +43,8 @@ export const Membership = message({
 })
 export type Membership = v.InferOutput<typeof Membership>
 
-/** A membership that was chosen, and the position at which. */
-export const ChosenMembership = message({ at: Position, ...Membership.entries })
+/** A membership that was chosen, the position at which, and a proposal under which. */
+export const ChosenMembership = message({ at: Position, proposal: Proposal, ...Membership.entries })
 export type ChosenMembership = v.InferOutput<typeof ChosenMembership>
 
 /**
@@ -169,12 +169,19 @@ export type WriteRequest = v.InferOutput<typeof WriteRequest>
  * - `accept`: accepted under `proposal` at `position` and behind it.
  * - `reject`: `proposal` is the higher one promised meanwhile (an equal one is accepted).
  * - `ignored`: the replica does not vote, or a position is learned already and cannot change; the writer learns
- *   nothing from it and counts it for neither side.
+ *   nothing from it and counts it for neither side. `busy`: it votes, but its disk is behind, and it has not looked at the
+ *   request; the same can be asked again in a while. `empty`: it does not vote because it has nothing; one that has just
+ *   been added will in a moment.
  */
 export const WriteResponse = variant('type', [
   message({ type: v.literal('accept'), proposal: Proposal, position: Position }),
   message({ type: v.literal('reject'), proposal: Proposal, position: Position }),
-  message({ type: v.literal('ignored'), position: Position }),
+  message({
+    type: v.literal('ignored'),
+    position: Position,
+    busy: optional(flag),
+    empty: optional(flag),
+  }),
 ])
 export type WriteResponse = v.InferOutput<typeof WriteResponse>
 

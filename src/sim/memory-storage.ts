@@ -109,6 +109,11 @@ class MemoryStorage implements Storage {
     return this.#disk.id
   }
 
+  /** What is on disk is in memory, too. */
+  get isBehind(): boolean {
+    return false
+  }
+
   async open(restore: (record: ReplicaRecord) => void): Promise<readonly StorageWarning[]> {
     const torn = this.#disk.load()
     for (const record of this.#disk.records) {

@@ -51,6 +51,14 @@ interface Directory {
   synced: Map<string, Inode>
 }
 
+/** A bit that has flipped. */
+export interface Scar {
+  readonly path: string
+  readonly at: number
+  /** Whether the file is still where it was. */
+  readonly remains: () => boolean
+}
+
 const error = (code: string, text: string): Error => Object.assign(new Error(text), { code })
 
 function durable(file: LogFile): LogFile {
@@ -108,23 +116,33 @@ export class VirtualDisk {
     this.#directories.clear()
   }
 
-  /** A bit of what is on the platter flips, anywhere in a file whose path matches. False if there is none, or only zeros. */
-  flip(which: RegExp): boolean {
-    const files: [string, Inode][] = []
-    for (const [path, { synced }] of this.#directories) {
-      for (const [name, inode] of synced) {
-        if (which.test(`${path}/${name}`)) files.push([name, inode])
+  /**
+   * A bit of what is on the platter flips, anywhere in a file whose path matches, but for what is `spared`: bytes from one to
+   * before another. Undefined if there is no such file, or only zeros.
+   */
+  flip(
+    which: RegExp,
+    spared: (path: string, bytes: Uint8Array) => readonly [number, number] = () => [0, 0],
+  ): Scar | undefined {
+    const files: { directory: Directory; name: string; path: string; inode: Inode }[] = []
+    for (const [at, directory] of this.#directories) {
+      for (const [name, inode] of directory.synced) {
+        const path = `${at}/${name}`
+        if (which.test(path)) files.push({ directory, name, path, inode })
       }
     }
-    if (files.length === 0) return false
-    const [, inode] = files[this.#random.integer(files.length)]!
+    if (files.length === 0) return undefined
+    const { directory, name, path, inode } = files[this.#random.integer(files.length)]!
     // Not in the space that is only taken up.
     const used = inode.synced.findLastIndex(byte => byte !== 0) + 1
-    if (used === 0) return false
+    const [from, to] = spared(path, inode.synced)
+    if (used <= to - from) return undefined
+    const drawn = this.#random.integer(used - (to - from))
+    const at = drawn < from ? drawn : drawn + (to - from)
     const bytes = inode.synced.slice()
-    bytes[this.#random.integer(used)]! ^= 1 << this.#random.integer(8)
+    bytes[at]! ^= 1 << this.#random.integer(8)
     inode.synced = bytes
-    return true
+    return { path, at, remains: () => directory.entries.get(name) === inode }
   }
 
   #crashDirectory(directory: Directory, fate: UnsyncedFate): void {

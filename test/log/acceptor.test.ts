@@ -29,7 +29,7 @@ t.test('a replica that does not vote ignores promises and writes', async t => {
       persist: [],
     })
     t.same(acceptor.write({ proposal: 1, position: 3, values: [NOP] }), {
-      response: { type: 'ignored', position: 3 },
+      response: { type: 'ignored', position: 3, ...(status === 'EMPTY' && { empty: true }) },
       persist: [],
     })
   }

@@ -23,7 +23,7 @@ import { lockDirectory } from '../../src/log/lock-file.ts'
 import { chosen } from '../../src/log/proposer.ts'
 import { type LogEntry, readLog, viewLog } from '../../src/log/read-log.ts'
 import { encodeBatch, encodeHeader, HEADER_BYTES, type StoredRecord } from '../../src/log/record.ts'
-import { indexName, scanSegment } from '../../src/log/segment.ts'
+import { indexName, scanSegment, sequenceOf } from '../../src/log/segment.ts'
 import {
   appendOf,
   DamagedLogError,
@@ -32,6 +32,7 @@ import {
   type Written,
 } from '../../src/log/storage.ts'
 import type { Value } from '../../src/messages/log.ts'
+import { surveyLog } from '../../src/log/survey.ts'
 import { MemoryDisk } from '../../src/sim/memory-storage.ts'
 
 if (process.argv[2] === 'hold') {
@@ -58,7 +59,7 @@ const learned = (position: number, proposal = 1): ReplicaRecord => ({
   position,
   proposal,
 })
-const VOTING: ReplicaRecord = { type: 'metadata', status: 'VOTING', promised: 1 }
+const VOTING = { type: 'metadata', status: 'VOTING', promised: 1 } as const
 
 /** Opens, and returns all records with readable values. */
 async function open(storage: Storage) {
@@ -366,6 +367,8 @@ t.test('a replica restarted from segments that rolled and went is the one before
         () => again.snapshot(),
       )
       t.same(describe(again), describe(acceptor), `seed ${seed}, after ${p}`)
+      const { damages, breaches } = await surveyLog(options.directory)
+      t.same([...damages, ...breaches], [], 'nothing of it may not be')
       acceptor = again
     }
     t.ok(gone > 3, `${gone} segments went`)
@@ -443,6 +446,35 @@ t.test('what is damaged is put aside, also by the second who tries', async t => 
   }
 })
 
+t.test('of a log that was put aside nothing is true of the one that takes its place', async t => {
+  const options = { directory: join(t.testdir(), 'log'), segmentBytes: 300 }
+  const storage = await opened(options)
+  for (let p = 0; p < 40; p++) await storage.persist([chosenWrite(p, `value ${p}`)])
+  await storage.truncate(30)
+  for (let p = 40; p < 57; p++) await storage.persist([chosenWrite(p, `value ${p}`)])
+  await storage.close()
+  const name = segments(options.directory).at(-1)!
+  const last = join(options.directory, name)
+  const bytes = readFileSync(last)
+  const offsets: number[] = []
+  scanSegment(last, bytes, sequenceOf(name)!, true, (_, offset) => offsets.push(offset))
+  t.ok(offsets.length > 2, 'what was restated is read before the damage')
+  bytes[offsets[1]! + 10]! ^= 1
+  writeFileSync(last, bytes)
+
+  const again = new FileStorage(options)
+  await t.rejects(open(again), { code: 'data_damaged' })
+  await again.startOver()
+  await open(again)
+  for (let p = 0; p < 20; p++) await again.persist([chosenWrite(p, `value ${p}`)])
+  await again.truncate(0)
+  t.equal(text(await again.read(0)), 'value 0', 'the old one began at 30')
+  await again.close()
+  rmSync(join(options.directory, segments(options.directory)[0]!))
+  // The old one had released more than that.
+  await t.rejects(opened(options), { code: 'data_damaged', message: /missing though it was still/ })
+})
+
 t.test('what is marked learned, but was written in a segment that went, stops nobody', async t => {
   const options = { directory: join(t.testdir(), 'log'), segmentBytes: 200 }
   const storage = await opened(options)
@@ -513,6 +545,30 @@ t.test(
         `${length} bytes`,
       )
     }
+  },
+)
+
+t.test(
+  'a crash left the last segment empty, and all before it can go: nothing is forgotten',
+  async t => {
+    const options = { directory: join(t.testdir(), 'log'), segmentBytes: 300 }
+    const storage = await opened(options)
+    await storage.persist([{ ...VOTING, promised: 7 }])
+    for (let p = 0; p < 9; p++) await storage.persist([chosenWrite(p, `value ${p}`)])
+    await storage.persist([{ type: 'truncated', begin: 9 }])
+    await storage.close()
+    const before = segments(options.directory).length
+    const next = `segment-${String(before + 1).padStart(20, '0')}.log`
+    writeFileSync(join(options.directory, next), '')
+
+    const again = await opened(options)
+    await again.truncate(9)
+    t.same(segments(options.directory), [next])
+    await again.close()
+    const last = new FileStorage(options)
+    const { acceptor } = await open(last)
+    t.match(acceptor, { metadata: { status: 'VOTING', promised: 7 }, begin: 9, end: 8 })
+    await last.close()
   },
 )
 
@@ -658,6 +714,27 @@ t.test('a piece of a log inside an entry is not taken for a batch behind a torn 
     [{ ...write(0, ''), value: appendOf(inner) } as ReplicaRecord],
   ])
   t.match(scan(outer.bytes.subarray(0, outer.bytes.length - 1), true), { read: 1, end: 'torn' })
+})
+
+t.test('a torn entry that looks like batches everywhere is cut as soon as any other', async t => {
+  const header = encodeHeader({ sequence: 1, replicaId: '0'.repeat(32) })
+  // At every fifth byte there is a length of 2 MiB, and the type where it has to be.
+  const entry = Buffer.alloc(4 * 1024 * 1024, Buffer.from([0x00, 0x20, 0x00, 0x01, 0xff]))
+  const torn = encodeBatch([write(0, '')], 1, HEADER_BYTES).subarray(0, 12)
+  const bytes = Buffer.concat([header, torn, entry])
+  const started = performance.now()
+  t.match(
+    scanSegment('a', bytes, 1, true, () => t.fail()),
+    { warning: { cutBytes: 12 + entry.length } },
+  )
+  t.ok(performance.now() - started < 20_000)
+  // A batch in the midst of it is found all the same.
+  const at = HEADER_BYTES + 12 + 3_000_001
+  encodeBatch([write(1, 'x'.repeat(700))], 1, at).copy(bytes, at)
+  t.throws(() => scanSegment('a', bytes, 1, true, () => t.fail()), {
+    code: 'data_damaged',
+    message: new RegExp(`at byte ${at} valid`),
+  })
 })
 
 t.test('a torn tail is cut with a warning, and writing goes on behind what is whole', async t => {
@@ -842,6 +919,33 @@ t.test('one process at a time writes; who is refused is told who has it', async 
   await once(child, 'exit')
   await (await opened({ directory })).close()
   t.same(readdirSync(directory), segments(directory), 'no lock is left behind')
+})
+
+t.test('of a lock of another host nobody can say here that it is dead', async t => {
+  const directory = join(t.testdir(), 'log')
+  await (await opened({ directory })).close()
+  const [one, two] = [
+    { boot: 'aaaaaaaa', id: '11111111', name: 'host1', isShared: true },
+    { boot: 'bbbbbbbb', id: '22222222', name: 'host2', isShared: true },
+  ]
+  await lockDirectory(directory, one)
+  const [name] = readdirSync(directory).filter(n => n.startsWith('lock-'))
+  // As another host sees it: a socket on which nobody listens.
+  rmSync(join(directory, name!))
+  writeFileSync(join(directory, name!), '')
+  await t.rejects(lockDirectory(directory, two), {
+    code: 'path_in_use',
+    message: new RegExp(`another host, host1, .* pid ${process.pid}`),
+    hint: `rm ${join(directory, name!)}`,
+  })
+  t.ok(readdirSync(directory).includes(name!), 'it is left alone')
+  const lock = await lockDirectory(directory, { ...one, boot: 'cccccccc' })
+  t.notOk(readdirSync(directory).includes(name!), 'the same host, started again, takes it')
+  lock.release()
+  writeFileSync(join(directory, name!), '')
+  const alone = await lockDirectory(directory, { ...two, isShared: false })
+  t.notOk(readdirSync(directory).includes(name!), 'so does any that alone can have the directory')
+  alone.release()
 })
 
 t.test('directories that cannot be used', async t => {

@@ -196,10 +196,7 @@ t.test(
 
 t.test('the truth says which of the open writes happened', async t => {
   const problems: string[] = []
-  const truth = new Truth(
-    () => 2,
-    text => problems.push(text),
-  )
+  const truth = new Truth(['r1', 'r2', 'r3'], text => problems.push(text))
   const client = new History()
   client.asks('c', { type: 'append', name: 'a' })
   client.asks('c', { type: 'append', name: 'b' })
@@ -232,6 +229,28 @@ t.test('the truth says which of the open writes happened', async t => {
     'two values chosen at 1: a, and then d',
     'a was written once, and is chosen at 1 and at 5',
   ])
+})
+
+t.test('the truth counts the votes of those who are members at a position', async t => {
+  const problems: string[] = []
+  const truth = new Truth(['r1', 'r2', 'r3'], text => problems.push(text))
+  const grown = { version: 1, members: ['r1', 'r2', 'r3', 'r4'] }
+  truth.voted('r1', 1, 1, 'M', grown)
+  truth.voted('r4', 1, 1, 'M', grown)
+  truth.voted('r4', 2, 1, 'a')
+  t.equal(truth.chosen(1), undefined, 'who is to be added has no vote on that')
+  truth.voted('r1', 2, 1, 'a')
+  truth.voted('r2', 1, 1, 'M', grown)
+  t.same(truth.membersAt(1), ['r1', 'r2', 'r3'])
+  t.same(truth.membersAt(2), grown.members)
+  t.equal(truth.chosen(2), undefined, 'two of four')
+  truth.voted('r9', 2, 1, 'a')
+  t.equal(truth.chosen(2), undefined, 'who is no member has no vote')
+  truth.voted('r2', 2, 1, 'a')
+  t.equal(truth.chosen(2), 'a')
+  t.strictSame(problems, [])
+  for (const r of grown.members) truth.voted(r, 3, 1, 'two', { version: 2, members: ['r1', 'r2'] })
+  t.match(problems, [/version 2.*chosen at 3.*at 1/], 'one at a time')
 })
 
 t.test('what an acceptor may say, and what it may not', async t => {

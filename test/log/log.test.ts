@@ -660,6 +660,40 @@ t.test('a replica that missed much catches up from another while appends go on',
   await e.finish(t)
 })
 
+t.test(
+  'what was missed comes in messages that may be sent, however large the values are',
+  async t => {
+    const e = new Ensemble(3)
+    await e.start()
+    await e.voting()
+    const writer = await e.elect(0)
+    e.crash(2)
+    // Many times what one message may have.
+    for (let i = 0; i < 40; i++) await e.run(writer.append(new Uint8Array(2 * 1024 * 1024)))
+    await e.start(2)
+    t.same(await e.append(writer, 'next'), [41])
+    await e.world.until(() => e.learned(2).has(41), 'it has what was written last', 20_000)
+    await e.world.advance(2_000)
+    t.equal((await e.read(2)).length, 41)
+    await e.finish(t)
+  },
+)
+
+t.test('what no message can carry is refused at once, and the writer writes on', async t => {
+  const e = new Ensemble(3)
+  await e.start()
+  await e.voting()
+  const writer = await e.elect(0)
+  const [refused, written] = [
+    writer.append(new Uint8Array(64 * 1024 * 1024)),
+    writer.append(bytes('a')),
+  ]
+  await t.rejects(e.run(refused), { code: 'too_large', message: /64MB is too large.*63MB at most/ })
+  t.equal(await e.run(written), 1)
+  t.equal(await e.run(writer.append(new Uint8Array(63 * 1024 * 1024))), 2)
+  await e.finish(t)
+})
+
 t.test('an election after many appends copies what others have learned', async t => {
   const e = new Ensemble(3)
   await e.start()

@@ -5,7 +5,9 @@ import type { Runtime } from '../../src/actors/runtime.ts'
 import { collectingLogger } from '../../src/base/log.ts'
 import { SeededRandom } from '../../src/base/random.ts'
 import { Log, LogService, Members, Reader, Writer } from '../../src/log/log.ts'
+import { DEFAULT_TIMING, type Host, writePhase } from '../../src/log/consensus.ts'
 import { nextMembers } from '../../src/log/reconfigure.ts'
+import type { WriteResponse } from '../../src/messages/log.ts'
 import { VirtualDisk } from '../../src/sim/virtual-disk.ts'
 import { World } from '../../src/sim/world.ts'
 
@@ -175,6 +177,65 @@ t.test('a member that was away finds the others, though it has never heard of th
   t.same(await e.read(process(3)), ['d'])
 })
 
+t.test(
+  'one that is added has no need of a fence, though one is removed before it votes',
+  async t => {
+    const e = new Ensemble(4)
+    for (const n of [1, 2, 3]) await e.start(e.add(n, [1, 2, 3]))
+    const process = (n: number): Process => e.processes.get(address(n))!
+    await e.world.until(() => [1, 2, 3].every(n => process(n).log!.recovered), 'all vote', 5_000)
+    const writer = await e.elect(process(1))
+    await e.run(writer.append(bytes('a')))
+    for (const n of [4, 5]) await e.start(e.add(n, [1, 2, 3, n]))
+    t.match(await e.change(process(1), { add: address(4) }), { type: 'changed' })
+    // It looks who it is twice a second.
+    t.notOk(process(4).log!.recovered)
+    t.match(await e.change(process(1), { remove: address(3) }), { type: 'changed' })
+    t.notOk(process(4).log!.recovered)
+    const another = { add: address(5) }
+    const asked = process(1).service!.ask('change', another, { timeoutMs: 60_000 })
+    t.match(await e.run(asked), { type: 'catching up' }, 'the next one waits for it')
+    await e.world.until(() => process(4).log!.recovered, 'it votes', 3_000)
+    t.match(await e.change(process(1), another), { type: 'changed' })
+    t.not(await e.run(writer.append(bytes('b'))), undefined, 'the leader has kept its election')
+    t.same(await e.read(process(1)), ['a', 'b'])
+  },
+)
+
+t.test('one that was not told of a change is told by whoever wants to be elected', async t => {
+  const e = new Ensemble(5)
+  for (const n of [1, 2, 3]) await e.start(e.add(n, [1, 2, 3]))
+  const process = (n: number): Process => e.processes.get(address(n))!
+  await e.world.until(() => [1, 2, 3].every(n => process(n).log!.recovered), 'all vote', 5_000)
+  const first = await e.elect(process(1))
+  await e.run(first.append(bytes('a')))
+  await e.start(e.add(4, [1, 2, 3, 4]))
+  const lost = e.world.network.drop(
+    ({ to, message }) => to === address(2) && message === 'log.replica/chosen',
+  )
+  t.match(await e.change(process(1), { add: address(4) }), { type: 'changed' })
+  await e.world.until(() => process(4).log!.recovered, 'it votes', 3_000)
+  t.ok(lost.count > 0)
+  lost.stop()
+  e.crash(process(3))
+  // A quorum of four is three: nobody is elected without the one that was not told.
+  const writer = await e.elect(process(4))
+  t.not(await e.run(writer.append(bytes('b'))), undefined)
+  t.same(await e.read(process(4)), ['a', 'b'])
+})
+
+t.test('of two changes that are asked for at once the second is refused', async t => {
+  const e = new Ensemble(6)
+  for (const n of [1, 2, 3]) await e.start(e.add(n, [1, 2, 3]))
+  const [one] = [...e.processes.values()] as [Process]
+  await e.world.advance(5_000)
+  await e.elect(one)
+  const both = [2, 3].map(n => one.service!.ask('change', { remove: address(n) }))
+  const results = await e.run(Promise.all(both))
+  t.same(results.map(({ type }) => type).sort(), ['changed', 'refused'])
+  t.equal(one.members!.addresses.length, 2)
+})
+
 t.test('what cannot be is refused, with a reason', async t => {
   const e = new Ensemble(3)
   for (const n of [1, 2, 3]) await e.start(e.add(n, [1, 2, 3]))
@@ -222,6 +283,34 @@ t.test('one becomes three, when it was started with a list', async t => {
   const next = await e.elect(three)
   t.not(await e.run(next.append(bytes('f'))), undefined)
   t.same(await e.read(three), [...written, 'f'])
+})
+
+t.test('who has just been added is asked again until it votes, and only then', async t => {
+  const accept: WriteResponse = { type: 'accept', proposal: 1, position: 5 }
+  const ignored: WriteResponse = { type: 'ignored', position: 5 }
+  const outcome = async (...answers: readonly (readonly WriteResponse[])[]) => {
+    const members = answers.map((given, i) => {
+      let asked = 0
+      return { pid: `log-replica(1)@${address(i + 1)}`, ask: async () => given[asked++] ?? ignored }
+    })
+    const host = {
+      network: {
+        watch: async () => {},
+        hasJoined: (member: string) => member === members.at(-1)!.pid,
+        ...{ members, size: members.length },
+      },
+      quorum: 3,
+      timing: DEFAULT_TIMING,
+      random: new SeededRandom(1),
+      sleep: async () => {},
+    }
+    const request = { proposal: 1, position: 5, values: [{ type: 'NOP' }] } as const
+    return writePhase(host as unknown as Host, { ...request, values: [...request.values] })
+  }
+  const empty: WriteResponse = { ...ignored, empty: true }
+  t.same(await outcome([accept], [accept], [ignored], [empty, empty, accept]), { type: 'accept' })
+  // It has learned what is there: that is an answer as good as any.
+  t.same(await outcome([accept], [accept], [ignored], [ignored]), { type: 'ignored' })
 })
 
 t.test('two start a log, and four do', async t => {

@@ -22,9 +22,22 @@ t.test('whatever breaks: one value a position, no commit lost, no vote twice', a
 })
 
 t.test('all kinds of faults at once', async t => {
-  const { problems, struck } = await simulate({ seed: 5, seconds: 10, kinds: FAULT_KINDS })
+  const { problems, struck } = await simulate({ seed: 6, seconds: 12, kinds: FAULT_KINDS })
   t.strictSame(problems, [])
   t.ok(new Set(struck).size >= 3, `struck: ${struck.join(', ')}`)
+})
+
+t.test('members come and go, and bits flip, while processes crash', async t => {
+  for (const seed of [5, 8]) {
+    const kinds = ['members', 'flipped bit', 'crash at work', 'split'] as const
+    const { problems, struck } = await simulate({ seed, seconds: 15, kinds })
+    t.strictSame(
+      problems,
+      [],
+      `npm run sim -- log --seed=${seed} --seconds=15 --kinds=${kinds.join()}`,
+    )
+    t.ok(struck.includes('members') && struck.includes('flipped bit'), struck.join())
+  }
 })
 
 t.test('the same seed does the same', async t => {
@@ -53,6 +66,7 @@ for (const name of [
   'fill with NOP',
   'one replica counted twice',
   'truncated too far',
+  'who was removed still counts',
 ]) {
   t.test(`planted, and found: ${name}`, async t => {
     const bug = PLANTED[name]!

@@ -38,6 +38,7 @@ export const WORLD: Readonly<Record<string, string>> = {
   'src/actors/record-files.ts': 'files',
   'src/actors/cpu-profiler.ts': 'the inspector of this process',
   'src/log/files.ts': 'files',
+  'src/log/growing-file.ts': 'files, read only',
   'src/log/lock-file.ts': 'files',
   'src/log/read-log.ts': 'files, read only',
   'src/log/survey.ts': 'files, read only',

@@ -9,7 +9,7 @@ import { Lines } from './lines.ts'
 import { countsIn } from './steps.ts'
 import { segmentLine, segmentsJson } from './segments-text.ts'
 import { countsOf, plural } from './text.ts'
-import { checkWhere, directoryOf, json, look, where } from './where.ts'
+import { checkWhere, directoryOf, json, listing, look, where } from './where.ts'
 
 const flags = defineFlags({ ...where, json: json('One JSON object.') })
 
@@ -72,6 +72,7 @@ const MOST_LOOKS = 5
 /** Looks at everything there is; again, if a running master has given back meanwhile what was to be looked at. */
 export async function verifyLog(directory: string) {
   for (let looks = 1; ; looks++) {
+    const before = listing(directory)
     const view = await look(directory)
     const { segments, damages, breaches } = await surveyLog(directory)
     const { damage } = view
@@ -81,7 +82,6 @@ export async function verifyLog(directory: string) {
     const unreadable: Fault[] = []
     const entries = readable(view.entries(), error => unreadable.push(faultOf(error)))
     const checked = await checkEntries(view, entries)
-    if (unreadable.length > 0 && damages.length === 0 && looks < MOST_LOOKS) continue
     const problems: Problem[] = [
       ...(damages.length > 0 ? damages : unreadable),
       ...breaches.map(({ file, offset, message }) => ({
@@ -90,6 +90,7 @@ export async function verifyLog(directory: string) {
       })),
       ...checked.problems.map(message => ({ message: `${message}.` })),
     ]
+    if (problems.length > 0 && looks < MOST_LOOKS && listing(directory) !== before) continue
     return { view, segments, damages, checked, problems }
   }
 }

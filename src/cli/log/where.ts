@@ -60,7 +60,8 @@ export async function look(directory: string): Promise<LogView> {
   }
 }
 
-function listing(directory: string): string {
+/** Changes when a master begins a segment, or gives one back. */
+export function listing(directory: string): string {
   try {
     return readdirSync(directory)
       .filter(name => name.endsWith('.log'))

@@ -31,6 +31,10 @@ const REPLICA = 'src/log/replica.ts'
 const RECOVER = 'src/log/recover.ts'
 const ELECTION = 'src/log/election.ts'
 const LEASE = 'src/log/lease.ts'
+const STORAGE = 'src/log/file-storage.ts'
+const NETWORK = 'src/log/network.ts'
+const MEMBERS = 'src/log/members.ts'
+const SEGMENT = 'src/log/segment.ts'
 const SEGMENTS = 'src/log/segments.ts'
 
 const edit = (file: string, from: string, to: string): Edit => ({ file, from, to })
@@ -227,7 +231,11 @@ export const PLANTED: Readonly<Record<string, PlantedBug>> = {
   'anybody is heard': {
     about: 'a stranger says that something is chosen, and is believed',
     edits: [
-      edit(REPLICA, 'if (this.#isMember(from)) this.#learned([action])', 'this.#learned([action])'),
+      edit(
+        REPLICA,
+        'if (this.#isMember(from) && !this.#backlog.isFull()) this.#learned([action])',
+        'this.#learned([action])',
+      ),
     ],
     within: 50,
     finds: /stranger/,
@@ -279,7 +287,11 @@ export const PLANTED: Readonly<Record<string, PlantedBug>> = {
   'truncated too soon': {
     about: 'a replica truncates when it accepts a TRUNCATE, which may never be chosen',
     edits: [
-      edit(ACCEPTOR, 'if (learned) this.#settle(position, value)', 'this.#settle(position, value)'),
+      edit(
+        ACCEPTOR,
+        'if (learned) this.#settle(position, proposal, value)',
+        'this.#settle(position, proposal, value)',
+      ),
     ],
     within: 1_000,
     finds: /truncated beyond/,
@@ -327,5 +339,77 @@ export const PLANTED: Readonly<Record<string, PlantedBug>> = {
     edits: [edit(LEASE, '!holder && nowMs < this.#freshUntilMs && !sure', 'false')],
     within: 400,
     finds: /lead at the same time/,
+  },
+  'the old quorum after a change': {
+    about: 'where there are more members, as many as before are still taken for a quorum',
+    edits: [
+      edit(
+        MEMBERS,
+        'this.#quorum = majorityOf(membership.members.length)',
+        'this.#quorum = Math.min(this.#quorum, majorityOf(membership.members.length))',
+      ),
+    ],
+    kinds: ['members', 'split', 'crash', 'lost messages'],
+    within: 50,
+    finds: /nothing is chosen|not chosen/,
+  },
+  'who was removed still counts': {
+    about: 'who writes asks those who were removed, too, and counts their votes',
+    edits: [
+      edit(
+        NETWORK,
+        'for (const pid of this.#members.keys()) if (!pids.includes(pid)) this.#members.delete(pid)',
+        '',
+      ),
+    ],
+    kinds: ['members', 'split', 'crash'],
+    within: 100,
+    finds: /nothing is chosen|not chosen/,
+  },
+  'added, whatever its disk': {
+    about: 'a new member that has lost its disk since it was added votes without a fence',
+    edits: [
+      edit(
+        RECOVER,
+        "status === 'EMPTY' && membership?.joined?.replica === replica",
+        "status === 'EMPTY' && membership?.joined !== undefined && replica !== ''",
+      ),
+    ],
+    kinds: ['members', 'lost disk', 'split'],
+    within: 1_000,
+    finds: /chosen|linearizable|two values/,
+  },
+  'checksums not looked at': {
+    about: 'a value that is read from a closed segment is taken as it is',
+    edits: [
+      edit(
+        SEGMENTS,
+        'if (bytesRead < length || !isWhole(batch, segment.sequence, offset)) {',
+        'if (bytesRead < length) {',
+      ),
+    ],
+    kinds: ['flipped bit'],
+    within: 1_000,
+    finds: /learned|chosen|linearizable/,
+  },
+  'damage taken for a torn tail': {
+    about: 'what cannot be read is cut with all that follows, and with the votes in it',
+    edits: [edit(SEGMENT, 'if (behind !== undefined) {', 'if (behind !== undefined && !last) {')],
+    kinds: ['flipped bit', 'split', 'crash'],
+    within: 400,
+    finds: /having|chosen|linearizable/,
+  },
+  'a damaged replica votes': {
+    about: 'a replica that has put its log aside votes without having recovered',
+    edits: [
+      edit(
+        STORAGE,
+        "[{ type: 'metadata', status: 'RECOVERING', promised: 0 }]",
+        "[{ type: 'metadata', status: 'VOTING', promised: 0 }]",
+      ),
+    ],
+    kinds: ['flipped bit', 'split', 'isolate'],
+    within: 400,
+    finds: /chosen|two values|linearizable/,
   },
 }

@@ -112,6 +112,7 @@ class Simulation {
 
   async run(): Promise<SimulationReport> {
     const { world, members } = this.#ensemble
+    const size = members.length
     const startedMs = world.clock.now()
     for (const member of members) {
       world.clock.delay(this.#random.next() ** 2 * 2_000, () => this.#ensemble.start(member))
@@ -132,7 +133,7 @@ class Simulation {
     }
     return {
       seed: this.#o.seed,
-      size: members.length,
+      size,
       leases: this.#leases,
       problems: this.#problems,
       confirmed: history.confirmed,
@@ -211,6 +212,7 @@ class Simulation {
 
   get #context(): FaultContext {
     return {
+      strikes: kind => this.#kinds.some(each => each === kind),
       ensemble: this.#ensemble,
       clients: this.#clients,
       random: this.#random,
@@ -271,17 +273,44 @@ class Simulation {
     }
     // Who has ended by itself is being started already.
     world.clock.delay(2_000, () => {
-      for (const member of members) this.#ensemble.start(member)
+      for (const member of this.#ensemble.members) this.#ensemble.start(member)
     })
-    const voting = (): boolean => members.every(({ log }) => log?.recovered)
+    const voting = (): boolean => this.#ensemble.voters.every(({ log }) => log?.recovered)
+    // A change of members that was left half done is completed by who is elected next, and only then all can vote.
+    if (!this.#leases) void this.#electUntil(voting)
     if (!(await this.#reaches(voting, 'all vote'))) return
     if (this.#leases) {
-      const leads = (): boolean => members.some(({ election }) => election?.leading)
+      const leads = (): boolean => this.#ensemble.voters.some(({ election }) => election?.leading)
       if (!(await this.#reaches(leads, 'somebody leads'))) return
       await world.advance(3_000)
     }
     this.#clients.endLeases()
-    for (const member of this.#random.shuffle(members)) await this.#finalWord(member)
+    // Who is elected first may complete a change that was left half done: then there are others.
+    const heard = new Set<Member>()
+    const next = (): Member | undefined => {
+      const left = this.#ensemble.voters.filter(each => !heard.has(each))
+      return left[this.#random.integer(left.length)]
+    }
+    for (let member = next(); member && this.#holds; member = next()) {
+      heard.add(member)
+      await this.#finalWord(member)
+    }
+    const { version, members: all } = this.#ensemble.truth.membership
+    const agree = (): boolean =>
+      this.#ensemble.voters.every(
+        ({ known }) => known && (version === 0 || known.version === version),
+      ) && this.#ensemble.voters.every(({ known }) => all.every(each => known!.has(each)))
+    if (this.#holds) await this.#reaches(agree, 'all know the members')
+  }
+
+  async #electUntil(enough: () => boolean): Promise<void> {
+    const { world } = this.#ensemble
+    while (!enough() && this.#holds) {
+      const able = this.#ensemble.voters.filter(({ log }) => log?.recovered)
+      const some = able[this.#random.integer(able.length)]
+      if (some) void this.#clients.elect(some)
+      await new Promise<void>(go => world.clock.delay(3_000, go))
+    }
   }
 
   /** Elections that were begun before may still get in between: it tries again. */
@@ -308,7 +337,10 @@ class Simulation {
         }
       }
       void repeat()
-      if (!(await this.#reaches(() => done, `${member.address} ${what}`))) return
+      const isOver = (): boolean => done || !this.#ensemble.votes(member.address)
+      const reached = await this.#reaches(isOver, `${member.address} ${what}`)
+      done = true
+      if (!reached) return
     }
   }
 

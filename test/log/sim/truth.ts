@@ -1,8 +1,18 @@
 // What is true of a simulated log, whoever knows it: which values have been chosen, by the votes that were given. It is told
 // of every answer of every replica before anyone else is, and of everything that a replica takes for chosen.
+//
+// Whose votes count at a position is what the last change of members below it says, once that is chosen. Nobody else's do:
+// neither of those who were removed, nor of those who are about to be added.
 
 import type { Address } from '../../../src/actors/pid.ts'
-import type { LearnedAction, Position, Proposal, Value } from '../../../src/messages/log.ts'
+import { majorityOf } from '../../../src/log/quorum.ts'
+import type {
+  LearnedAction,
+  Membership,
+  Position,
+  Proposal,
+  Value,
+} from '../../../src/messages/log.ts'
 
 export function nameOf(value: Value): string {
   switch (value.type) {
@@ -24,22 +34,42 @@ export const isTombstone = (value: Value): boolean => value.type === 'NOP' && !!
 
 interface Ballot {
   readonly name: string
+  /** What it is, if it is a change of members. */
+  readonly membership: Membership | undefined
   readonly voters: Set<Address>
+}
+
+/** Who votes behind a position. */
+interface InForce {
+  readonly at: Position
+  readonly version: number
+  readonly members: readonly Address[]
 }
 
 export class Truth {
   readonly #problem: (text: string) => void
-  /** How many votes choose a value at a position: of the ensemble as it is there. */
-  readonly #quorumAt: (position: Position) => number
+  /** In force behind each position, in order. */
+  readonly #memberships: InForce[]
   readonly #ballots = new Map<Position, Map<Proposal, Ballot>>()
   readonly #chosen = new Map<Position, string>()
   /** Where what clients wrote was chosen: each thing is written once. */
   readonly #places = new Map<string, Position>()
   #begin: Position = 0
 
-  constructor(quorumAt: (position: Position) => number, problem: (text: string) => void) {
-    this.#quorumAt = quorumAt
+  /** `members`: those who begin. */
+  constructor(members: readonly Address[], problem: (text: string) => void) {
+    this.#memberships = [{ at: -1, version: 0, members }]
     this.#problem = problem
+  }
+
+  /** Who votes behind all that is chosen. */
+  get membership(): InForce {
+    return this.#memberships.at(-1)!
+  }
+
+  /** Who votes at a position, as far as it is known by now. */
+  membersAt(position: Position): readonly Address[] {
+    return this.#memberships.findLast(({ at }) => at < position)!.members
   }
 
   chosen(position: Position): string | undefined {
@@ -60,11 +90,17 @@ export class Truth {
   }
 
   /** A replica answers that it has accepted a value. */
-  voted(voter: Address, position: Position, proposal: Proposal, name: string): void {
+  voted(
+    voter: Address,
+    position: Position,
+    proposal: Proposal,
+    name: string,
+    membership?: Membership,
+  ): void {
     let ballots = this.#ballots.get(position)
     if (!ballots) this.#ballots.set(position, (ballots = new Map()))
     let ballot = ballots.get(proposal)
-    if (!ballot) ballots.set(proposal, (ballot = { name, voters: new Set() }))
+    if (!ballot) ballots.set(proposal, (ballot = { name, membership, voters: new Set() }))
     // One proposer has a number, and it proposes one value.
     if (ballot.name !== name) {
       this.#problem(
@@ -72,10 +108,16 @@ export class Truth {
       )
     }
     ballot.voters.add(voter)
-    if (ballot.voters.size >= this.#quorumAt(position)) this.#choose(position, name)
+    this.#count(position, { ...ballot, name })
   }
 
-  #choose(position: Position, name: string): void {
+  #count(position: Position, { name, membership, voters }: Ballot): void {
+    const members = this.membersAt(position)
+    const votes = members.filter(member => voters.has(member)).length
+    if (votes >= majorityOf(members.length)) this.#choose(position, name, membership)
+  }
+
+  #choose(position: Position, name: string, membership: Membership | undefined): void {
     const before = this.#chosen.get(position)
     if (before === name) return
     if (before !== undefined) {
@@ -91,6 +133,26 @@ export class Truth {
       this.#problem(`${name} was written once, and is chosen at ${elsewhere} and at ${position}`)
     }
     this.#places.set(name, position)
+    if (membership) this.#change(position, membership)
+  }
+
+  #change(at: Position, { version, members }: Membership): void {
+    const before = this.membership
+    const differ =
+      members.filter(member => !before.members.includes(member)).length +
+      before.members.filter(member => !members.includes(member)).length
+    // Any two quorums of one membership and the next must share a member, so each is a step from the one before it.
+    if (at < before.at || version !== before.version + 1 || differ !== 1) {
+      this.#problem(
+        `the members ${members.join()} (version ${version}) are chosen at ${at}, those before them at ${before.at}: ${before.members.join()} (version ${before.version})`,
+      )
+    }
+    this.#memberships.push({ at, version, members })
+    // What is voted on there already is voted on by those who vote there now.
+    for (const [position, ballots] of this.#ballots) {
+      if (position <= at) continue
+      for (const ballot of ballots.values()) this.#count(position, ballot)
+    }
   }
 
   /** Somebody takes it for chosen. Agreement: it is, and so nothing else ever is. */

@@ -30,7 +30,10 @@ export interface Watched {
   readonly truth: Truth
   /** All that the acceptor was asked, since it has this disk. */
   readonly asked: Asked[]
+  /** Of the ensemble, now or at any time. */
   readonly isMember: (address: Address) => boolean
+  /** It has found its disk damaged, and goes on with an empty one: it is not bound by what it has said any more. */
+  readonly startsOver: () => void
   /** A good moment for a fault. */
   readonly saw: (what: 'promise' | 'vote' | 'learned' | 'chosen') => void
 }
@@ -121,11 +124,12 @@ export class ReplicaWatch extends Recorder {
     const place = this.#place()
     // Taken now, since the caller owns it.
     const names = values.map(nameOf)
+    const changes = values.map(value => (value.type === 'MEMBERS' ? value.membership : undefined))
     return answer => {
       if ((answer as WriteResponse).type !== 'accept') return
       place.said = { type: 'vote', proposal, position, names }
       for (const [i, name] of names.entries()) {
-        this.#w.truth.voted(this.#w.address, position + i, proposal, name)
+        this.#w.truth.voted(this.#w.address, position + i, proposal, name, changes[i])
       }
       this.#w.saw('vote')
     }
@@ -145,7 +149,7 @@ export class ReplicaWatch extends Recorder {
 /** Sees what a replica writes: that it takes for chosen only what is, and never lets go of that. */
 export function watchStorage(
   storage: Storage,
-  { address, truth }: Watched,
+  { address, truth, startsOver }: Watched,
   problem: (text: string) => void,
 ): void {
   const written = new Map<Position, { readonly proposal: Proposal; readonly name: string }>()
@@ -171,6 +175,7 @@ export function watchStorage(
   const open = storage.open.bind(storage)
   const persist = storage.persist.bind(storage)
   const note = storage.note.bind(storage)
+  const startOver = storage.startOver.bind(storage)
   Object.assign(storage, {
     open: (...[restore, ...rest]: Parameters<Storage['open']>) => {
       const watched = (record: ReplicaRecord): void => {
@@ -178,6 +183,12 @@ export function watchStorage(
         restore(record)
       }
       return open(watched, ...rest)
+    },
+    startOver() {
+      written.clear()
+      learned.clear()
+      startsOver()
+      return startOver()
     },
     persist(records: readonly ReplicaRecord[]) {
       records.forEach(take)
