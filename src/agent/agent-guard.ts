@@ -3,7 +3,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { messageOf, UserError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { makeDirectories } from './make-directories.ts'
@@ -46,6 +46,7 @@ export class AgentGuard {
     try {
       makeDirectories(containersDir(options.runtimeDir))
       makeDirectories(guard.#leasesDir)
+      guard.#sweep()
       guard.#endOrphans()
       writeFileSync(guard.leasePath, leaseText(options.removes ?? []))
     } catch (error) {
@@ -82,6 +83,19 @@ export class AgentGuard {
 
   get #leasesDir(): string {
     return `${this.runtimeDir}/leases`
+  }
+
+  /** An agent that is killed while it makes or removes a record leaves its directory. With other agents it may be theirs. */
+  #sweep(): void {
+    if (readdirSync(this.#leasesDir).length > 0) return
+    const directory = containersDir(this.runtimeDir)
+    for (const name of readdirSync(directory)) {
+      try {
+        rmdirSync(`${directory}/${name}`)
+      } catch {
+        // It is not empty.
+      }
+    }
   }
 
   /** Leases whose agents do not live any more belong to guards that died as well: each gets a guard that acts now. */

@@ -73,24 +73,34 @@ kill_group() {
     echo THAWED >"$1/freezer.state"
   fi 2>/dev/null
 }
-for file in "$runtime"/containers/*/cgroups; do
-  owner= group= tries=0
-  { IFS= read -r owner; IFS= read -r group; } <"$file" 2>/dev/null
-  [ "$owner" = "$token" ] || continue
-  kill_group "$group"
-  # What was killed is a moment in dying; a group that has something in it cannot be removed.
-  while [ $tries -lt 50 ] && [ -e "$group" ] && [ -n "$(cat $(find "$group" -name cgroup.procs) 2>/dev/null)" ]; do
-    sleep 0.1
-    kill_group "$group"
-    tries=$((tries + 1))
-  done
+# Removes the groups in a record, with those inside them. Fails while something is in them: what was killed is a moment in
+# dying, and a task that was on its way in will find the lease gone.
+remove_groups() {
+  all= left=0
   {
     read -r _
-    while IFS= read -r group; do
-      find "$group" -depth -type d -exec rmdir {} \\; 2>/dev/null
-    done
-  } <"$file"
-  [ -e "\${file%/cgroups}/pid" ] || rm -rf "\${file%/cgroups}"
+    while IFS= read -r group; do all="$all $group"; done
+  } <"$1"
+  rmdir $all 2>/dev/null
+  for group in $all; do
+    [ -e "$group" ] || continue
+    find "$group" -depth -type d -exec rmdir {} \\; 2>/dev/null
+    [ -e "$group" ] && left=1
+  done
+  [ $left = 0 ]
+}
+ours=
+for file in "$runtime"/containers/*/cgroups; do
+  owner= home= tries=0
+  { IFS= read -r owner; IFS= read -r home; } <"$file" 2>/dev/null
+  [ "$owner" = "$token" ] || continue
+  ours="$ours \${file%/cgroups}"
+  kill_group "$home"
+  until remove_groups "$file" || [ $tries -ge 50 ]; do
+    sleep 0.1
+    kill_group "$home"
+    tries=$((tries + 1))
+  done
 done
 for root in $roots; do rmdir "$root"; done 2>/dev/null
 victims=' '
@@ -135,4 +145,5 @@ for pid in $victims; do
   case $pid in -*) continue ;; esac
   kill -KILL "$pid"
 done 2>/dev/null
+for record in $ours; do rm -rf "$record" || rm -rf "$record"; done 2>/dev/null
 `

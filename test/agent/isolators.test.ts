@@ -53,6 +53,14 @@ t.test('privileges can be taken away, and limits set', skip, async t => {
   )
 })
 
+t.test('nothing that a framework chose runs before privileges are gone', skip, async t => {
+  const { run, text } = place(t, 'namespaces/pid,linux/nnp')
+  const env = { PATH: '/usr/bin:/bin', LD_PRELOAD: '/no/such.so', ENV: '/no/such', A: 'b c' }
+  const script = `echo "$LD_PRELOAD $ENV $A"; tr '\\0' '\\n' </proc/1/environ | grep -cE '^(LD_|ENV)'`
+  await run(script, { env })
+  t.equal(text('stdout'), '/no/such.so /no/such b c\n0\n')
+})
+
 t.test('what operators allow at most, no container gets more than', skip, async t => {
   const { run, text } = place(
     t,
@@ -120,7 +128,10 @@ t.test(
         await until(() => !existsSync(`${V1}/${controller}/${root}`), `the groups of ${controller}`)
       }
       await until(() => processesOf(top).length === 0, 'all processes have ended')
+      // Directories of records that were being made or removed are the next agent's to remove.
+      const next = containerizer(`${top}/run`)
       t.strictSame(readdirSync(`${top}/run/containers`), [], `round ${round}`)
+      await next.close()
     }
   },
 )

@@ -27,6 +27,8 @@ export function pidIsolator(forbidsSharing: boolean): Isolator {
 }
 
 export interface IpcIsolatorOptions {
+  /** Where that program is. */
+  readonly mount: string
   /** `--disallow_sharing_agent_ipc_namespace`. */
   readonly forbidsSharing: boolean
   /** `--default_container_shm_size`; undefined: the kernel's default, half of the memory. */
@@ -37,7 +39,7 @@ export interface IpcIsolatorOptions {
  * System V IPC, POSIX message queues and, where a container asks to be PRIVATE, shared memory of its own. One that asks for
  * nothing has an IPC namespace and the machine's /dev/shm, as in Mesos.
  */
-export function ipcIsolator({ forbidsSharing, shmBytes }: IpcIsolatorOptions): Isolator {
+export function ipcIsolator({ mount, forbidsSharing, shmBytes }: IpcIsolatorOptions): Isolator {
   return {
     name: 'namespaces/ipc',
     prepare: ({ info }, plan) => {
@@ -54,7 +56,7 @@ export function ipcIsolator({ forbidsSharing, shmBytes }: IpcIsolatorOptions): I
       plan.namespaces.add('mount')
       const size = shmMb !== undefined ? shmMb * 2 ** 20 : shmBytes
       const options = `nosuid,nodev,mode=1777${size === undefined ? '' : `,size=${size}`}`
-      plan.setup.push(`mount -t tmpfs -o ${options} tmpfs /dev/shm`)
+      plan.setup.push(`${mount} -t tmpfs -o ${options} tmpfs /dev/shm`)
     },
   }
 }

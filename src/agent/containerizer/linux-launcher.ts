@@ -27,7 +27,7 @@ import { endedBySignal } from '../wait-status.ts'
 import type { CgroupTree } from './cgroup-tree.ts'
 import type { LaunchPlan } from './container.ts'
 import type { Launcher } from './launcher.ts'
-import { initCommand, parseEnd, type RecordedEnd } from './linux-script.ts'
+import { initCommand, parseEnd, type RecordedEnd, splitEnvironment } from './linux-script.ts'
 
 const SHELL = '/bin/sh'
 
@@ -163,6 +163,7 @@ export class LinuxLauncher implements Launcher {
     try {
       files.push(openSync(spec.stdoutPath, 'a', 0o644))
       files.push(openSync(spec.stderrPath, 'a', 0o644))
+      const { initially, front } = splitEnvironment(spec.env)
       const [program, ...args] = initCommand({
         sh: SHELL,
         unshare,
@@ -170,11 +171,11 @@ export class LinuxLauncher implements Launcher {
         statusPath: statusPath(guard.runtimeDir, spec.containerId),
         leasePath: guard.leasePath,
         doors: tree.doors(spec.containerId, controllers),
-        argv: named(spec),
+        argv: [...front, ...named(spec)],
       })
       const child = spawn(program, args, {
         cwd: spec.cwd,
-        env: spec.env,
+        env: initially,
         stdio: ['ignore', files[0]!, files[1]!],
         // A session of its own: a Ctrl-C in the agent's terminal is not meant for tasks.
         detached: true,

@@ -90,6 +90,27 @@ export function initCommand(options: InitOptions): [string, ...string[]] {
   return [unshare, ...flags, '--', sh, ...init]
 }
 
+/** Variables by which the system's loader, the C library or a shell can be told to run something else. */
+const MEDDLING = /^(LD_.*|GLIBC_TUNABLES|GCONV_PATH|LOCPATH|NLSPATH|MALLOC_.*|BASH_ENV|ENV|IFS)$/
+
+/**
+ * The environment of the init and of what takes privileges away, and the front of a command line that gives the program the
+ * rest of its own: nothing that a framework chose is run before the program is as unprivileged as it will be.
+ */
+export function splitEnvironment(env: Readonly<Record<string, string>>): {
+  readonly initially: Record<string, string>
+  readonly front: readonly string[]
+} {
+  const all = Object.entries(env)
+  const late = all
+    .filter(([name]) => MEDDLING.test(name))
+    .map(([name, value]) => `${name}=${value}`)
+  return {
+    initially: Object.fromEntries(all.filter(([name]) => !MEDDLING.test(name))),
+    front: late.length === 0 ? [] : ['/usr/bin/env', ...late],
+  }
+}
+
 /** How a container's program ended, as its init wrote it down: a wait(2) status, or why it never ran. */
 export type RecordedEnd = { readonly waitStatus: number } | { readonly whyNeverRan: string }
 

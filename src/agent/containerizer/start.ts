@@ -70,6 +70,7 @@ function isolatorMakers(
     'namespaces/pid': () => pidIsolator(flags.disallow_sharing_agent_pid_namespace),
     'namespaces/ipc': () =>
       ipcIsolator({
+        mount: findProgram('mount', 'namespaces/ipc'),
         forbidsSharing: flags.disallow_sharing_agent_ipc_namespace,
         shmBytes: flags.default_container_shm_size,
       }),
