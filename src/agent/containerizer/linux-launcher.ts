@@ -12,8 +12,9 @@
 // so that whoever comes after an agent that died can tell what runs, end it, and learn how it ended.
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { rmdir } from 'node:fs/promises'
+import { once } from 'node:events'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type FileHandle, open, rmdir } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { messageOf, UserError } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts'
@@ -153,16 +154,15 @@ export class LinuxLauncher implements Launcher {
     return this.#o.guard.close()
   }
 
-  #spawn(spec: LaunchSpec, plan: LaunchPlan): Promise<ChildProcess> {
+  async #spawn(spec: LaunchSpec, plan: LaunchPlan): Promise<ChildProcess> {
     const { guard, tree, controllers, unshare } = this.#o
-    const files: number[] = []
-    const failed = (error: unknown): UserError =>
-      new UserError('internal', `The process could not be started: ${messageOf(error)}`, {
-        cause: error,
-      })
+    const files: FileHandle[] = []
     try {
-      files.push(openSync(spec.stdoutPath, 'a', 0o644))
-      files.push(openSync(spec.stderrPath, 'a', 0o644))
+      // Sandboxes are on a disk, where making a file may take milliseconds: the agent does not wait for that.
+      for (const path of [spec.stdoutPath, spec.stderrPath]) {
+        files.push(await open(path, 'a', 0o644))
+      }
+      if (guard.isClosed) throw new UserError('unavailable', 'The agent ends.')
       const { initially, front } = splitEnvironment(spec.env)
       const [program, ...args] = initCommand({
         sh: SHELL,
@@ -176,16 +176,20 @@ export class LinuxLauncher implements Launcher {
       const child = spawn(program, args, {
         cwd: spec.cwd,
         env: initially,
-        stdio: ['ignore', files[0]!, files[1]!],
+        stdio: ['ignore', files[0]!.fd, files[1]!.fd],
         // A session of its own: a Ctrl-C in the agent's terminal is not meant for tasks.
         detached: true,
       })
-      if (child.pid !== undefined) return Promise.resolve(child)
-      return new Promise((_, reject) => child.once('error', error => reject(failed(error))))
+      if (child.pid === undefined) {
+        const [error] = (await once(child, 'error')) as [Error]
+        throw error
+      }
+      return child
     } catch (error) {
-      return Promise.reject(failed(error))
+      const why = `The process could not be started: ${messageOf(error)}`
+      throw new UserError('internal', why, { cause: error })
     } finally {
-      for (const file of files) closeSync(file)
+      for (const file of files) void file.close().catch(() => {})
     }
   }
 
