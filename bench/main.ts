@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { availableParallelism, cpus, release, type } from 'node:os'
 import { describeError } from '../src/base/errors.ts'
 import * as actors from './actors.bench.ts'
+import * as agent from './agent.bench.ts'
 import * as bins from './bins.bench.ts'
 import * as coldStart from './cold-start.bench.ts'
 import { chosen, type Experiment, type Measured, runExperiment, select } from './harness.ts'
@@ -21,6 +22,7 @@ const SUITES: readonly { readonly experiments: readonly Experiment[] }[] = [
   coldStart,
   bins,
   actors,
+  agent,
   logAppends,
   logLatency,
   logCatchup,

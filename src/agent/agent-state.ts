@@ -7,7 +7,7 @@ import { BoundedRing } from '../base/bounded-ring.ts'
 import type { AgentInfo } from '../messages/agent.ts'
 import type { FrameworkInfo } from '../messages/framework.ts'
 import type { TaskID } from '../messages/ids.ts'
-import type { TaskStatusReason } from '../messages/status.ts'
+import type { TaskStatus, TaskStatusReason } from '../messages/status.ts'
 import type { ExecutorInfo, KillPolicy, Task, TaskInfo } from '../messages/task.ts'
 import type { LaunchedProcess } from './processes.ts'
 
@@ -28,6 +28,8 @@ export type ExecutorState = 'REGISTERING' | 'RUNNING' | 'TERMINATING' | 'TERMINA
 export interface PendingTermination {
   readonly reason: TaskStatusReason
   readonly message: string
+  /** Of what it took too much. */
+  readonly limitation?: TaskStatus['limitation']
 }
 
 /** As in the event KILL. */

@@ -27,7 +27,7 @@ import {
 } from '../messages/agent-registration.ts'
 import { AgentExecutor } from '../messages/executor-api.ts'
 import type { AgentID } from '../messages/ids.ts'
-import { AGENT_CAPABILITIES } from './agent-capabilities.ts'
+import { agentCapabilities } from './agent-capabilities.ts'
 import { AgentState } from './agent-state.ts'
 import { ExecutorEnds } from './executor-ends.ts'
 import { ExecutorLinks } from './executor-links.ts'
@@ -35,6 +35,7 @@ import { ExecutorStarts } from './executor-starts.ts'
 import { Executors } from './executors.ts'
 import type { FileAttachments } from './files.ts'
 import { AgentMetrics } from './metrics.ts'
+import { statisticsResponse } from './monitor.ts'
 import type { AgentOptions } from './options.ts'
 import { agentDir, latestAgentLink } from './paths.ts'
 import { Registration, type RegistrationRequest } from './registration.ts'
@@ -131,6 +132,7 @@ export class Agent extends Actor {
       manager,
       ip: options.ip,
       settled: (framework, executor) => this.#ends.settled(framework, executor),
+      shrunk: executor => starts.resize(executor),
     })
     const attachments = this.#attachments
     const links = new ExecutorLinks(context, state)
@@ -156,8 +158,9 @@ export class Agent extends Actor {
       ends,
       updates,
     })
-    const { user } = options
-    this.#tasks = new Tasks({ context, state, starts, executors, ends, updates, user, registered })
+    const { user, isolation } = options
+    const tasks = { context, state, starts, executors, ends, updates, user, isolation, registered }
+    this.#tasks = new Tasks(tasks)
     this.#ends = ends
     this.#executors = executors
     this.#updates = updates
@@ -212,6 +215,9 @@ export class Agent extends Actor {
     this.route('/flags', 'The flags the agent was started with', () =>
       json({ flags: options.printableFlags }),
     )
+    this.route('/monitor/statistics', 'What each container uses', () =>
+      statisticsResponse(this.#state, options.processes, this.clock.now()),
+    )
     this.route('/version', 'The version of the program', () => json({ version: options.version }))
   }
 
@@ -219,7 +225,7 @@ export class Agent extends Actor {
     return {
       agent: this.#state.info,
       version: this.#options.version,
-      agent_capabilities: AGENT_CAPABILITIES.map(type => ({ type })),
+      agent_capabilities: agentCapabilities(this.#options.isolation).map(type => ({ type })),
       checkpointed_resources: [],
     }
   }

@@ -12,6 +12,7 @@ import type { FrameworkInfo } from '../messages/framework.ts'
 import type { TaskState, TaskStatus } from '../messages/status.ts'
 import type { ExecutorInfo, KillPolicy, TaskInfo } from '../messages/task.ts'
 import type { DurationInfo } from '../messages/values.ts'
+import { amountsOf } from './containerizer/demands.ts'
 import { commandEnvironment, commandLine, type Environment } from './environment.ts'
 import type { LaunchedProcess, Processes } from './processes.ts'
 import { hasCapability } from './refusals.ts'
@@ -120,6 +121,9 @@ export class CommandExecutor extends Actor {
       cwd: sandbox,
       stdoutPath: `${sandbox}/stdout`,
       stderrPath: `${sandbox}/stderr`,
+      // The task alone: there is no process beside it that would need something.
+      ...amountsOf([task]),
+      container: task.container,
     })
     try {
       this.#process = await this.resume(launching)
@@ -153,12 +157,18 @@ export class CommandExecutor extends Actor {
   }
 
   #reaped(waitStatus: number): void {
+    const limitation = this.#process?.limitation?.()
     this.#process = undefined
     this.#escalation?.cancel()
     this.#completion?.cancel()
     const message = `Command ${describeWaitStatus(waitStatus)}`
     if (this.#killing === 'completion time') {
       return this.#update('TASK_FAILED', { message, reason: 'REASON_MAX_COMPLETION_TIME_REACHED' })
+    }
+    if (limitation && !this.#killing) {
+      const { message: why, reason, resources } = limitation
+      const limited = { resources: [...resources] }
+      return this.#update('TASK_FAILED', { message: why, reason, limitation: limited })
     }
     // Also if the command took the signal as a request and exited with 0: it was killed nevertheless.
     if (this.#killing) return this.#update('TASK_KILLED', { message })
@@ -206,7 +216,10 @@ export class CommandExecutor extends Actor {
     this.#options.processes.killTree(this.#process.pid, 'SIGKILL')
   }
 
-  #update(state: TaskState, more: Pick<TaskStatus, 'message' | 'reason'> = {}): void {
+  #update(
+    state: TaskState,
+    more: Pick<TaskStatus, 'message' | 'reason' | 'limitation'> = {},
+  ): void {
     const uuid = uuidToBase64(this.random.uuid())
     if (state !== 'TASK_STARTING' && state !== 'TASK_RUNNING' && state !== 'TASK_KILLING') {
       this.#lastUuid = uuid

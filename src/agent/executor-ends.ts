@@ -178,12 +178,12 @@ export class ExecutorEnds {
       this.reportExit(framework.id, id, executor.launchedFor, waitStatus)
     }
     if (framework.state === 'RUNNING') {
-      const { reason, message } = executor.pendingTermination ?? {
-        reason: 'REASON_EXECUTOR_TERMINATED',
+      const verdict = executor.pendingTermination ?? {
+        reason: 'REASON_EXECUTOR_TERMINATED' as const,
         message: 'Executor terminated',
       }
       for (const taskId of [...executor.tasks.keys(), ...executor.queued.keys()]) {
-        await updates.fromAgent(executor, taskId, { state: 'TASK_FAILED', reason, message })
+        await updates.fromAgent(executor, taskId, { state: 'TASK_FAILED', ...verdict })
       }
     }
     if (framework.state === 'TERMINATING') this.#remove(executor)

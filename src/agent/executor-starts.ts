@@ -22,6 +22,7 @@ import {
 import { type ExecutorEnds, NEVER_RAN } from './executor-ends.ts'
 import type { ExecutorLinks } from './executor-links.ts'
 import type { FileAttachments } from './files.ts'
+import { amountsOf } from './containerizer/demands.ts'
 import type { AgentOptions } from './options.ts'
 import { latestRunLink, SANDBOX_MODE, sandboxDir, virtualRunPath } from './paths.ts'
 
@@ -124,6 +125,8 @@ export class ExecutorStarts {
       cwd: executor.directory,
       stdoutPath: `${executor.directory}/stdout`,
       stderrPath: `${executor.directory}/stderr`,
+      ...amountsOf(tasksOf(executor), executor.info.resources),
+      container: executor.info.container,
     })
     try {
       executor.process = await context.resume(launching)
@@ -148,7 +151,31 @@ export class ExecutorStarts {
     const waitStatus = await context.resume(exited)
     const why = process.whyNeverRan?.()
     if (why !== undefined) return this.#o.ends.launchFailed(executor, why)
+    const limitation = process.limitation?.()
+    if (limitation) {
+      const { reason, message, resources } = limitation
+      executor.pendingTermination ??= { reason, message, limitation: { resources: [...resources] } }
+    }
     return this.#o.ends.processEnded(executor, waitStatus)
+  }
+
+  /** Its tasks are others than before, and so is what its container may use. */
+  resize(executor: AgentExecutor): void {
+    const { context, options, ends } = this.#o
+    if (executor.process === undefined || executor.state === 'TERMINATED') return
+    const { resources, limits } = amountsOf(tasksOf(executor), executor.info.resources)
+    try {
+      options.processes.update?.(executor.containerId, resources, limits)
+    } catch (error) {
+      const fields = { executor: executor.id, framework: executor.framework.id }
+      context.log.error({ ...fields, error: messageOf(error) }, 'a container could not be resized')
+      executor.pendingTermination ??= {
+        reason: 'REASON_CONTAINER_UPDATE_FAILED',
+        message: `Failed to update the resources of the container: ${messageOf(error)}`,
+      }
+      executor.state = 'TERMINATING'
+      ends.destroy(executor)
+    }
   }
 
   /** A command task gets no token: it has nobody to prove anything to. */
@@ -173,4 +200,9 @@ export class ExecutorStarts {
       shutdownGraceMs: grace ? durationMs(grace) : options.settings.executorShutdownGraceMs,
     })
   }
+}
+
+/** All that a container has to do: what it was given, and what waits for it. */
+function tasksOf({ tasks, queued }: AgentExecutor) {
+  return [...tasks.values(), ...queued.values()]
 }

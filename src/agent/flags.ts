@@ -6,6 +6,7 @@ import { defineFlags, type FlagValues, flag } from '../base/flags.ts'
 import { trustFlags } from '../actors/trust-flags.ts'
 import { addressFlags, logFlags } from '../base/server-flags.ts'
 import { masterFlag, zkSessionTimeoutFlag } from '../detector/flags.ts'
+import { isolationFlags } from './containerizer/flags.ts'
 import { parseAgentResources, parseAttributes } from '../resources/parse.ts'
 import { DEFAULT_ROLE, validateRole } from '../resources/roles.ts'
 import { DEFAULT_SETTINGS } from './settings.ts'
@@ -77,11 +78,7 @@ export const agentFlags = defineFlags({
     help: "JSON object of environment variables for executors and tasks. PATH is the agent's unless it is among them; LIBPROCESS_… and MESOS_… are the agent's to set.",
     example: '{"LANG":"C.UTF-8"}',
   }),
-  launcher: flag.choice(['posix'], {
-    group: 'Executors',
-    default: 'posix',
-    help: 'How tasks are started and killed. posix: each in a session of its own, killed with all its descendants; only a process that leaves the session and clears its environment escapes.',
-  }),
+  ...isolationFlags,
   ...trustFlags,
   ...httpFlags,
   ...logFlags,

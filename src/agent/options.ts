@@ -7,6 +7,7 @@ import type { Masters } from '../detector/location.ts'
 import type { Resource } from '../messages/resource.ts'
 import type { Attribute } from '../messages/values.ts'
 import { parseAgentResources, parseAttributes } from '../resources/parse.ts'
+import { type Isolation, parseIsolation } from './containerizer/isolation.ts'
 import type { Environment } from './environment.ts'
 import { type AgentFlags, agentFlags } from './flags.ts'
 import { agentResources, type Machine } from './machine.ts'
@@ -36,6 +37,8 @@ export interface AgentOptions {
   /** The account that the agent, and so every task, runs under. */
   readonly user: string
   readonly processes: Processes
+  /** The isolators that `processes` has; what needs another one is refused. */
+  readonly isolation: Isolation
   readonly files: SandboxFiles
   /** The agent was told to end, and has ended all it ran: the process should exit now. */
   readonly onShutdown?: (reason: string) => void
@@ -96,9 +99,16 @@ export function agentOptions(flags: AgentFlags, own: AgentProcess): AgentOptions
     }),
     user: machine.user,
     processes: own.processes,
+    isolation: isolationOf(flags.isolation),
     files: own.files,
     ...(own.onShutdown && { onShutdown: own.onShutdown }),
   }
+}
+
+/** Of a text that was checked when the flags were read. */
+export function isolationOf(text: string): Isolation {
+  const isolation = parseIsolation(text)
+  return typeof isolation === 'string' ? new Set() : isolation
 }
 
 /** What the agent says about itself, nobody may say in its place. */

@@ -13,7 +13,9 @@
 //                           └── stderr
 //   <runtime_dir>/
 //   └── containers/<container id>/
-//       └── pid                                      while the container's process lives
+//       ├── pid                                      while the container's process lives
+//       ├── cgroups                                  under the linux launcher: its control groups,
+//       └── status                                   and how its program ended
 //
 // Checkpoints for recovery will be a second tree of the same form below `<work_dir>/meta`.
 //
@@ -101,4 +103,12 @@ export function containerRuntimeDir(runtimeDir: string, containerId: string): st
 
 export function pidPath(runtimeDir: string, containerId: string): string {
   return `${containerRuntimeDir(runtimeDir, containerId)}/pid`
+}
+
+export function cgroupsPath(runtimeDir: string, containerId: string): string {
+  return `${containerRuntimeDir(runtimeDir, containerId)}/cgroups`
+}
+
+export function statusPath(runtimeDir: string, containerId: string): string {
+  return `${containerRuntimeDir(runtimeDir, containerId)}/status`
 }

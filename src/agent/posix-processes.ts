@@ -1,30 +1,23 @@
 // Starts and kills real processes, in sessions of their own. One of the few files that may touch the world.
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { messageOf, UserError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
+import { AgentGuard, type AgentGuardOptions } from './agent-guard.ts'
+import type { LaunchPlan } from './containerizer/container.ts'
+import type { Launcher } from './containerizer/launcher.ts'
 import { makeDirectories } from './make-directories.ts'
-import { containerRuntimeDir, containersDir, pidPath } from './paths.ts'
+import { containerRuntimeDir, pidPath } from './paths.ts'
 import type { KillSignal, LaunchedProcess, LaunchSpec, Processes } from './processes.ts'
 import { markOf, ProcessTable, readStat, type Stat } from './process-table.ts'
-import {
-  CONTAINER_MARK,
-  EXEC,
-  EXEC_WITH_NAME,
-  GUARD,
-  PRELUDE_FAILED_STATUS,
-} from './shell-scripts.ts'
+import { CONTAINER_MARK, EXEC, EXEC_WITH_NAME, PRELUDE_FAILED_STATUS } from './shell-scripts.ts'
 import { endedBySignal, exitedWith } from './wait-status.ts'
 
 const SHELL = '/bin/sh'
 const BASH = '/bin/bash'
-
-/** A guard that ends sooner than this is not started again: something is wrong with the machine. */
-const GUARD_MIN_LIFE_MS = 1_000
 
 /** What ended containers left behind is looked for this soon, once for all that ended meanwhile. */
 const SWEEP_MS = 250
@@ -39,59 +32,33 @@ interface Container {
   readonly signalled: Map<number, Stat>
 }
 
-export interface PosixProcessesOptions {
-  /** Made if need be. May be shared by several agents. */
-  readonly runtimeDir: string
-  readonly log: Logger
-}
-
-export class PosixProcesses implements Processes {
-  readonly #runtimeDir: string
+export class PosixProcesses implements Processes, Launcher {
+  readonly #guard: AgentGuard
   readonly #log: Logger
-  readonly #token = randomBytes(12).toString('hex')
   readonly #containers = new Map<number, Container>()
   /** Containers whose process has not ended, or is being started. */
   readonly #alive = new Set<string>()
   readonly #table = new ProcessTable()
   #kills = new Map<number, KillSignal>()
-  #guard: ChildProcess | undefined
   #sweep: NodeJS.Timeout | undefined
   #lastSweepMs = 0
-  #closed = false
 
-  private constructor(options: PosixProcessesOptions) {
-    this.#runtimeDir = options.runtimeDir
+  private constructor(options: AgentGuardOptions) {
+    this.#guard = AgentGuard.start(options)
     this.#log = options.log
   }
 
-  /**
-   * Makes the runtime directory, ends what agents left there whose guards died with them, and starts this agent's
-   * guard. Throws a `UserError` if the directory cannot be used.
-   */
-  static start(options: PosixProcessesOptions): PosixProcesses {
-    const processes = new PosixProcesses(options)
-    try {
-      makeDirectories(containersDir(options.runtimeDir))
-      makeDirectories(processes.#leasesDir)
-      processes.#endOrphans()
-      writeFileSync(processes.#leasePath, leaseText())
-    } catch (error) {
-      throw new UserError(
-        'not_permitted',
-        `The runtime directory '${options.runtimeDir}' cannot be used: ${messageOf(error)}.`,
-        { hint: 'Give a directory that the agent may write to with --runtime_dir.', cause: error },
-      )
-    }
-    processes.#startGuard()
-    return processes
+  /** As `AgentGuard.start`, whose runtime directory it uses. */
+  static start(options: AgentGuardOptions): PosixProcesses {
+    return new PosixProcesses(options)
   }
 
-  async launch(spec: LaunchSpec): Promise<LaunchedProcess> {
+  async launch(spec: LaunchSpec, plan?: LaunchPlan): Promise<LaunchedProcess> {
     const id = spec.containerId
     this.#alive.add(id)
     let child: ChildProcess
     try {
-      child = await this.#spawn(spec)
+      child = await this.#spawn(spec, plan?.prefix ?? [])
     } catch (error) {
       this.#alive.delete(id)
       throw error
@@ -130,25 +97,22 @@ export class PosixProcesses implements Processes {
    * `exited` resolves from then on: nothing is to be said of tasks that only ended because their agent did.
    */
   close(): Promise<void> {
-    this.#closed = true
-    const guard = this.#guard
-    if (!guard || guard.exitCode !== null) return Promise.resolve()
-    return new Promise(resolve => {
-      guard.once('exit', () => resolve())
-      guard.ref()
-      guard.stdin?.end()
-    })
+    return this.#guard.close()
   }
 
-  get #leasesDir(): string {
-    return `${this.#runtimeDir}/leases`
+  get #runtimeDir(): string {
+    return this.#guard.runtimeDir
   }
 
-  get #leasePath(): string {
-    return `${this.#leasesDir}/${this.#token}`
+  get #token(): string {
+    return this.#guard.token
   }
 
-  #spawn(spec: LaunchSpec): Promise<ChildProcess> {
+  get #closed(): boolean {
+    return this.#guard.isClosed
+  }
+
+  #spawn(spec: LaunchSpec, prefix: readonly string[]): Promise<ChildProcess> {
     const files: number[] = []
     const failed = (error: unknown): UserError =>
       new UserError('internal', `The process could not be started: ${messageOf(error)}`, {
@@ -159,7 +123,7 @@ export class PosixProcesses implements Processes {
       const [stdoutPath, stderrPath] = [spec.stdoutPath, spec.stderrPath]
       files.push(openSync(stdoutPath, 'a', 0o644))
       files.push(openSync(stderrPath, 'a', 0o644))
-      const [program, args] = this.#commandLine(spec)
+      const [program, args] = this.#commandLine(spec, prefix)
       const child = spawn(program, args, {
         cwd: spec.cwd,
         env: { ...spec.env, [CONTAINER_MARK]: markOf(this.#token, spec.containerId) },
@@ -182,12 +146,14 @@ export class PosixProcesses implements Processes {
     }
   }
 
-  #commandLine(spec: LaunchSpec): [string, string[]] {
-    const record = [pidPath(this.#runtimeDir, spec.containerId), this.#leasePath, this.#token]
+  #commandLine(spec: LaunchSpec, prefix: readonly string[]): [string, string[]] {
+    const { leasePath } = this.#guard
+    const record = [pidPath(this.#runtimeDir, spec.containerId), leasePath, this.#token]
     const { argv, argv0 } = spec
     if (argv0 === undefined || argv0 === argv[0]) {
-      return [SHELL, ['-c', EXEC, 'sh', ...record, ...argv]]
+      return [SHELL, ['-c', EXEC, 'sh', ...record, ...prefix, ...argv]]
     }
+    if (prefix.length > 0) return [SHELL, ['-c', EXEC, 'sh', ...record, ...prefix, ...named(spec)]]
     // Without bash the program sees its path as its name, which nearly all programs are content with.
     if (!existsSync(BASH)) return [SHELL, ['-c', EXEC, 'sh', ...record, ...argv]]
     return [BASH, ['-c', EXEC_WITH_NAME, 'bash', ...record, argv0, ...argv]]
@@ -246,32 +212,6 @@ export class PosixProcesses implements Processes {
     const container = this.#containers.get(root)
     for (const stat of stats) container?.signalled.set(stat.pid, stat)
   }
-
-  /** Leases whose agents do not live any more belong to guards that died as well: each gets a guard that acts now. */
-  #endOrphans(): void {
-    for (const token of readdirSync(this.#leasesDir)) {
-      if (!/^[0-9a-f]{24}$/.test(token) || leaseIsHeld(`${this.#leasesDir}/${token}`)) continue
-      this.#log.warn(
-        { token },
-        'ending what an agent left behind that died together with its guard',
-      )
-      const guard = spawnGuard(this.#runtimeDir, token)
-      guard.stdin?.end()
-    }
-  }
-
-  #startGuard(): void {
-    const startedAtMs = performance.now()
-    const guard = spawnGuard(this.#runtimeDir, this.#token)
-    this.#guard = guard
-    const ended = (why: string): void => {
-      if (this.#closed) return
-      this.#log.error({ why }, 'the guard that ends tasks when the agent dies has ended itself')
-      if (performance.now() - startedAtMs >= GUARD_MIN_LIFE_MS) this.#startGuard()
-    }
-    guard.once('exit', (code, by) => ended(by ?? `exit status ${code}`))
-    guard.once('error', error => ended(error.message))
-  }
 }
 
 /** Stops what it finds and looks again, until there is nothing new: what is stopped has no more children. */
@@ -289,29 +229,10 @@ function killForGood(find: () => readonly Stat[]): void {
   for (const pid of stopped) signal(pid, 'SIGKILL')
 }
 
-function spawnGuard(runtimeDir: string, token: string): ChildProcess {
-  const guard = spawn(SHELL, ['-c', GUARD, 'mesos-guard', runtimeDir, token], {
-    cwd: '/',
-    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
-    stdio: ['pipe', 'ignore', 'ignore'],
-    detached: true,
-  })
-  // The guard must not keep an agent alive that has nothing else to do.
-  guard.unref()
-  const { stdin } = guard as { stdin: (NodeJS.WritableStream & { unref?: () => void }) | null }
-  stdin?.on('error', () => {})
-  stdin?.unref?.()
-  return guard
-}
-
-/** Who holds a lease: its pid and start time. */
-function leaseText(): string {
-  return `${process.pid} ${readStat(process.pid)?.start ?? ''}\n`
-}
-
-function leaseIsHeld(path: string): boolean {
-  const [pid, start] = readFileSync(path, 'utf8').trim().split(' ')
-  return pid !== undefined && readStat(Number(pid))?.start === start
+/** A command line that gives the program another name for itself, where bash can do that. */
+export function named({ argv, argv0 }: LaunchSpec): readonly string[] {
+  if (argv0 === undefined || argv0 === argv[0] || !existsSync(BASH)) return argv
+  return [BASH, '-c', 'name=$1; shift; exec -a "$name" "$@"', 'bash', argv0, ...argv]
 }
 
 function signal(pid: number, name: NodeJS.Signals): void {

@@ -1,7 +1,9 @@
 // What an agent needs of the machine to run tasks: processes that it can start, kill as whole trees, and wait for.
 //
-// Real in posix-processes.ts, virtual in the simulator. Isolation (control groups, namespaces, root file systems) will
-// be part of `launch`; that is why it is asynchronous.
+// Real in containerizer/, virtual in the simulator.
+
+import type { ContainerInfo } from '../messages/container.ts'
+import type { Amounts, ContainerStatistics, Limitation } from './containerizer/container.ts'
 
 /** What to start, and where. All paths are absolute and their directories exist. */
 export interface LaunchSpec {
@@ -17,6 +19,11 @@ export interface LaunchSpec {
   /** Opened for appending, and made if need be. */
   readonly stdoutPath: string
   readonly stderrPath: string
+  /** What it asked for, and upper bounds above that. What holds it to them is the isolators' matter. */
+  readonly resources?: Amounts
+  readonly limits?: Partial<Amounts>
+  /** What else it wants of isolation. */
+  readonly container?: ContainerInfo | undefined
 }
 
 export interface LaunchedProcess {
@@ -26,6 +33,8 @@ export interface LaunchedProcess {
   readonly exited: Promise<number>
   /** Why the program itself never ran, if it did not. Asked when `exited` has resolved. */
   whyNeverRan?(): string | undefined
+  /** What it took too much of, if that was its end. Asked when `exited` has resolved. */
+  limitation?(): Limitation | undefined
 }
 
 export type KillSignal = 'SIGTERM' | 'SIGKILL'
@@ -41,4 +50,8 @@ export interface Processes {
    * sessions as well. Does nothing when it has ended: what it left is killed then anyway, soon after its end.
    */
   killTree(pid: number, signal: KillSignal): void
+  /** A container has other resources now. Throws if they cannot be set. */
+  update?(containerId: string, resources: Amounts, limits: Partial<Amounts>): void
+  /** What a container uses; undefined if it does not run. */
+  usage?(containerId: string): ContainerStatistics | undefined
 }

@@ -1,6 +1,8 @@
 // What this agent cannot do for a task. It says so and runs nothing, for a task that runs without the isolation, files
 // or checks it asked for is worse than none.
 
+import { whyNoLimits, whyNotContained } from './containerizer/demands.ts'
+import type { Isolation } from './containerizer/isolation.ts'
 import type { CommandInfo } from '../messages/command.ts'
 import type { ContainerInfo } from '../messages/container.ts'
 import type { FrameworkInfo } from '../messages/framework.ts'
@@ -19,6 +21,7 @@ export interface RefusalContext {
   readonly framework: FrameworkInfo
   /** The account the agent runs under, and thereby all its tasks. */
   readonly user: string
+  readonly isolation: Isolation
 }
 
 const invalid = (message: string): Refusal => ({
@@ -37,8 +40,8 @@ const launchFailed = (message: string): Refusal => ({
 export function whyRefused(task: TaskInfo, context: RefusalContext): Refusal | undefined {
   return (
     malformed(task, context.framework) ??
-    unsupportedTask(task) ??
-    unsupportedContainer(task.executor?.container ?? task.container) ??
+    unsupportedTask(task, context.isolation) ??
+    unsupportedContainer(task.executor?.container ?? task.container, context.isolation) ??
     unsupportedCommand(task.executor?.command ?? task.command, context)
   )
 }
@@ -70,7 +73,7 @@ function malformed(task: TaskInfo, framework: FrameworkInfo): Refusal | undefine
   return undefined
 }
 
-function unsupportedTask(task: TaskInfo): Refusal | undefined {
+function unsupportedTask(task: TaskInfo, isolation: Isolation): Refusal | undefined {
   if (task.health_check) return invalid('Health checks are not supported by this agent')
   if (task.check) return invalid('Checks are not supported by this agent')
   const resources = [...(task.resources ?? []), ...(task.executor?.resources ?? [])]
@@ -82,17 +85,14 @@ function unsupportedTask(task: TaskInfo): Refusal | undefined {
         'The checkpointed resources being used by the task or task group are unknown to the agent: it has no volumes',
     }
   }
-  if (Object.keys(task.limits ?? {}).length > 0) {
-    return {
-      state: 'TASK_ERROR',
-      reason: 'REASON_TASK_INVALID',
-      message: 'Resource limits need control groups, which this agent does not use',
-    }
-  }
-  return undefined
+  const noLimits = whyNoLimits(task.limits, isolation)
+  return noLimits === undefined ? undefined : invalid(noLimits)
 }
 
-function unsupportedContainer(container: ContainerInfo | undefined): Refusal | undefined {
+function unsupportedContainer(
+  container: ContainerInfo | undefined,
+  isolation: Isolation,
+): Refusal | undefined {
   if (!container) return undefined
   if (container.type === 'DOCKER') {
     return {
@@ -108,14 +108,11 @@ function unsupportedContainer(container: ContainerInfo | undefined): Refusal | u
     [(container.network_infos ?? []).some(n => n.name !== undefined), 'container networks'],
     [(container.network_infos ?? []).some(n => n.port_mappings?.length), 'port mappings'],
     [container.hostname !== undefined, "a container's own hostname"],
-    [container.linux_info !== undefined, 'Linux capabilities and namespaces (linux_info)'],
-    [container.rlimit_info !== undefined, 'resource limits (rlimit_info)'],
     [container.tty_info !== undefined, 'terminals (tty_info)'],
   ]
-  const first = asked.find(([is]) => is)
-  return (
-    first && launchFailed(`Failed to launch container: this agent does not support ${first[1]}`)
-  )
+  const what = asked.find(([is]) => is)?.[1] ?? whyNotContained(container, isolation)
+  if (what === undefined) return undefined
+  return launchFailed(`Failed to launch container: this agent does not support ${what}`)
 }
 
 function unsupportedCommand(

@@ -2,10 +2,14 @@
 // the tasks of an agent that died. /bin/sh is on every machine and needs a megabyte; a Node process needs forty.
 //
 // They share a protocol of two files. The *lease*, `<runtime_dir>/leases/<token>`, exists while the guard of that agent
-// watches. A container's *pid file*, `<runtime_dir>/containers/<id>/pid`, holds in its first line the process id and in
+// watches; below its first line are directories that the guard removes. A container's *pid file*, `<runtime_dir>/containers/<id>/pid`, holds in its first line the process id and in
 // its second the process' start time (clock ticks since boot) and the token. A starting task writes its pid file and then
 // looks for the lease; a guard that acts removes the lease and then looks for pid files. So whichever comes first, either
 // the guard sees the task or the task sees that its agent is gone: none slips through between.
+//
+// A container under the linux launcher is on record before it exists: `<runtime_dir>/containers/<id>/cgroups` holds the
+// token, then the directories of its control groups, the first of which has all of its processes. Its first process enters
+// the groups and then looks for the lease.
 
 /**
  * The variable that every process of a container inherits: `<token>/<container id>`. By it those are found whose
@@ -55,7 +59,50 @@ trap '' HUP INT TERM
 runtime=$1 token=$2
 ${STAT_FIELDS}
 while IFS= read -r _; do :; done
+roots=
+{
+  read -r _
+  while IFS= read -r root; do roots="$roots $root"; done
+} <"$runtime/leases/$token"
 rm -f "$runtime/leases/$token"
+kill_group() {
+  [ -e "$1" ] || return 0
+  if ! { echo 1 >"$1/cgroup.kill"; } 2>/dev/null; then
+    echo FROZEN >"$1/freezer.state"
+    for member in $(cat $(find "$1" -name cgroup.procs)); do kill -KILL "$member"; done
+    echo THAWED >"$1/freezer.state"
+  fi 2>/dev/null
+}
+# Removes the groups in a record, with those inside them. Fails while something is in them: what was killed is a moment in
+# dying, and a task that was on its way in will find the lease gone.
+remove_groups() {
+  all= left=0
+  {
+    read -r _
+    while IFS= read -r group; do all="$all $group"; done
+  } <"$1"
+  rmdir $all 2>/dev/null
+  for group in $all; do
+    [ -e "$group" ] || continue
+    find "$group" -depth -type d -exec rmdir {} \\; 2>/dev/null
+    [ -e "$group" ] && left=1
+  done
+  [ $left = 0 ]
+}
+ours=
+for file in "$runtime"/containers/*/cgroups; do
+  owner= home= tries=0
+  { IFS= read -r owner; IFS= read -r home; } <"$file" 2>/dev/null
+  [ "$owner" = "$token" ] || continue
+  ours="$ours \${file%/cgroups}"
+  kill_group "$home"
+  until remove_groups "$file" || [ $tries -ge 50 ]; do
+    sleep 0.1
+    kill_group "$home"
+    tries=$((tries + 1))
+  done
+done
+for root in $roots; do rmdir "$root"; done 2>/dev/null
 victims=' '
 for file in "$runtime"/containers/*/pid; do
   pid= start= owner=
@@ -98,4 +145,5 @@ for pid in $victims; do
   case $pid in -*) continue ;; esac
   kill -KILL "$pid"
 done 2>/dev/null
+for record in $ours; do rm -rf "$record" || rm -rf "$record"; done 2>/dev/null
 `

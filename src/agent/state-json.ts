@@ -7,7 +7,7 @@ import { stateAttributes, stateReservations, stateResources } from '../resources
 import { Resources } from '../resources/resources.ts'
 import { allocationRole, taskJson } from '../resources/task-json.ts'
 import { DEFAULT_ROLE } from '../resources/roles.ts'
-import { AGENT_CAPABILITIES } from './agent-capabilities.ts'
+import { agentCapabilities } from './agent-capabilities.ts'
 import type { AgentExecutor, AgentFramework, AgentState, CompletedExecutor } from './agent-state.ts'
 import type { AgentOptions } from './options.ts'
 
@@ -44,7 +44,7 @@ export function agentState({
     id: info.id?.value ?? '',
     pid,
     hostname: info.hostname,
-    capabilities: AGENT_CAPABILITIES,
+    capabilities: agentCapabilities(options.isolation),
     resources: stateResources(total),
     reserved_resources: stateReservations(total),
     unreserved_resources: stateResources(unreserved),

@@ -3,6 +3,7 @@
 import type { Context } from '../actors/actor.ts'
 import type { KillTask, Reconciliation, RunTask } from '../messages/agent-registration.ts'
 import type { AgentExecutor, AgentFramework, AgentState } from './agent-state.ts'
+import type { Isolation } from './containerizer/isolation.ts'
 import type { ExecutorEnds } from './executor-ends.ts'
 import type { ExecutorStarts } from './executor-starts.ts'
 import type { Executors } from './executors.ts'
@@ -18,6 +19,7 @@ export interface TasksOptions {
   readonly ends: ExecutorEnds
   readonly updates: Updates
   readonly user: string
+  readonly isolation: Isolation
   /** Whether the master has this agent. */
   readonly registered: () => boolean
 }
@@ -30,7 +32,7 @@ export class Tasks {
   }
 
   async run(message: RunTask): Promise<void> {
-    const { context, state, starts, user } = this.#o
+    const { context, state, starts, user, isolation } = this.#o
     const { framework: info, task, launch_executor: isNew = true } = message
     const frameworkId = info.id?.value
     const taskId = task.task_id.value
@@ -45,7 +47,7 @@ export class Tasks {
       )
     }
     framework.info = info
-    const refusal = whyRefused(task, { framework: info, user })
+    const refusal = whyRefused(task, { framework: info, user, isolation })
     if (refusal) return this.#refuse(framework, message, refusal)
     const kind = task.executor ? 'custom' : 'command'
     const executorId = task.executor?.executor_id.value ?? taskId
@@ -117,7 +119,7 @@ export class Tasks {
   }
 
   #add(executor: AgentExecutor, message: RunTask): Promise<void> | void {
-    const { executors, ends } = this.#o
+    const { executors, ends, starts } = this.#o
     const { task, launch_executor: isNew = true } = message
     const taskId = task.task_id.value
     const { framework } = executor
@@ -146,6 +148,7 @@ export class Tasks {
     }
     if (isNew) executor.launchedFor = taskId
     executor.queued.set(taskId, task)
+    starts.resize(executor)
     // One that lost its connection gets the task when it is back.
     if (executor.state === 'RUNNING' && executor.pid !== undefined) executors.deliver(executor)
   }

@@ -32,6 +32,7 @@ export interface AgentVerdict {
   readonly state: TaskState
   readonly reason: TaskStatusReason
   readonly message: string
+  readonly limitation?: TaskStatus['limitation']
 }
 
 export interface UpdatesOptions {
@@ -44,6 +45,8 @@ export interface UpdatesOptions {
   readonly ip: string
   /** The last of an executor's updates was acknowledged, or a refused task's: there may be something to clear away. */
   readonly settled: (framework: AgentFramework, executor: AgentExecutor | undefined) => void
+  /** A task of this executor has ended: its container needs less. */
+  readonly shrunk: (executor: AgentExecutor) => void
 }
 
 export class Updates {
@@ -224,6 +227,7 @@ export class Updates {
     this.#o.metrics.ended(task.state)
     executor.tasks.delete(taskId)
     executor.terminated.set(taskId, task)
+    this.#o.shrunk(executor)
   }
 
   #message(
@@ -246,7 +250,7 @@ export class Updates {
   #verdict(
     framework: AgentFramework | undefined,
     taskId: string,
-    { state, reason, message }: AgentVerdict,
+    { state, reason, message, limitation }: AgentVerdict,
     executor: AgentExecutor | undefined,
   ): TaskStatus & { readonly uuid: string } {
     const { context } = this.#o
@@ -257,6 +261,7 @@ export class Updates {
       message,
       source: 'SOURCE_AGENT',
       reason,
+      ...(limitation && { limitation }),
       ...(executor && { executor_id: executor.info.executor_id }),
       ...(this.#o.state.info.id && { agent_id: this.#o.state.info.id }),
       timestamp: context.clock.now() / 1000,

@@ -1,5 +1,6 @@
 // mesos-agent: the process of an agent.
 
+import { isolationErrors } from '../agent/containerizer/flags.ts'
 import { agentFlags, FALLBACK_WORK_DIR } from '../agent/flags.ts'
 import { VERSION } from '../base/version.ts'
 import { locate } from './locate.ts'
@@ -11,8 +12,10 @@ export const agentCommand: Command<typeof agentFlags> = {
   name: 'mesos-agent',
   summary: 'An agent: offers what this machine has to the master, and runs tasks on it.',
   flags: agentFlags,
+  check: isolationErrors,
   examples: [
     'mesos-agent --master=127.0.0.1:5050',
+    'mesos-agent --master=127.0.0.1:5050 --launcher=linux --isolation=cgroups/cpu,cgroups/mem,cgroups/pids,namespaces/pid',
     "mesos-agent --master=10.0.0.1:5050 --work_dir=/var/lib/mesos --resources='cpus:4;mem:8192' --attributes=rack:r1",
   ],
   run: async (flags, { warnings }) => {
@@ -22,15 +25,15 @@ export const agentCommand: Command<typeof agentFlags> = {
     return serve('agent', flags, warnings, async ({ runtime, log, hostname, end }) => {
       const [
         { SystemFiles },
-        { agentOptions },
-        { PosixProcesses },
+        { agentOptions, isolationOf },
+        { startContainerizer },
         { startAgent, unregisterAgent },
         { defaultRuntimeDir, systemMachine },
         { lockDirectory },
       ] = await Promise.all([
         import('../agent/file-system.ts'),
         import('../agent/options.ts'),
-        import('../agent/posix-processes.ts'),
+        import('../agent/containerizer/start.ts'),
         import('../agent/start.ts'),
         import('../agent/system-resources.ts'),
         import('../log/lock-file.ts'),
@@ -44,14 +47,22 @@ export const agentCommand: Command<typeof agentFlags> = {
       }
       const runtimeDir = flags.runtime_dir ?? defaultRuntimeDir()
       makeDirectory('runtime_dir', runtimeDir)
-      const processes = PosixProcesses.start({ runtimeDir, log })
+      const machine = await systemMachine(workDir)
+      const processes = startContainerizer({
+        flags,
+        isolation: isolationOf(flags.isolation),
+        runtimeDir,
+        machineBytes: machine.memBytes ?? Number.POSITIVE_INFINITY,
+        clock: runtime.clock,
+        log,
+      })
       const options = agentOptions(flags, {
         masters: await locate(flags.master, flags.zk_session_timeout),
         address: runtime.address,
         hostname,
         workDir,
         runtimeDir,
-        machine: await systemMachine(workDir),
+        machine,
         processes,
         files: new SystemFiles(),
         version: VERSION,

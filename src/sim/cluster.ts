@@ -192,6 +192,7 @@ export class Cluster {
       environment: { PATH: '/usr/bin:/bin' },
       user: 'root',
       processes: host.processes,
+      isolation: new Set(),
       files,
       ...(onAgentShutdown && { onShutdown: reason => onAgentShutdown(host, reason) }),
     })

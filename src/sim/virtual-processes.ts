@@ -1,6 +1,7 @@
 // Simulated processes: programs are scripts with a duration, an exit status and some output, run by a virtual clock.
 
 import type { Clock, Timer } from '../actors/clock.ts'
+import type { Limitation } from '../agent/containerizer/container.ts'
 import type { KillSignal, LaunchedProcess, LaunchSpec, Processes } from '../agent/processes.ts'
 import type { Gate } from './virtual-connection.ts'
 import { endedBySignal, exitedWith } from '../agent/wait-status.ts'
@@ -19,6 +20,8 @@ export interface VirtualProgram {
   readonly stderr?: string
   /** It goes on when asked to end; only SIGKILL ends it. */
   readonly ignoresSigterm?: boolean
+  /** It takes too much of something: its end is for that. */
+  readonly limitation?: Limitation
   /** Called at its start: an executor would connect to its agent here. */
   readonly onStart?: (process: VirtualProcess) => void
   /** Called at its end, however it came. */
@@ -125,6 +128,7 @@ export class VirtualProcesses implements Processes {
       pid,
       exited,
       signals,
+      limitation: () => program.limitation,
       get isAlive() {
         return alive.has(pid)
       },

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { AWARE, command, framework, scene } from './world.ts'
+import { AWARE, command, custom, framework, scene } from './world.ts'
 
 t.test('a command runs: its updates, sandbox, environment and record', async t => {
   const s = await scene()
@@ -232,11 +232,11 @@ t.test('what the agent cannot do is refused, and said', async t => {
     user: [...failed, /as user 'nobody', but this agent runs tasks only as 'root'/],
     health: [...invalid, /^Health checks are not supported/],
     check: [...invalid, /^Checks are not supported/],
-    limits: [...invalid, /control groups/],
+    limits: [...invalid, /needs the isolator/],
     secret: [...failed, /'S' is a secret/],
     empty: [...invalid, /nothing to run/],
     '../../x': [...invalid, /^The task id '..\/..\/x' contains a slash$/],
-    old: [...invalid, /control groups/],
+    old: [...invalid, /needs the isolator/],
   }
   t.equal(s.master.updates.length, Object.keys(expected).length)
   for (const [id, [state, reason, message]] of Object.entries(expected)) {
@@ -273,4 +273,63 @@ t.test('a task id comes again', async t => {
   s.master.run(AWARE, command('t1', 'true'))
   await s.world.until(() => s.master.states('t1').length === 6, 'the second t1 has ended')
   t.equal(s.processes.launched.length, 2)
+})
+
+const LIMITATION = {
+  reason: 'REASON_CONTAINER_LIMITATION_MEMORY' as const,
+  message: 'Memory limit exceeded',
+  resources: [{ name: 'mem', type: 'SCALAR' as const, scalar: { value: 64 } }],
+}
+
+t.test('a task that took too much has failed for that, and what it may take is told', async t => {
+  const isolation = new Set(['cgroups/cpu', 'cgroups/mem', 'namespaces/pid'] as const)
+  const s = await scene({
+    options: { isolation },
+    program: ({ argv }) =>
+      argv[2] === 'hog' ? { durationMs: 10, exitCode: 1, limitation: LIMITATION } : undefined,
+  })
+  const linux_info = { share_pid_namespace: false }
+  const container = { type: 'MESOS' as const, linux_info }
+  s.master.run(AWARE, command('t1', 'hog', { limits: { mem: { value: 64 } }, container }))
+  await s.reaches('t1', 'TASK_FAILED')
+  const { resources, limits, container: asked } = s.processes.launched[0]!.spec
+  t.strictSame(
+    { resources, limits },
+    { resources: { cpus: 0.1, memMb: 32 }, limits: { memMb: 64 } },
+  )
+  t.strictSame(asked, container)
+  t.match(s.master.last('t1'), {
+    reason: LIMITATION.reason,
+    message: LIMITATION.message,
+    limitation: { resources: LIMITATION.resources },
+  })
+  const { capabilities } = JSON.parse((await s.get('/state')).body)
+  t.ok(capabilities.includes('TASK_RESOURCE_LIMITS'))
+  s.master.run(
+    AWARE,
+    command('t2', 'true', {
+      container: { ...container, rlimit_info: { rlimits: [{ type: 'RLMT_CORE' }] } },
+    }),
+  )
+  await s.reaches('t2', 'TASK_FAILED')
+  t.match(
+    s.master.last('t2')!.message,
+    /does not support resource limits \(rlimit_info\) without the isolator 'posix\/rlimits'/,
+  )
+})
+
+t.test('an executor that took too much takes its tasks with it, with the reason', async t => {
+  const s = await scene({
+    program: ({ argv }) =>
+      argv[2] === 'my-executor' ? { durationMs: 10, limitation: LIMITATION } : undefined,
+  })
+  s.master.run(AWARE, custom('t1'))
+  await s.reaches('t1', 'TASK_FAILED')
+  t.match(s.master.last('t1'), {
+    reason: LIMITATION.reason,
+    source: 'SOURCE_AGENT',
+    limitation: { resources: LIMITATION.resources },
+  })
+  const { resources } = s.processes.launched[0]!.spec
+  t.strictSame(resources, { cpus: 0.2, memMb: 64 }, 'its own and its task’s')
 })

@@ -104,6 +104,7 @@ export async function scene(given: SceneOptions = {}): Promise<Scene> {
     environment: { PATH: '/usr/bin:/bin' },
     user: 'root',
     processes,
+    isolation: new Set(),
     files,
     onShutdown: reason => shutdowns.push(reason),
     ...given.options,

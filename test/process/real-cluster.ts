@@ -138,7 +138,10 @@ export class RealCluster {
   }
 
   /** Starts an agent and waits until it is registered. */
-  async startAgent(resources = 'cpus:4;mem:2048;disk:10000;ports:[31000-32000]'): Promise<Command> {
+  async startAgent(
+    resources = 'cpus:4;mem:2048;disk:10000;ports:[31000-32000]',
+    ...more: readonly string[]
+  ): Promise<Command> {
     const name = `agent-${++this.#agents}`
     mkdirSync(join(this.dir, name))
     const agent = this.command('mesos-agent', [
@@ -148,6 +151,7 @@ export class RealCluster {
       `--work_dir=${join(this.dir, name)}`,
       `--runtime_dir=${join(this.dir, `${name}-run`)}`,
       `--resources=${resources}`,
+      ...more,
     ])
     await agent.says(/registered with the master/)
     return agent

@@ -1,0 +1,70 @@
+// What a container is to have and to be held to, as far as isolation goes, and what comes of that for its launch.
+
+import type { ContainerInfo } from '../../messages/container.ts'
+import type { Resource } from '../../messages/resource.ts'
+import type { TaskStatusReason } from '../../messages/status.ts'
+
+/** An amount of each resource that a kernel can hold a container to. */
+export interface Amounts {
+  readonly cpus: number
+  readonly memMb: number
+}
+
+/** What isolators are told of a container before it starts. */
+export interface ContainerConfig {
+  readonly containerId: string
+  /** Requested: what it may always have. */
+  readonly resources: Amounts
+  /** Upper bounds above the request; Infinity: none. What is absent is bounded by the request, or not at all. */
+  readonly limits: Partial<Amounts>
+  readonly info: ContainerInfo | undefined
+}
+
+export type Namespace = 'mount' | 'pid' | 'ipc'
+
+/** How a container is to be started. Isolators add to it, each what it is there for. */
+export interface LaunchPlan {
+  readonly namespaces: Set<Namespace>
+  /** Lines of shell that prepare the new namespaces. Nothing that a framework wrote may be part of them. */
+  readonly setup: string[]
+  /** Programs in front of the container's own, each of which becomes the next: the last one added is the outermost. */
+  readonly prefix: string[]
+  /** Written to `oom_score_adj` of all that it runs. */
+  oomScoreAdj: number | undefined
+}
+
+export const emptyPlan = (): LaunchPlan => ({
+  namespaces: new Set(),
+  setup: [],
+  prefix: [],
+  oomScoreAdj: undefined,
+})
+
+/** A container took more than it may have, and is ended for it. */
+export interface Limitation {
+  readonly reason: TaskStatusReason
+  readonly message: string
+  /** Of what, and how much it took. */
+  readonly resources: readonly Resource[]
+}
+
+/** The fields of Mesos' `ResourceStatistics` that isolators know. */
+export interface ContainerStatistics {
+  cpus_user_time_secs?: number
+  cpus_system_time_secs?: number
+  cpus_limit?: number
+  cpus_soft_limit?: number
+  cpus_nr_periods?: number
+  cpus_nr_throttled?: number
+  cpus_throttled_time_secs?: number
+  processes?: number
+  threads?: number
+  mem_total_bytes?: number
+  mem_rss_bytes?: number
+  mem_cache_bytes?: number
+  mem_mapped_file_bytes?: number
+  mem_swap_bytes?: number
+  mem_limit_bytes?: number
+  mem_soft_limit_bytes?: number
+  blkio_statistics?: { readonly read_bytes: number; readonly write_bytes: number }
+}

@@ -1,0 +1,187 @@
+// Containers as the agent knows them: a launcher starts and ends them, isolators say how and watch.
+//
+//   launch    launcher makes the groups ─▶ isolators prepare, in order ─▶ launcher starts the first process
+//   while it lives    isolators are asked for limitations, and for what it uses
+//   its end   last question for limitations ─▶ launcher kills and removes what is left ─▶ isolators clean up, in reverse
+
+import type { Clock } from '../../actors/clock.ts'
+import { messageOf } from '../../base/errors.ts'
+import type { Logger } from '../../base/log.ts'
+import type { KillSignal, LaunchedProcess, LaunchSpec, Processes } from '../processes.ts'
+import {
+  type Amounts,
+  type ContainerConfig,
+  type ContainerStatistics,
+  emptyPlan,
+  type Limitation,
+} from './container.ts'
+import type { Isolator } from './isolator.ts'
+import type { Launcher } from './launcher.ts'
+
+/** Containers are looked at this often, or less often where that would take more than its share of the time. */
+const WATCH_MS = 1_000
+const WATCH_SHARE = 0.02
+
+const MB = 2 ** 20
+
+interface Container {
+  readonly id: string
+  readonly pid: number
+  resources: Amounts
+  limits: Partial<Amounts>
+  limitation: Limitation | undefined
+}
+
+export interface ContainerizerOptions {
+  readonly launcher: Launcher
+  /** In their order. */
+  readonly isolators: readonly Isolator[]
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+export class Containerizer implements Processes {
+  readonly #o: ContainerizerOptions
+  readonly #watchers: readonly Isolator[]
+  readonly #containers = new Map<string, Container>()
+  #isWatching = false
+
+  constructor(options: ContainerizerOptions) {
+    this.#o = options
+    this.#watchers = options.isolators.filter(isolator => 'limitation' in isolator)
+  }
+
+  async launch(spec: LaunchSpec): Promise<LaunchedProcess> {
+    const { launcher, isolators } = this.#o
+    const id = spec.containerId
+    const config: ContainerConfig = {
+      containerId: id,
+      resources: spec.resources ?? { cpus: 0, memMb: 0 },
+      limits: spec.limits ?? {},
+      info: spec.container,
+    }
+    const plan = emptyPlan()
+    let process: LaunchedProcess
+    try {
+      launcher.prepare?.(id)
+      for (const isolator of isolators) isolator.prepare(config, plan)
+      process = await launcher.launch(spec, plan)
+    } catch (error) {
+      await this.#clear(id)
+      throw error
+    }
+    const { pid } = process
+    const { resources, limits } = config
+    const container: Container = { id, pid, resources, limits, limitation: undefined }
+    this.#containers.set(id, container)
+    this.#watch()
+    const ended = async (): Promise<number> => {
+      const waitStatus = await process.exited
+      this.#containers.delete(id)
+      // The kernel may have killed between two looks.
+      container.limitation ??= this.#limitationOf(id)
+      await this.#clear(id)
+      return waitStatus
+    }
+    return {
+      pid,
+      exited: ended(),
+      whyNeverRan: () => process.whyNeverRan?.(),
+      limitation: () => container.limitation,
+    }
+  }
+
+  killTree(pid: number, signal: KillSignal): void {
+    this.#o.launcher.killTree(pid, signal)
+  }
+
+  update(containerId: string, resources: Amounts, limits: Partial<Amounts>): void {
+    const container = this.#containers.get(containerId)
+    if (!container) return
+    for (const isolator of this.#o.isolators) isolator.update?.(containerId, resources, limits)
+    container.resources = resources
+    container.limits = limits
+  }
+
+  usage(containerId: string): ContainerStatistics | undefined {
+    const container = this.#containers.get(containerId)
+    if (!container) return undefined
+    const { pid } = container
+    const statistics = allowed(container)
+    for (const isolator of this.#o.isolators) {
+      // It may be ending, and its groups with it.
+      attempt(() => isolator.usage?.(container.id, pid, statistics))
+    }
+    return statistics
+  }
+
+  close(): Promise<void> {
+    return this.#o.launcher.close()
+  }
+
+  async #clear(id: string): Promise<void> {
+    const { launcher, isolators, log } = this.#o
+    await launcher.release?.(id)
+    for (const isolator of isolators.toReversed()) {
+      try {
+        isolator.cleanup?.(id)
+      } catch (error) {
+        log.warn({ container: id, error: messageOf(error) }, `${isolator.name} could not clean up`)
+      }
+    }
+  }
+
+  #limitationOf(id: string): Limitation | undefined {
+    for (const isolator of this.#watchers) {
+      const found = attempt(() => isolator.limitation?.(id))
+      if (found) return found
+    }
+    return undefined
+  }
+
+  /** One timer for all. */
+  #watch(): void {
+    if (this.#isWatching || this.#watchers.length === 0 || this.#containers.size === 0) return
+    this.#isWatching = true
+    this.#watchIn(WATCH_MS)
+  }
+
+  #watchIn(ms: number): void {
+    const { clock, launcher, log } = this.#o
+    clock.delay(ms, () => {
+      const startedAtMs = clock.now()
+      for (const container of this.#containers.values()) {
+        if (container.limitation) continue
+        container.limitation = this.#limitationOf(container.id)
+        if (!container.limitation) continue
+        const { reason } = container.limitation
+        log.info({ container: container.id, reason }, 'a container took too much; ending it')
+        launcher.killTree(container.pid, 'SIGKILL')
+      }
+      this.#isWatching = false
+      if (this.#containers.size === 0) return
+      this.#isWatching = true
+      this.#watchIn(Math.max(WATCH_MS, (clock.now() - startedAtMs) / WATCH_SHARE))
+    })
+  }
+}
+
+/** What it may use, as far as there is a bound. Isolators that hold it to something else say so. */
+function allowed({ resources, limits }: Container): ContainerStatistics {
+  const { cpus = resources.cpus, memMb = resources.memMb } = limits
+  return {
+    cpus_soft_limit: resources.cpus,
+    ...(Number.isFinite(cpus) && { cpus_limit: cpus }),
+    mem_soft_limit_bytes: resources.memMb * MB,
+    ...(Number.isFinite(memMb) && { mem_limit_bytes: memMb * MB }),
+  }
+}
+
+/** Undefined if it throws: what is asked about may just be gone. */
+function attempt<T>(ask: () => T): T | undefined {
+  try {
+    return ask()
+  } catch {
+    return undefined
+  }
+}

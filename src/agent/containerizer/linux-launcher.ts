@@ -1,0 +1,253 @@
+// The linux launcher: each container in control groups and, if isolators want it, namespaces of its own. One of the few
+// files that may touch the world.
+//
+// Groups are made and limits set by the agent; the container's init (linux-script.ts) goes in by itself. A launch is two or
+// three programs that become each other, and no message travels back and forth. While a container lives there are in
+// <runtime_dir>/containers/<id>:
+//
+//   cgroups    the agent's token and the container's groups, written before they are made
+//   pid        the process that the agent started, its start time, the token
+//   status     how the program ended, written by the init; there and empty before
+//
+// so that whoever comes after an agent that died can tell what runs, end it, and learn how it ended.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type FileHandle, open, rmdir } from 'node:fs/promises'
+import { constants } from 'node:os'
+import { messageOf, UserError } from '../../base/errors.ts'
+import type { Logger } from '../../base/log.ts'
+import type { AgentGuard } from '../agent-guard.ts'
+import { makeDirectories } from '../make-directories.ts'
+import { cgroupsPath, containerRuntimeDir, pidPath, statusPath } from '../paths.ts'
+import { named } from '../posix-processes.ts'
+import { readStat } from '../process-table.ts'
+import type { KillSignal, LaunchedProcess, LaunchSpec } from '../processes.ts'
+import { endedBySignal } from '../wait-status.ts'
+import type { CgroupTree } from './cgroup-tree.ts'
+import type { LaunchPlan } from './container.ts'
+import type { Launcher } from './launcher.ts'
+import { initCommand, parseEnd, type RecordedEnd, splitEnvironment } from './linux-script.ts'
+
+const SHELL = '/bin/sh'
+
+/** Looks again this soon for what is not yet there to be signalled, or not yet gone; each time later. */
+const AGAIN_MS = 10
+const MAX_AGAIN_MS = 500
+
+export interface LinuxLauncherOptions {
+  readonly guard: AgentGuard
+  readonly tree: CgroupTree
+  /** Controllers of the groups that every container gets. */
+  readonly controllers: readonly string[]
+  /** Where unshare(1) is. */
+  readonly unshare: string
+  /** How long groups may take to be empty, until it is complained of. */
+  readonly destroyTimeoutMs: number
+  readonly log: Logger
+}
+
+interface Container {
+  readonly id: string
+  readonly child: ChildProcess
+  kill: KillSignal | undefined
+}
+
+export class LinuxLauncher implements Launcher {
+  readonly #o: LinuxLauncherOptions
+  readonly #containers = new Map<number, Container>()
+
+  constructor(options: LinuxLauncherOptions) {
+    this.#o = options
+  }
+
+  prepare(containerId: string): void {
+    const { guard, tree, controllers } = this.#o
+    // The guard has looked for what is there, or will not look again.
+    if (guard.isClosed) throw new UserError('unavailable', 'The agent ends.')
+    const record = [guard.token, ...tree.directories(containerId, controllers), '']
+    makeDirectories(containerRuntimeDir(guard.runtimeDir, containerId))
+    writeFileSync(cgroupsPath(guard.runtimeDir, containerId), record.join('\n'))
+    tree.create(containerId, controllers)
+  }
+
+  async launch(spec: LaunchSpec, plan: LaunchPlan): Promise<LaunchedProcess> {
+    const { guard } = this.#o
+    const id = spec.containerId
+    const child = await this.#spawn(spec, plan)
+    const pid = child.pid!
+    const container: Container = { id, child, kill: undefined }
+    this.#containers.set(pid, container)
+    let whyNeverRan: string | undefined
+    const exited = new Promise<number>(resolve => {
+      child.once('exit', (code, signal) => {
+        this.#containers.delete(pid)
+        // When the agent ends it kills all; that is no end of the task's own to be reported.
+        if (guard.isClosed) return
+        const end = this.#end(container, code, signal)
+        if ('whyNeverRan' in end) whyNeverRan = end.whyNeverRan
+        resolve('waitStatus' in end ? end.waitStatus : 0)
+      })
+    })
+    // The groups are the record that counts, and were there before; this one says to people and to the next agent whom to wait for.
+    const start = readStat(pid)?.start ?? ''
+    try {
+      writeFileSync(pidPath(guard.runtimeDir, id), `${pid}\n${start} ${guard.token}\n`)
+    } catch (error) {
+      this.#o.log.warn({ container: id, error: messageOf(error) }, 'a pid could not be recorded')
+    }
+    return { pid, exited, whyNeverRan: () => whyNeverRan }
+  }
+
+  killTree(pid: number, signal: KillSignal): void {
+    const container = this.#containers.get(pid)
+    if (!container || container.kill === 'SIGKILL' || container.kill === signal) return
+    container.kill = signal
+    if (signal === 'SIGKILL') this.#destroy(container, AGAIN_MS)
+    else this.#terminate(container, AGAIN_MS)
+  }
+
+  async release(containerId: string): Promise<void> {
+    const { guard, tree, controllers, destroyTimeoutMs, log } = this.#o
+    let waitedMs = 0
+    for (
+      let waitMs = 1;
+      !tree.remove(containerId, controllers);
+      waitMs = Math.min(2 * waitMs, MAX_AGAIN_MS)
+    ) {
+      if (guard.isClosed) return
+      // What its first process left behind.
+      tree.kill(containerId)
+      await new Promise(resolve => setTimeout(resolve, waitMs))
+      waitedMs += waitMs
+      if (waitedMs < destroyTimeoutMs) continue
+      return log.error(
+        { container: containerId, processes: tree.members(containerId) },
+        'the control groups of a container could not be removed',
+      )
+    }
+    this.#forget(containerId)
+  }
+
+  /**
+   * The record by which the guard finds the groups goes last. Files are known by name, which saves a look; the directory nobody
+   * waits for, since some disks take a millisecond.
+   */
+  #forget(containerId: string): void {
+    const { guard, log } = this.#o
+    const directory = containerRuntimeDir(guard.runtimeDir, containerId)
+    const failed = (error: unknown): void => {
+      log.warn({ directory, error }, 'a runtime directory could not be removed')
+    }
+    try {
+      for (const path of [statusPath, pidPath, cgroupsPath]) {
+        rmSync(path(guard.runtimeDir, containerId), { force: true })
+      }
+      rmdir(directory).catch(failed)
+    } catch (error) {
+      failed(error)
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#o.guard.close()
+  }
+
+  async #spawn(spec: LaunchSpec, plan: LaunchPlan): Promise<ChildProcess> {
+    const { guard, tree, controllers, unshare } = this.#o
+    const files: FileHandle[] = []
+    try {
+      // Sandboxes are on a disk, where making a file may take milliseconds: the agent does not wait for that.
+      for (const path of [spec.stdoutPath, spec.stderrPath]) {
+        files.push(await open(path, 'a', 0o644))
+      }
+      if (guard.isClosed) throw new UserError('unavailable', 'The agent ends.')
+      const { initially, front } = splitEnvironment(spec.env)
+      const [program, ...args] = initCommand({
+        sh: SHELL,
+        unshare,
+        plan,
+        statusPath: statusPath(guard.runtimeDir, spec.containerId),
+        leasePath: guard.leasePath,
+        doors: tree.doors(spec.containerId, controllers),
+        argv: [...front, ...named(spec)],
+      })
+      const child = spawn(program, args, {
+        cwd: spec.cwd,
+        env: initially,
+        stdio: ['ignore', files[0]!.fd, files[1]!.fd],
+        // A session of its own: a Ctrl-C in the agent's terminal is not meant for tasks.
+        detached: true,
+      })
+      if (child.pid === undefined) {
+        const [error] = (await once(child, 'error')) as [Error]
+        throw error
+      }
+      return child
+    } catch (error) {
+      const why = `The process could not be started: ${messageOf(error)}`
+      throw new UserError('internal', why, { cause: error })
+    } finally {
+      for (const file of files) void file.close().catch(() => {})
+    }
+  }
+
+  /**
+   * How it ended: the init wrote it down, unless it was killed itself, or never was there. unshare(1) in front of it is no
+   * witness: whether it passes on that its child was killed depends on its version.
+   */
+  #end({ id, kill }: Container, code: number | null, signal: NodeJS.Signals | null): RecordedEnd {
+    let text: string | undefined
+    try {
+      text = readFileSync(statusPath(this.#o.guard.runtimeDir, id), 'utf8')
+    } catch {
+      // The init makes the file before it does anything else.
+    }
+    const end = parseEnd(text ?? '')
+    if (end) return end
+    if (signal) return { waitStatus: endedBySignal(constants.signals[signal]) }
+    if (text !== undefined || kill === 'SIGKILL') {
+      return { waitStatus: endedBySignal(constants.signals.SIGKILL) }
+    }
+    return { whyNeverRan: `its namespaces could not be made, or its status not written (${code})` }
+  }
+
+  /**
+   * SIGTERM to all but the init, which has to tell how they end. In a pid namespace the init is process 1, to which the
+   * kernel passes no signal that it does not handle; outside of one it is the process that was started.
+   */
+  #terminate(container: Container, againMs: number): void {
+    const { id, child } = container
+    if (container.kill !== 'SIGTERM' || !this.#containers.has(child.pid!)) return
+    const members = this.#o.tree.members(id)
+    for (const pid of members) if (pid !== child.pid) signalTo(pid, 'SIGTERM')
+    // An init alone has not started its program yet.
+    if (members.length > 1 || againMs > MAX_AGAIN_MS) return
+    this.#again(() => this.#terminate(container, againMs * 2), againMs)
+  }
+
+  /** Kills everything that is in the groups, and whoever is on the way there, until the first process has ended. */
+  #destroy(container: Container, againMs: number): void {
+    const { id, child } = container
+    if (!this.#containers.has(child.pid!)) return
+    this.#o.tree.kill(id)
+    signalTo(-child.pid!, 'SIGKILL')
+    this.#again(() => this.#destroy(container, Math.min(againMs * 2, MAX_AGAIN_MS)), againMs)
+  }
+
+  #again(act: () => void, ms: number): void {
+    setTimeout(() => {
+      if (!this.#o.guard.isClosed) act()
+    }, ms).unref()
+  }
+}
+
+function signalTo(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name)
+  } catch (error) {
+    // Ended meanwhile.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}

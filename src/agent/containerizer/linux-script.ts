@@ -1,0 +1,133 @@
+// What runs between the agent and a task under the linux launcher: one `/bin/sh` for each container, its *init*. It enters
+// the container's control groups, then runs the program, waits, and writes down how it ended.
+//
+//   agent ─▶ unshare ─▶ sh (init) ─▶ the program          with a pid namespace: init is its process 1
+//   agent ─▶ sh (init) ─▶ the program                     without
+//
+// It is the init that enters the groups, before there is anything else in the container: a process that is born in a group
+// has never been outside. And it is the init that knows the exit status: it outlives an agent that dies, and the file it
+// writes is found by the next one. As process 1 it also buries whom others left, and when it ends the kernel ends the rest.
+//
+// A shell says of a child that a signal ended only `128 + signal`, which a program may exit with as well. But of most
+// signals it says so in words, too. Its standard error is therefore the status file itself: words before the number mean a
+// signal. Of SIGINT and SIGPIPE it says nothing, and 130 and 141 are taken for what nearly always they are.
+
+import { endedBySignal, exitedWith } from '../wait-status.ts'
+import type { LaunchPlan } from './container.ts'
+
+/** Of an init that could not start the program. */
+const NEVER_STARTED_STATUS = 125
+const NEVER_STARTED = 'not started: '
+
+const SIGNAL_BASE = 128
+const MAX_SIGNAL = 64
+/** SIGINT and SIGPIPE. */
+const SILENT_SIGNALS: readonly number[] = [2, 13]
+
+/**
+ * Arguments: status file, lease, score for the kernel's choice of whom to kill (may be empty), number of groups, a file
+ * of each to write to, then the program and its arguments. The lease is looked for after the groups are entered, as a guard
+ * removes it before it looks into the groups: whichever comes first, nothing slips through between.
+ */
+function script(setup: readonly string[]): string {
+  return `
+status=$1 lease=$2 adj=$3 groups=$4
+shift 4
+exec 3>&2 2>"$status"
+never() {
+  echo "${NEVER_STARTED}$1" >&2
+  echo ${NEVER_STARTED_STATUS} >&2
+  exit ${NEVER_STARTED_STATUS}
+}
+while [ "$groups" -gt 0 ]; do
+  echo 0 >"$1" || never "it could not enter its control group, $1"
+  shift
+  groups=$((groups - 1))
+done
+[ -e "$lease" ] || never 'its agent is gone'
+[ -z "$adj" ] || echo "$adj" >/proc/self/oom_score_adj || never 'its oom_score_adj could not be set'
+${setup.map(line => `${line} 2>&3 || never 'its namespaces could not be prepared'\n`).join('')}
+( exec 2>&3 3>&-; exec "$@" )
+echo $? >&2
+`
+}
+
+export interface InitOptions {
+  readonly sh: string
+  readonly unshare: string
+  readonly plan: LaunchPlan
+  readonly statusPath: string
+  readonly leasePath: string
+  /** Files of the control groups that take the process in. */
+  readonly doors: readonly string[]
+  /** The program and its arguments. */
+  readonly argv: readonly string[]
+}
+
+/** The command line of a container's first process. */
+export function initCommand(options: InitOptions): [string, ...string[]] {
+  const { sh, unshare, plan, statusPath, leasePath, doors, argv } = options
+  const { namespaces, setup, prefix, oomScoreAdj } = plan
+  const init = [
+    '-c',
+    script(setup),
+    'sh',
+    statusPath,
+    leasePath,
+    String(oomScoreAdj ?? ''),
+    String(doors.length),
+    ...doors,
+    ...prefix,
+    ...argv,
+  ]
+  if (namespaces.size === 0) return [sh, ...init]
+  const flags: string[] = []
+  if (namespaces.has('ipc')) flags.push('--ipc')
+  // What the machine mounts later is seen inside, what is mounted inside is not seen outside.
+  if (namespaces.has('mount')) flags.push('--mount', '--propagation', 'slave')
+  // If unshare, which waits outside, should be killed, the container goes with it: nobody would hear of its end.
+  if (namespaces.has('pid')) flags.push('--pid', '--fork', '--kill-child', '--mount-proc')
+  return [unshare, ...flags, '--', sh, ...init]
+}
+
+/** Variables by which the system's loader, the C library or a shell can be told to run something else. */
+const MEDDLING = /^(LD_.*|GLIBC_TUNABLES|GCONV_PATH|LOCPATH|NLSPATH|MALLOC_.*|BASH_ENV|ENV|IFS)$/
+
+/**
+ * The environment of the init and of what takes privileges away, and the front of a command line that gives the program the
+ * rest of its own: nothing that a framework chose is run before the program is as unprivileged as it will be.
+ */
+export function splitEnvironment(env: Readonly<Record<string, string>>): {
+  readonly initially: Record<string, string>
+  readonly front: readonly string[]
+} {
+  const all = Object.entries(env)
+  const late = all
+    .filter(([name]) => MEDDLING.test(name))
+    .map(([name, value]) => `${name}=${value}`)
+  return {
+    initially: Object.fromEntries(all.filter(([name]) => !MEDDLING.test(name))),
+    front: late.length === 0 ? [] : ['/usr/bin/env', ...late],
+  }
+}
+
+/** How a container's program ended, as its init wrote it down: a wait(2) status, or why it never ran. */
+export type RecordedEnd = { readonly waitStatus: number } | { readonly whyNeverRan: string }
+
+/** Reads a status file; undefined while nothing, or only a part, is written. */
+export function parseEnd(text: string): RecordedEnd | undefined {
+  const match = /^(?:(.*)\n)?(\d{1,3})\n$/s.exec(text)
+  if (!match) return undefined
+  const words = match[1] ?? ''
+  const code = Number(match[2])
+  const at = words.indexOf(NEVER_STARTED)
+  if (code === NEVER_STARTED_STATUS && at !== -1) {
+    return { whyNeverRan: words.slice(at + NEVER_STARTED.length).split('\n')[0]! }
+  }
+  const signal = code - SIGNAL_BASE
+  const isSignal = signal > 0 && signal <= MAX_SIGNAL
+  if (isSignal && (words !== '' || SILENT_SIGNALS.includes(signal))) {
+    return { waitStatus: endedBySignal(signal) }
+  }
+  return { waitStatus: exitedWith(code) }
+}

@@ -1,0 +1,108 @@
+// Puts the launcher and the isolators together that flags ask for, and makes sure that the machine has what they need.
+
+import type { Clock } from '../../actors/clock.ts'
+import { UserError } from '../../base/errors.ts'
+import type { Logger } from '../../base/log.ts'
+import { AgentGuard } from '../agent-guard.ts'
+import { PosixProcesses } from '../posix-processes.ts'
+import { CgroupTree } from './cgroup-tree.ts'
+import { Containerizer } from './containerizer.ts'
+import type { IsolationFlags } from './flags.ts'
+import { type Isolation, ISOLATORS, type IsolatorName } from './isolation.ts'
+import type { Isolator } from './isolator.ts'
+import { cpuIsolator } from './isolator-cpu.ts'
+import { devicesIsolator } from './isolator-devices.ts'
+import { memoryIsolator } from './isolator-memory.ts'
+import { blkioIsolator, cpusetIsolator, pidsIsolator } from './isolators-cgroups.ts'
+import { ipcIsolator, mountIsolator, pidIsolator } from './isolators-namespaces.ts'
+import { posixCpuIsolator, posixMemoryIsolator } from './isolators-posix.ts'
+import { capabilitiesIsolator, nnpIsolator, rlimitsIsolator } from './isolators-privileges.ts'
+import { LinuxLauncher } from './linux-launcher.ts'
+import { deviceName, findProgram, ownCapabilities, SessionUsage } from './system-programs.ts'
+
+export interface ContainerizerStart {
+  readonly flags: IsolationFlags
+  readonly isolation: Isolation
+  readonly runtimeDir: string
+  readonly machineBytes: number
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+/** Throws a `UserError` if something that was asked for is not to be had on this machine. Nothing runs then. */
+export function startContainerizer(start: ContainerizerStart): Containerizer {
+  const { flags, isolation, runtimeDir, clock, log } = start
+  const { cgroups_hierarchy: hierarchy, cgroups_root: root } = flags
+  const isLinux = flags.launcher === 'linux'
+  const tree = isLinux ? CgroupTree.open({ hierarchy, root }) : undefined
+  const makers = isolatorMakers(start, tree)
+  const isolators = ISOLATORS.filter(name => isolation.has(name)).map(name => makers[name]())
+  const controllers = [...new Set(isolators.flatMap(isolator => isolator.controllers ?? []))]
+  for (const isolator of isolators) {
+    const missing = isolator.controllers?.find(name => !tree?.has(name))
+    if (missing !== undefined) throw noController(isolator.name, missing, hierarchy)
+    isolator.recover?.()
+  }
+  if (!tree) {
+    const launcher = PosixProcesses.start({ runtimeDir, log })
+    return new Containerizer({ launcher, isolators, clock, log })
+  }
+  const launcher = new LinuxLauncher({
+    unshare: findProgram('unshare', '--launcher=linux'),
+    guard: AgentGuard.start({ runtimeDir, log, removes: tree.roots(controllers) }),
+    tree,
+    controllers,
+    destroyTimeoutMs: flags.cgroups_destroy_timeout,
+    log,
+  })
+  return new Containerizer({ launcher, isolators, clock, log })
+}
+
+function isolatorMakers(
+  { flags, machineBytes }: ContainerizerStart,
+  tree: CgroupTree | undefined,
+): Record<IsolatorName, () => Isolator> {
+  // Isolators of control groups are refused under the posix launcher, when the flags are read.
+  const cgroups = tree!
+  const usage = new SessionUsage()
+  return {
+    'namespaces/mnt': () => mountIsolator,
+    'namespaces/pid': () => pidIsolator(flags.disallow_sharing_agent_pid_namespace),
+    'namespaces/ipc': () =>
+      ipcIsolator({
+        mount: findProgram('mount', 'namespaces/ipc'),
+        forbidsSharing: flags.disallow_sharing_agent_ipc_namespace,
+        shmBytes: flags.default_container_shm_size,
+      }),
+    'posix/cpu': () => posixCpuIsolator(usage),
+    'posix/mem': () => posixMemoryIsolator(usage),
+    'cgroups/blkio': () => blkioIsolator(cgroups),
+    'cgroups/cpu': () => cpuIsolator(cgroups, flags.cgroups_enable_cfs),
+    'cgroups/cpuset': () => cpusetIsolator,
+    'cgroups/devices': () =>
+      devicesIsolator(
+        cgroups,
+        (flags.allowed_devices ?? []).map(({ path, access }) => `${deviceName(path)} ${access}`),
+      ),
+    'cgroups/mem': () =>
+      memoryIsolator({ cgroups, limitsSwap: flags.cgroups_limit_swap, machineBytes }),
+    'cgroups/pids': () => pidsIsolator(cgroups, flags.cgroups_pids_max),
+    'posix/rlimits': () => rlimitsIsolator(findProgram('prlimit', 'posix/rlimits')),
+    'linux/capabilities': () =>
+      capabilitiesIsolator({
+        setpriv: findProgram('setpriv', 'linux/capabilities'),
+        effective: flags.effective_capabilities,
+        bounding: flags.bounding_capabilities,
+        own: ownCapabilities,
+      }),
+    'linux/nnp': () => nnpIsolator(findProgram('setpriv', 'linux/nnp')),
+  }
+}
+
+function noController(isolator: string, controller: string, hierarchy: string): UserError {
+  return new UserError(
+    'not_found',
+    `The isolator '${isolator}' needs the controller '${controller}', which the control groups at '${hierarchy}' do not have.`,
+    { hint: "Leave it out of '--isolation', or name another '--cgroups_hierarchy'." },
+  )
+}

@@ -1,0 +1,27 @@
+// `/monitor/statistics`: what each container uses, in the form of Mesos' endpoint. Read when asked, nothing is kept.
+
+import { type HttpResponse, json } from '../actors/http.ts'
+import type { AgentState } from './agent-state.ts'
+import type { Processes } from './processes.ts'
+
+/** Answers with the statistics of all containers that run. `nowMs`: the time they are of. */
+export function statisticsResponse(
+  state: AgentState,
+  processes: Processes,
+  nowMs: number,
+): HttpResponse {
+  const entries: Record<string, unknown>[] = []
+  for (const { id, info, framework, containerId } of state.executors()) {
+    const statistics = processes.usage?.(containerId)
+    if (!statistics) continue
+    entries.push({
+      executor_id: id,
+      executor_name: info.name ?? '',
+      framework_id: framework.id,
+      source: info.source ?? '',
+      container_id: containerId,
+      statistics: { timestamp: nowMs / 1000, ...statistics },
+    })
+  }
+  return json(entries)
+}
