@@ -1,6 +1,5 @@
 // From the death of the master that leads to the first write of the next one: in general, and with a large registry.
 
-import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 import { experiment } from './harness.ts'
 import { type Failover, LEADS, Masters, stepsText } from './masters.ts'
@@ -50,9 +49,8 @@ export const experiments = [
     open: async scope => {
       const masters = await Masters.open(scope, async dirs => {
         const maker = scope.program<RegistryProgram>('registry')
-        const made = join(scope.temporaryFolder(), 'replicated_log')
-        await maker.call('make', { directory: made, agents: AGENTS })
-        for (const dir of dirs) cpSync(made, join(dir, 'replicated_log'), { recursive: true })
+        const directories = dirs.map(dir => join(dir, 'replicated_log'))
+        await maker.call('make', { directories, agents: AGENTS })
       })
       const all: Failover[] = []
       return {

@@ -1,19 +1,14 @@
-// Makes the log of a master with many agents: one snapshot of its registry.
+// Makes the logs of masters with many agents: one snapshot of their registry, which all of them have learned.
 
-import { systemRuntime } from '../../src/actors/system-runtime.ts'
-import { createLogger } from '../../src/base/logger.ts'
-import { FileStorage, Log, LogService, Writer } from '../../src/log/log.ts'
+import { Acceptor } from '../../src/log/acceptor.ts'
+import { FileStorage } from '../../src/log/log.ts'
+import { appendOf, type ReplicaRecord } from '../../src/log/storage.ts'
 import { encodeEntry } from '../../src/master/registry/entry.ts'
+import type { Value } from '../../src/messages/log.ts'
 import { serveCommands } from '../program.ts'
 
 const commands = serveCommands({
-  async make({ directory, agents }: { directory: string; agents: number }): Promise<void> {
-    const runtime = await systemRuntime({
-      log: createLogger({ level: 'warn', format: 'text', name: 'registry' }),
-    })
-    const log = await Log.open({ storage: new FileStorage({ directory }), quorum: 1 })
-    const writer = new Writer(runtime.ref(LogService, runtime.spawn(log, 'log(1)')))
-    if ((await writer.start()) === undefined) throw new Error('the log has another writer')
+  async make({ directories, agents }: { directories: string[]; agents: number }): Promise<void> {
     const entry = encodeEntry({
       version: 1,
       time_ms: Date.now(),
@@ -25,9 +20,25 @@ const commands = serveCommands({
         gone: [],
       },
     })
-    if ((await writer.append(entry)) === undefined) throw new Error('the log has another writer')
-    await runtime.shutdown()
-    await log.closed
+    const chosen = (position: number, value: Value): ReplicaRecord => ({
+      ...{ type: 'write', position, proposal: 1, learned: true, value },
+    })
+    for (const directory of directories) {
+      const storage = new FileStorage({ directory })
+      const acceptor = new Acceptor()
+      await storage.open(
+        record => acceptor.apply(record),
+        () => acceptor.snapshot(),
+      )
+      const records = [
+        ...acceptor.become('VOTING', 1),
+        chosen(0, { type: 'NOP' }),
+        chosen(1, appendOf(entry)),
+      ]
+      for (const record of records) acceptor.apply(record)
+      await storage.persist(records)
+      await storage.close()
+    }
   },
 })
 
