@@ -117,6 +117,8 @@ export class Masters {
     const running = { child, votes: false }
     this.#running[master] = running
     createInterface({ input: child.stderr! }).on('line', line => {
+      // What is no record says why it cannot start.
+      if (!line.startsWith('{')) throw new Error(`master ${master}: ${line}`)
       const record = JSON.parse(line) as { time: number; msg: string }
       // A replica that has voted before its process ended votes as soon as it listens.
       if (record.msg === 'listening') running.votes = true

@@ -1,7 +1,5 @@
 // The real master with a registry in a file log, and a sampler of its own CPU time.
 
-import { writeFileSync } from 'node:fs'
-import { Session } from 'node:inspector/promises'
 import { join } from 'node:path'
 import { systemRuntime } from '../../src/actors/system-runtime.ts'
 import { parseFlags } from '../../src/base/flags.ts'
@@ -9,12 +7,10 @@ import { createLogger } from '../../src/base/logger.ts'
 import { FileStorage, Log } from '../../src/log/log.ts'
 import { masterConfig, masterFlags } from '../../src/master/flags.ts'
 import { startMaster } from '../../src/master/start.ts'
-import { type Breakdown, breakdown } from '../profile.ts'
+import { CpuProfile } from '../cpu-profile.ts'
 import { serveCommands } from '../program.ts'
 
-const SAMPLE_MICROSECONDS = 250
-
-let session: Session | undefined
+const profile = new CpuProfile()
 
 const commands = serveCommands({
   /** Starts to lead; resolves to the address. */
@@ -38,22 +34,8 @@ const commands = serveCommands({
     return runtime.address
   },
 
-  async startProfile(): Promise<void> {
-    session = new Session()
-    session.connect()
-    await session.post('Profiler.enable')
-    await session.post('Profiler.setSamplingInterval', { interval: SAMPLE_MICROSECONDS })
-    await session.post('Profiler.start')
-  },
-
-  /** `file`: where to write the profile as Chrome's developer tools read it. */
-  async stopProfile({ file }: { file: string | undefined }): Promise<Breakdown> {
-    if (!session) throw new Error('no profile is being taken')
-    const { profile } = await session.post('Profiler.stop')
-    session.disconnect()
-    if (file !== undefined) writeFileSync(file, JSON.stringify(profile))
-    return breakdown(profile)
-  },
+  startProfile: () => profile.start(),
+  stopProfile: ({ file }: { file: string | undefined }) => profile.stop(file),
 })
 
 export type MasterProgram = typeof commands

@@ -1,8 +1,7 @@
 // One process of a replicated log on the real disk, and the one who appends to it. The writer is an actor in the
 // process of the elected replica, as the master's registrar is.
 
-import { readdirSync, statSync, writeFileSync } from 'node:fs'
-import { Session } from 'node:inspector/promises'
+import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { Actor } from '../../src/actors/actor.ts'
@@ -12,7 +11,7 @@ import type { Runtime } from '../../src/actors/runtime.ts'
 import { systemRuntime } from '../../src/actors/system-runtime.ts'
 import { createLogger } from '../../src/base/logger.ts'
 import { FileStorage, Log, LogService, Reader, Writer } from '../../src/log/log.ts'
-import { type Breakdown, breakdown } from '../profile.ts'
+import { CpuProfile } from '../cpu-profile.ts'
 import { serveCommands } from '../program.ts'
 import { percentile } from '../statistics.ts'
 
@@ -24,7 +23,6 @@ const GROWING = 4_096
 const GROW_MS = 5_000
 const POLL_MS = 20
 const LONG_MS = 600_000
-const SAMPLE_MICROSECONDS = 250
 
 /** `last`: the highest position of one. */
 const Appends = v.object({ appends: v.number(), ms: v.number(), last: v.number() })
@@ -134,7 +132,7 @@ class Load extends Actor {
 let runtime: Runtime | undefined
 let load: Ref<(typeof LoadProtocol)['entries']> | undefined
 let log: Log | undefined
-let session: Session | undefined
+const profile = new CpuProfile()
 
 function started<T>(it: T | undefined): T {
   if (it === undefined) throw new Error('the replica is not started')
@@ -189,20 +187,8 @@ const commands = serveCommands({
 
   oneByOne: (how: { count: number }) => started(load).ask('oneByOne', how, { timeoutMs: 60_000 }),
 
-  async startProfile(): Promise<void> {
-    session = new Session()
-    session.connect()
-    await session.post('Profiler.enable')
-    await session.post('Profiler.setSamplingInterval', { interval: SAMPLE_MICROSECONDS })
-    await session.post('Profiler.start')
-  },
-
-  async stopProfile({ file }: { file: string | undefined }): Promise<Breakdown> {
-    const { profile } = await started(session).post('Profiler.stop')
-    started(session).disconnect()
-    if (file !== undefined) writeFileSync(file, JSON.stringify(profile))
-    return breakdown(profile)
-  },
+  startProfile: () => profile.start(),
+  stopProfile: ({ file }: { file: string | undefined }) => profile.stop(file),
 })
 
 export type ReplicaProgram = typeof commands

@@ -15,6 +15,7 @@
 import { assert } from '../base/assert.ts'
 import { type Deferred, deferred } from '../base/deferred.ts'
 import {
+  type ChosenMembership,
   type Membership,
   MOST_POSITIONS,
   type Position,
@@ -224,12 +225,9 @@ export class Coordinator {
 
   #send(writings: readonly Writing[]): void {
     const { membership } = this.#host.network
-    const values = writings
-      .flatMap(writing => writing.values)
-      .map(value =>
-        // No change of members is under way now: these are who votes behind it.
-        membership && value.type === 'TRUNCATE' ? { ...value, membership } : value,
-      )
+    const given = writings.flatMap(writing => writing.values)
+    // No change of members is under way now: these are who votes behind a truncation.
+    const values = membership ? given.map(value => behind(value, membership)) : given
     this.#waiting -= values.length
     const request = { proposal: this.#proposal, position: this.#next, values }
     this.#next += values.length
@@ -323,3 +321,6 @@ export class Coordinator {
     if (this.#inFlight.length === 0 && !this.#changing) this.#state = 'elected'
   }
 }
+
+const behind = (value: Value, membership: ChosenMembership): Value =>
+  value.type === 'TRUNCATE' ? { ...value, membership } : value

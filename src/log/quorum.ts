@@ -6,8 +6,7 @@ export function majorityOf(members: number): number {
 }
 
 /**
- * How many replicas an ensemble with this quorum has, as Mesos derives it: `2 · quorum − 1`. A list of members that is
- * shorter than that is one that lacks some.
+ * How many replicas an ensemble with this quorum has, where no list says it, as Mesos derives it: `2 · quorum − 1`.
  */
 export function ensembleOf(quorum: number): number {
   return 2 * quorum - 1

@@ -33,12 +33,14 @@ export async function relocate(
       })
     }
     // They are the same ones under other names. As the next change it is not undone by what others remember of the last.
-    if (membership) {
-      const { at, proposal, version } = membership
-      const renamed = { at, proposal, version: version + 1, members: [...members] }
-      await storage.persist(acceptor.adopt(renamed))
+    const renamed = membership && {
+      ...{ at: membership.at, proposal: membership.proposal },
+      ...{ version: membership.version + 1, members: [...members] },
     }
-    await storage.persist(acceptor.settleIn({ self, kind: 'list', members, quorum }))
+    await storage.persist([
+      ...(renamed ? acceptor.adopt(renamed) : []),
+      ...acceptor.settleIn({ self, kind: 'list', members, quorum }),
+    ])
     return home
   } finally {
     await storage.close()

@@ -10,7 +10,7 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { freePorts } from '../process/free-ports.ts'
+import { freePorts } from '../../bench/ports.ts'
 import { ip, succeeds } from './shell.ts'
 
 /** Set for the process that runs inside of the hub. */

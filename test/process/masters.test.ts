@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { Batch } from '../cluster/batch.ts'
-import { freePorts } from './free-ports.ts'
+import { freePorts } from '../../bench/ports.ts'
 import { type Command, RealCluster, type State, until } from './real-cluster.ts'
 
 class Ensemble {

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import t from 'tap'
-import { freePorts } from './free-ports.ts'
+import { freePorts } from '../../bench/ports.ts'
 import { type Command, RealCluster, until } from './real-cluster.ts'
 
 t.test('mesos-log runs, initializes and measures replicas, which then are the same', async t => {

@@ -7,7 +7,7 @@ import t from 'tap'
 import { openSession } from '../../src/zookeeper/library.ts'
 import type { Session } from '../../src/zookeeper/session.ts'
 import { Batch } from '../cluster/batch.ts'
-import { freePorts } from './free-ports.ts'
+import { freePorts } from '../../bench/ports.ts'
 import { type Command, RealCluster, until } from './real-cluster.ts'
 import { whyNoZooKeeper, ZooKeeperServer } from './zookeeper-server.ts'
 
