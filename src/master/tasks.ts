@@ -271,11 +271,14 @@ export function reconcile(
   for (const record of framework.tasks.values()) tellLatest(m, framework, record.task)
 }
 
-/** What its scheduler was told last, rather than what the agent knows: the updates between are on their way. */
+/**
+ * What its scheduler was told last, rather than what the agent knows: the updates between are on their way. Of a task that ended while
+ * its agent had no master, nothing was told yet; were its end told here, the updates of its beginning would come after it.
+ */
 function tellLatest(m: MasterContext, framework: FrameworkRecord, task: Task): void {
   const status = statusOf(
     task,
-    task.status_update_state ?? task.state,
+    task.status_update_state ?? 'TASK_STAGING',
     'REASON_RECONCILIATION',
     'Reconciliation: Latest task state',
     m.nowSeconds(),

@@ -129,6 +129,29 @@ t.test(
   },
 )
 
+t.test('what ended while there was no master is told by its updates, in their order', async t => {
+  const c = await Cluster.start({ disk: new MemoryDisk() })
+  const agent = await c.registered()
+  const scheduler = await c.subscribed({ failover_timeout: 60, ...PARTITION_AWARE })
+  await c.running(scheduler, agent, 't1')
+  await c.failover()
+  // None of its updates has been sent yet.
+  const known = agent.tasks.get('t1')!
+  known.state = 'TASK_FINISHED'
+  delete known.status_update_state
+  delete known.status_update_uuid
+  await c.reregister(agent)
+  scheduler.subscribe()
+  await c.settle()
+  scheduler.reconcile(['t1', agent.id])
+  await c.settle()
+  t.match(scheduler.statuses.at(-1), { state: 'TASK_STAGING', reason: 'REASON_RECONCILIATION' })
+  const uuid = agent.update('t1', 'TASK_FINISHED')
+  await c.settle()
+  const ends = scheduler.statuses.filter(({ state }) => state === 'TASK_FINISHED')
+  t.match(ends, [{ uuid }])
+})
+
 t.test('agents that do not come back in time are unreachable', async t => {
   const c = await Cluster.start({ disk: new MemoryDisk() })
   const agents = [await c.registered(), await c.registered(), await c.registered()]
