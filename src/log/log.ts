@@ -304,10 +304,10 @@ export class Log extends Actor {
     return position === undefined ? {} : { position }
   }
 
-  async #range(): Promise<{ begin: Position; end: Position }> {
+  async #range(): Promise<{ begin: Position; end: Position; learnedBelow: Position }> {
     await this.#recovered.promise
-    const { begin, end } = await this.#host!.local.ask('state', {})
-    return { begin, end }
+    const { begin, end, learnedBelow } = await this.#host!.local.ask('state', {})
+    return { begin, end, learnedBelow }
   }
 
   async #read(range: { from: Position; to: Position }): Promise<ReadResult> {

@@ -24,6 +24,15 @@ export class Reader {
     return (await this.#log.ask('range', {})).end
   }
 
+  /**
+   * What can be read here of a log that others write: from the first position that is not truncated to the last one below
+   * which all is learned. `end` is less than `begin` if that is nothing.
+   */
+  async learned(): Promise<{ readonly begin: Position; readonly end: Position }> {
+    const { begin, learnedBelow } = await this.#log.ask('range', {})
+    return { begin, end: learnedBelow - 1 }
+  }
+
   /** The records in [from, to]; positions that hold none are left out. Rejects if the range is not all learned here. */
   async read(from: Position, to: Position): Promise<readonly Entry[]> {
     const result = await this.#log.ask('read', { from, to })

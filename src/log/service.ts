@@ -20,8 +20,8 @@ export const LogService = protocol(
     /** At positions that follow each other. */
     append: call(v.object({ term: Term, records: Records }), Written),
     truncate: call(v.object({ term: Term, to: Position }), Written),
-    /** Answered once the replica votes. */
-    range: call(Nothing, v.object({ begin: Position, end: Position })),
+    /** Answered once the replica votes. All from `begin` to below `learnedBelow` is learned here. */
+    range: call(Nothing, v.object({ begin: Position, end: Position, learnedBelow: Position })),
     read: call(v.object({ from: Position, to: Position }), ReadResult),
     /** Who votes, as far as is known here. */
     members: call(Nothing, LogMembers),

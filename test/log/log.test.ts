@@ -660,6 +660,26 @@ t.test('a replica that missed much catches up from another while appends go on',
   await e.finish(t)
 })
 
+t.test('of a log that others write so much can be read as is learned here', async t => {
+  const e = new Ensemble(3)
+  await e.start()
+  await e.voting()
+  t.same(await e.run(e.reader(2).learned()), { begin: 0, end: -1 })
+  const writer = await e.elect(0)
+  await e.append(writer, 'a', 'b')
+  await e.world.advance(200)
+  t.same(await e.run(e.reader(2).learned()), { begin: 0, end: 2 })
+  e.world.network.partition([e.addresses[2]!], e.addresses.slice(0, 2))
+  await e.append(writer, 'c', 'd')
+  t.same(await e.run(e.reader(2).learned()), { begin: 0, end: 2 })
+  e.world.network.heal()
+  await e.append(writer, 'e')
+  await e.run(writer.truncate(2))
+  await e.world.advance(2_000)
+  t.same(await e.run(e.reader(2).learned()), { begin: 2, end: 6 })
+  await e.finish(t)
+})
+
 t.test(
   'what was missed comes in messages that may be sent, however large the values are',
   async t => {
