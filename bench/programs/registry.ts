@@ -10,7 +10,7 @@ import { serveCommands } from '../program.ts'
 const commands = serveCommands({
   async make({ directories, agents }: { directories: string[]; agents: number }): Promise<void> {
     const entry = encodeEntry({
-      version: 1,
+      version: 2,
       time_ms: Date.now(),
       master_id: 'bench',
       sequence: agents,

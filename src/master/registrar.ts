@@ -2,24 +2,41 @@
 
 import * as v from 'valibot'
 import { Actor } from '../actors/actor.ts'
+import type { Timer } from '../actors/clock.ts'
 import { json } from '../actors/http.ts'
 import type { Timing } from '../actors/metrics.ts'
 import type { Pid } from '../actors/pid.ts'
-import { call, type Entries, type Protocol, protocol, type Ref, serve } from '../actors/protocol.ts'
+import {
+  AskError,
+  call,
+  type Entries,
+  type Protocol,
+  protocol,
+  type Ref,
+  serve,
+} from '../actors/protocol.ts'
 import { type Deferred, deferred } from '../base/deferred.ts'
 import { formatDuration } from '../base/duration.ts'
 import { UserError } from '../base/errors.ts'
 import { MasterInfo } from '../messages/agent.ts'
 import { message } from '../messages/schema.ts'
-import { OPERATIONS_PER_SNAPSHOT } from './constants.ts'
-import { decodeEntry, encodeEntry, Replay } from './registry/entry.ts'
+import {
+  OPERATIONS_PER_SNAPSHOT,
+  REGISTRY_FOLLOW_INTERVAL_MS,
+  TRUNCATE_AFTER_MS,
+} from './constants.ts'
+import { encodeEntry, type Replay } from './registry/entry.ts'
+import { Follower, type LogRange, type ReadEntries } from './registry/follower.ts'
 import { Operation, RegistrySnapshot } from './registry/operations.ts'
 import { RegistryError } from './registry/registry.ts'
 
 /** What the registrar needs of the replicated log. */
 export interface RegistryLog {
-  /** Becomes the writer and returns all entries, oldest first. */
-  recover(): Promise<readonly Uint8Array[]>
+  /** What the local replica has learned of it by now: others may have written more. */
+  learned(): Promise<LogRange>
+  /** Becomes the writer. What is in the log then, all of it can be read. */
+  recover(): Promise<LogRange>
+  readonly read: ReadEntries
   /** Resolves to the entry's position when a quorum has it on disk; rejects if this is no longer the writer. */
   append(bytes: Uint8Array): Promise<number>
   /** Drops all entries below `position`. */
@@ -66,6 +83,8 @@ interface Queued {
  * anew (Mesos' registrar does the same). So it does when a read or write does not end in time: a master that
  * cannot write leads nobody. And when the log ends, even while there is nothing to be written, rather than with the next
  * agent that comes.
+ *
+ * Until it recovers, which is when its master is elected, it follows what others write.
  */
 export class Registrar extends Actor {
   override readonly idPrefix = 'registrar'
@@ -73,7 +92,12 @@ export class Registrar extends Actor {
 
   readonly #o: RegistrarOptions
   #log!: RegistryLog
-  readonly #replay = new Replay()
+  /** Once recovered. */
+  #replay!: Replay
+  #follower!: Follower
+  /** What is being read of what others write; undefined if that cannot be read. */
+  #following: Promise<void> | undefined
+  #followTimer: Timer | undefined
   #masterId = ''
   #recovered = false
   #queue: Queued[] = []
@@ -98,6 +122,8 @@ export class Registrar extends Actor {
     const { makeLog, logPid } = this.#o
     if (logPid) this.link(logPid)
     this.#log = makeLog((definition, to) => this.ref(definition, to))
+    this.#follower = this.#newFollower()
+    this.#follow()
     this.#fetch = this.metrics.timing('registrar/state_fetch_ms')
     this.#store = this.metrics.timing('registrar/state_store_ms')
     this.metrics.gauge('registrar/queued_operations', () => this.#queue.length)
@@ -138,17 +164,51 @@ export class Registrar extends Actor {
     }
   }
 
+  #newFollower(): Follower {
+    return new Follower(
+      (from, to) => this.resume(this.#log.read(from, to)),
+      () => this.sleep(0),
+    )
+  }
+
+  /** Now and then, while others lead. */
+  #follow(): void {
+    const again = (): void => {
+      this.#followTimer = this.delay(REGISTRY_FOLLOW_INTERVAL_MS, () => this.#follow())
+    }
+    this.#following = this.#readLearned().then(again, (error: unknown) => {
+      // The log has ended, of which `exited` tells.
+      if (error instanceof AskError) return
+      // It was truncated just now.
+      if (error instanceof UserError && error.code === 'not_found') return again()
+      // Whoever leads may be of a newer version, and be able to.
+      this.log.warn(
+        { error },
+        'what others write to the registry cannot be read; it is followed no more',
+      )
+      this.#follower = this.#newFollower()
+    })
+  }
+
+  async #readLearned(): Promise<void> {
+    await this.#catchUp(await this.resume(this.#log.learned()))
+  }
+
+  async #catchUp(range: LogRange): Promise<void> {
+    while (!(await this.#follower.catchUp(range))) this.#follower = this.#newFollower()
+  }
+
   async #recover(master: MasterInfo): Promise<RegistrySnapshot> {
     const startMs = this.clock.now()
-    const entries = await this.#within('registry_fetch_timeout', () => this.#log.recover())
+    await this.#within('registry_fetch_timeout', async () => {
+      const range = await this.#log.recover()
+      await this.#following
+      this.#followTimer?.cancel()
+      await this.#catchUp(range)
+    })
     this.#fetch.record(this.clock.now() - startMs)
-    for (const bytes of entries) {
-      const entry = decodeEntry(bytes)
-      this.#replay.apply(entry)
-      this.#sinceSnapshot = entry.snapshot
-        ? 0
-        : this.#sinceSnapshot + (entry.operations?.length ?? 0)
-    }
+    this.#replay = this.#follower.replay
+    this.#sinceSnapshot = this.#follower.sinceSnapshot
     this.#masterId = master.id
     this.#recovered = true
     await this.#enqueue({
@@ -213,17 +273,22 @@ export class Registrar extends Actor {
     }
   }
 
-  /** Writes the registry as a whole; only then is what came before it not needed any more. */
+  /**
+   * Writes the registry as a whole; only then is what came before it not needed any more. It is kept for a while: who
+   * follows reads the last operations before it, and not the registry anew.
+   */
   async #snapshot(): Promise<void> {
     const { registry, sequence } = this.#replay
     const entry = this.#entry({ snapshot: registry.snapshot(), sequence })
     const position = await this.#append(entry)
-    await this.#within('registry_store_timeout', () => this.#log.truncate(position))
     this.#sinceSnapshot = 0
-    this.log.info(
-      { position, agents: registry.agents.size },
-      'registry snapshot written, log truncated',
-    )
+    this.log.info({ position, agents: registry.agents.size }, 'registry snapshot written')
+    this.delay(TRUNCATE_AFTER_MS, () => this.#truncate(position))
+  }
+
+  async #truncate(position: number): Promise<void> {
+    await this.#within('registry_store_timeout', () => this.#log.truncate(position))
+    this.log.info({ position }, 'log truncated up to a registry snapshot')
   }
 
   #append(entry: Uint8Array): Promise<number> {
@@ -236,7 +301,7 @@ export class Registrar extends Actor {
       | { readonly snapshot: RegistrySnapshot; readonly sequence: number },
   ): Uint8Array {
     return encodeEntry({
-      version: 1,
+      version: 2,
       time_ms: this.clock.now(),
       master_id: this.#masterId,
       ...content,

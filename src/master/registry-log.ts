@@ -18,15 +18,15 @@ export function replicatedLog(log: Ref<(typeof LogService)['entries']>): Registr
     throw new LostLeadershipError('another master has become the writer of the replicated log')
   }
   return {
+    learned: () => reader.learned(),
     recover: async () => {
       let end: number | undefined
       // In vain if a higher proposal was made: by who led before, or by a replica that recovers. This master has been elected
       // to lead, so it goes on; how long, the one who asks decides.
       while (end === undefined) end = await writer.start()
-      const begin = await reader.beginning()
-      if (begin > end) return []
-      return (await reader.read(begin, end)).map(entry => entry.bytes)
+      return { begin: await reader.beginning(), end }
     },
+    read: async (from, to) => (await reader.read(from, to)).map(entry => entry.bytes),
     append: async bytes => {
       try {
         return still(await writer.append(bytes))
@@ -54,7 +54,9 @@ function tooLarge(cause: UserError): UserError {
 export function memoryLog(): RegistryLog {
   let next = 1
   return {
-    recover: () => Promise.resolve([]),
+    learned: () => Promise.resolve({ begin: 1, end: 0 }),
+    recover: () => Promise.resolve({ begin: 1, end: 0 }),
+    read: () => Promise.resolve([]),
     append: () => Promise.resolve(next++),
     truncate: () => Promise.resolve(),
   }

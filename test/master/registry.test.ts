@@ -1,7 +1,13 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { encode } from '../../src/actors/codec.ts'
-import { decodeEntry, encodeEntry, Replay } from '../../src/master/registry/entry.ts'
+import {
+  decodeEntry,
+  encodeEntry,
+  openEntry,
+  Replay,
+  unpack,
+} from '../../src/master/registry/entry.ts'
 import type { Entry, Operation } from '../../src/master/registry/operations.ts'
 import { Registry, RegistryError } from '../../src/master/registry/registry.ts'
 
@@ -13,8 +19,28 @@ t.test('what the registry wrote it can read, however large', t => {
   const attributes = Array.from({ length: 600_000 }, () => attribute)
   const infos = [{ ...agent('S0'), attributes }]
   const snapshot = { master, agents: infos, unreachable: [], gone: [] }
-  const entry: Entry = { version: 1, time_ms: 1, master_id: 'm', snapshot, sequence: 7 }
-  t.equal(decodeEntry(encodeEntry(entry)).snapshot?.agents[0]?.attributes?.length, 600_000)
+  for (const version of [1, 2] as const) {
+    const entry: Entry = { version, time_ms: 1, master_id: 'm', snapshot, sequence: 7 }
+    t.equal(decodeEntry(encodeEntry(entry)).snapshot?.agents[0]?.attributes?.length, 600_000)
+  }
+  t.end()
+})
+
+t.test('a snapshot is unpacked in pieces, and a piece that is none is named', t => {
+  const agents = Array.from({ length: 1_700 }, (_, i) => agent(`S${i}`))
+  const unreachable = [{ id: { value: 'U' }, time_ms: 3 }]
+  const snapshot = { master, agents, unreachable, gone: [] }
+  const entry: Entry = { version: 2, time_ms: 1, master_id: 'm', snapshot, sequence: 7 }
+  const bytes = encodeEntry(entry)
+  t.equal([...unpack(openEntry(bytes))].length, 5)
+  t.same(decodeEntry(bytes), entry)
+  for (const [piece, message] of [
+    [[{ hostname: 7 }], /^not a registry entry: 0.hostname/],
+    ['text', /^not a registry entry/],
+  ] as const) {
+    const packed = { ...snapshot, agents: [encode(piece)], unreachable: [] }
+    t.throws(() => decodeEntry(encode({ ...entry, snapshot: packed })), { message })
+  }
   t.end()
 })
 
@@ -98,10 +124,11 @@ t.test('replaying the log, from the beginning or from a snapshot, gives the regi
   const property = fc.property(
     fc.array(operation, { maxLength: 40 }),
     fc.nat(),
-    (operations, at) => {
+    fc.constantFrom(1 as const, 2 as const),
+    (operations, at, version) => {
       const live = new Replay()
       const log: Uint8Array[] = []
-      const envelope = { version: 1 as const, time_ms: 1, master_id: 'm1' }
+      const envelope = { version, time_ms: 1, master_id: 'm1' }
       operations.forEach((each, i) => {
         const { sequence } = live
         try {
@@ -157,7 +184,7 @@ t.test('what is no entry is named, not guessed at', async t => {
   const good = { version: 1, time_ms: 1, master_id: 'm1', sequence: 0 }
   t.match(decodeEntry(encode(good)), good)
   for (const [bad, message] of [
-    [{ ...good, version: 2 }, /^not a registry entry: version/],
+    [{ ...good, version: 3 }, /^not a registry entry: version/],
     [{ ...good, sequence: -1 }, /sequence/],
     [{ ...good, operations: [{ type: 'admit_agent', info: {} }] }, /hostname/],
     [{ ...good, operations: [{ type: 'unknown' }] }, /type/],

@@ -3,7 +3,7 @@
 import * as v from 'valibot'
 import { AgentInfo, MasterInfo } from '../../messages/agent.ts'
 import { AgentID } from '../../messages/ids.ts'
-import { message, oneOf, unsigned } from '../../messages/schema.ts'
+import { message, oneOf, unsigned, variant } from '../../messages/schema.ts'
 
 /** Nanoseconds since the epoch would not fit a safe integer; milliseconds do. */
 const timeMs = v.number()
@@ -67,14 +67,40 @@ export const RegistrySnapshot = message({
 })
 export type RegistrySnapshot = v.InferOutput<typeof RegistrySnapshot>
 
-/** One APPEND entry of the log: when, by which master, and either operations or all that came before. */
-export const Entry = message({
-  version: oneOf([1]),
+const envelope = {
   time_ms: timeMs,
   master_id: v.string(),
   operations: v.optional(v.array(Operation)),
-  snapshot: v.optional(RegistrySnapshot),
   /** How many operations the registry has seen before this entry, for a reader to count on. */
   sequence: unsigned,
+}
+
+/** One APPEND entry of the log: when, by which master, and either operations or all that came before. */
+const Entry = message({
+  ...envelope,
+  version: oneOf([1, 2]),
+  snapshot: v.optional(RegistrySnapshot),
 })
 export type Entry = v.InferOutput<typeof Entry>
+
+/** What is in the pieces of a snapshot's lists. */
+export const SnapshotItems = { agents: v.array(AgentInfo), departed: v.array(Departed) }
+
+const pieces = v.array(v.instance(Uint8Array))
+const PackedSnapshot = message({
+  master: v.optional(MasterInfo),
+  agents: pieces,
+  unreachable: pieces,
+  gone: pieces,
+})
+
+/** The entry as it is in the log. In version 2 a snapshot's lists are in pieces, each packed by itself. */
+export const PackedEntry = variant('version', [
+  message({
+    ...envelope,
+    version: v.literal(1),
+    snapshot: v.optional(RegistrySnapshot),
+  }),
+  message({ ...envelope, version: v.literal(2), snapshot: v.optional(PackedSnapshot) }),
+])
+export type PackedEntry = v.InferOutput<typeof PackedEntry>
