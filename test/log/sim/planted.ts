@@ -390,7 +390,8 @@ export const PLANTED: Readonly<Record<string, PlantedBug>> = {
     ],
     kinds: ['flipped bit'],
     within: 1_000,
-    finds: /learned|chosen|linearizable/,
+    // Where the bit makes it no value at all, its reader never gets an answer.
+    finds: /learned|chosen|linearizable|reads/,
   },
   'damage taken for a torn tail': {
     about: 'what cannot be read is cut with all that follows, and with the votes in it',
