@@ -7,7 +7,7 @@ import { BoundedRing } from '../base/bounded-ring.ts'
 import type { AgentInfo } from '../messages/agent.ts'
 import type { FrameworkInfo } from '../messages/framework.ts'
 import type { TaskID } from '../messages/ids.ts'
-import type { TaskStatus, TaskStatusReason } from '../messages/status.ts'
+import type { TaskState, TaskStatus, TaskStatusReason } from '../messages/status.ts'
 import type { ExecutorInfo, KillPolicy, Task, TaskInfo } from '../messages/task.ts'
 import type { LaunchedProcess } from './processes.ts'
 
@@ -28,6 +28,8 @@ export type ExecutorState = 'REGISTERING' | 'RUNNING' | 'TERMINATING' | 'TERMINA
 export interface PendingTermination {
   readonly reason: TaskStatusReason
   readonly message: string
+  /** TASK_FAILED, unless this says otherwise. */
+  readonly state?: TaskState
   /** Of what it took too much. */
   readonly limitation?: TaskStatus['limitation']
 }
@@ -58,12 +60,16 @@ export interface AgentExecutor {
   waitStatus: number | undefined
   /** Not given to the executor yet, in order of their launch. */
   readonly queued: Map<string, TaskInfo>
+  /** Of these, those that have to be written down first. */
+  readonly unsaved: Set<string>
   readonly tasks: Map<string, Task>
   /** Ended, but the scheduler has not acknowledged that. */
   readonly terminated: Map<string, Task>
   readonly completed: BoundedRing<Task>
   /** To be told to it when it is connected again. */
   readonly kills: TaskKill[]
+  /** It was launched by an agent before this one, and has not subscribed since. */
+  isRecovered: boolean
   /** Whether it ever was given a task. */
   wasUsed: boolean
   /** Runs while it has to register, resubscribe or end. */

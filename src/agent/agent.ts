@@ -10,7 +10,6 @@ import { Actor } from '../actors/actor.ts'
 import { json } from '../actors/http.ts'
 import type { Pid } from '../actors/pid.ts'
 import { type Served, serve } from '../actors/protocol.ts'
-import { messageOf } from '../base/errors.ts'
 import { type Detector, detectorOf } from '../detector/detector.ts'
 import { isList } from '../detector/location.ts'
 import {
@@ -26,8 +25,8 @@ import {
   type UpdateFramework,
 } from '../messages/agent-registration.ts'
 import { AgentExecutor } from '../messages/executor-api.ts'
-import type { AgentID } from '../messages/ids.ts'
 import { agentCapabilities } from './agent-capabilities.ts'
+import { makeAgentDirectory } from './agent-directory.ts'
 import { AgentState } from './agent-state.ts'
 import { ExecutorEnds } from './executor-ends.ts'
 import { ExecutorLinks } from './executor-links.ts'
@@ -37,15 +36,13 @@ import type { FileAttachments } from './files.ts'
 import { AgentMetrics } from './metrics.ts'
 import { statisticsResponse } from './monitor.ts'
 import type { AgentOptions } from './options.ts'
-import { agentDir, latestAgentLink } from './paths.ts'
+import { Recovery } from './recovery.ts'
 import { Registration, type RegistrationRequest } from './registration.ts'
 import { contents, reregistration } from './reregistration.ts'
 import { stateResponse } from './state-json.ts'
 import { TaskStatusUpdateManager } from './task-status-update-manager.ts'
 import { Tasks } from './tasks.ts'
 import { Updates } from './updates.ts'
-
-const DIRECTORY_MODE = 0o755
 
 export class Agent extends Actor {
   override readonly idPrefix = 'slave'
@@ -83,6 +80,7 @@ export class Agent extends Actor {
   #updates!: Updates
   #executors!: Executors
   #ends!: ExecutorEnds
+  #starts!: ExecutorStarts
   #tasks!: Tasks
   #startTimeMs = 0
   /** Why the agent ends, once it does. */
@@ -97,13 +95,15 @@ export class Agent extends Actor {
       port: options.port,
       resources: [...options.resources],
       attributes: [...options.attributes],
+      ...(options.recovered && { id: { value: options.recovered.agentId } }),
     })
     this.#manager = new TaskStatusUpdateManager({
       forward: update => this.dispatch(() => this.#updates.forward(update)),
+      ...(options.checkpoints && { store: options.checkpoints }),
     })
   }
 
-  protected override initialize(): Promise<void> | void {
+  protected override async initialize(): Promise<void> {
     const { context } = this
     const options = this.#options
     const state = this.#state
@@ -124,7 +124,7 @@ export class Agent extends Actor {
       registered,
     })
     this.#metrics = metrics
-    const updates = new Updates({
+    const updates: Updates = new Updates({
       context,
       metrics,
       state,
@@ -133,10 +133,11 @@ export class Agent extends Actor {
       ip: options.ip,
       settled: (framework, executor) => this.#ends.settled(framework, executor),
       shrunk: executor => starts.resize(executor),
+      taskEnded: (executor, taskId) => ends.taskEnded(executor, taskId),
     })
     const attachments = this.#attachments
     const links = new ExecutorLinks(context, state)
-    const ends = new ExecutorEnds({
+    const ends: ExecutorEnds = new ExecutorEnds({
       context,
       metrics,
       options,
@@ -148,7 +149,14 @@ export class Agent extends Actor {
       updates,
       idle: () => this.#endIfIdle(),
     })
-    const starts = new ExecutorStarts({ context, options, state, attachments, links, ends })
+    const starts: ExecutorStarts = new ExecutorStarts({
+      context,
+      options,
+      state,
+      attachments,
+      links,
+      ends,
+    })
     const executors = new Executors({
       context,
       metrics,
@@ -162,6 +170,7 @@ export class Agent extends Actor {
     const tasks = { context, state, starts, executors, ends, updates, user, isolation, registered }
     this.#tasks = new Tasks(tasks)
     this.#ends = ends
+    this.#starts = starts
     this.#executors = executors
     this.#updates = updates
     this.#registration = registration
@@ -174,6 +183,13 @@ export class Agent extends Actor {
       },
       'agent started',
     )
+    const { checkpoints, recovered, settings } = options
+    if (checkpoints && recovered) {
+      metrics.recovered(recovered.errors)
+      const recovery = { context, state, settings, checkpoints, manager, starts, ends }
+      void makeAgentDirectory(options, state.info, this.log)
+      await new Recovery(recovery).begin(recovered)
+    }
     const changed = (leader: Pid) => registration.appoint(leader)
     this.#detector = detectorOf({ context, masters: options.masters, changed })
     this.#detector.begin()
@@ -258,21 +274,7 @@ export class Agent extends Actor {
     }
     this.#registration.succeeded(connection, registration)
     this.#manager.resumeSending()
-    if (!id) await this.#makeDirectory(agent_id)
-  }
-
-  /** Tasks' own directories are made below it as they come; a failure shows there, with their names. */
-  async #makeDirectory({ value: id }: AgentID): Promise<void> {
-    const { files, workDir } = this.#options
-    try {
-      await this.resume(files.makeDirectory(agentDir(workDir, id), DIRECTORY_MODE))
-      await this.resume(files.linkLatest(latestAgentLink(workDir), id))
-    } catch (error) {
-      this.log.error(
-        { error: messageOf(error) },
-        `the agent's directory in ${workDir} could not be made`,
-      )
-    }
+    if (!id) await this.resume(makeAgentDirectory(this.#options, this.#state.info, this.log))
   }
 
   async #reregistered(
@@ -360,7 +362,9 @@ export class Agent extends Actor {
 
   #updateFramework({ framework: info }: UpdateFramework): void {
     const framework = info.id && this.#state.framework(info.id.value)
-    if (framework) framework.info = info
+    if (!framework) return
+    framework.info = info
+    this.#starts.frameworkChanged(framework)
   }
 
   /** The master's word, and maybe its first. */
@@ -375,6 +379,7 @@ export class Agent extends Actor {
     this.log.warn({ reason }, 'told to shut down; ending all that runs here')
     this.#ending = reason
     this.#registration.stop()
+    void this.#options.checkpoints?.forgetAgent()
     for (const framework of [...this.#state.frameworks.values()]) {
       this.#ends.shutdownFramework(framework)
     }

@@ -12,6 +12,7 @@ import type { FrameworkInfo } from '../messages/framework.ts'
 import type { TaskState, TaskStatus } from '../messages/status.ts'
 import type { ExecutorInfo, KillPolicy, TaskInfo } from '../messages/task.ts'
 import type { DurationInfo } from '../messages/values.ts'
+import type { KillRecord } from './checkpoint/forms.ts'
 import { amountsOf } from './containerizer/demands.ts'
 import { commandEnvironment, commandLine, type Environment } from './environment.ts'
 import type { LaunchedProcess, Processes } from './processes.ts'
@@ -29,6 +30,22 @@ export interface CommandExecutorOptions {
   readonly sandbox: string
   readonly environment: Environment
   readonly processes: Processes
+  /** Its framework checkpoints: the command outlives the agent. */
+  readonly survives?: boolean
+  /** Called when it is asked to end. */
+  readonly noteKill?: (kill: KillRecord) => void
+  readonly adopted?: AdoptedCommand
+}
+
+/** A command that an agent before this one launched, and how far it had come. */
+export interface AdoptedCommand {
+  readonly task: TaskInfo
+  readonly process: LaunchedProcess
+  /** What was said of it last. */
+  readonly state: TaskState
+  /** When it was said to run. */
+  readonly startedAtMs: number | undefined
+  readonly kill: KillRecord | undefined
 }
 
 type Event<T extends ExecutorEvent['type']> = Extract<ExecutorEvent, { type: T }>
@@ -63,6 +80,8 @@ export class CommandExecutor extends Actor {
   protected override initialize(): void {
     this.link(this.#options.agent)
     this.#agent.tell('call', { type: 'SUBSCRIBE', ...this.#sender, subscribe: {} })
+    const { adopted } = this.#options
+    if (adopted) this.dispatch(() => this.#adopt(adopted))
   }
 
   /** Nothing may outlive its supervisor. */
@@ -124,6 +143,7 @@ export class CommandExecutor extends Actor {
       // The task alone: there is no process beside it that would need something.
       ...amountsOf([task]),
       container: task.container,
+      survives: this.#options.survives ?? false,
     })
     try {
       this.#process = await this.resume(launching)
@@ -132,15 +152,38 @@ export class CommandExecutor extends Actor {
     }
     this.#update('TASK_STARTING')
     this.#update('TASK_RUNNING')
-    if (task.max_completion_time) {
-      this.#completion = this.delay(durationMs(task.max_completion_time), () => {
-        this.#completion = undefined
-        this.#begin('completion time', 0)
-      })
-    }
+    this.#limitCompletion(task, this.clock.now())
     // Asked to end while it was being launched.
     if (this.#killing) this.#signal()
-    const process = this.#process
+    return this.#watch(this.#process)
+  }
+
+  /** Goes on with a command that runs, or has ended meanwhile. */
+  #adopt({ task, process, state, startedAtMs, kill }: AdoptedCommand): Promise<void> {
+    this.#task = task
+    this.#process = process
+    if (state === 'TASK_STAGING') this.#update('TASK_STARTING')
+    if (state === 'TASK_STAGING' || state === 'TASK_STARTING') this.#update('TASK_RUNNING')
+    if (kill) {
+      this.#killing = kill.why
+      this.#killedAtMs = kill.time_ms
+      this.#graceMs = kill.grace_ms
+      // The signal may have been sent, or not.
+      this.#signal()
+    } else this.#limitCompletion(task, startedAtMs ?? this.clock.now())
+    return this.#watch(process)
+  }
+
+  #limitCompletion({ max_completion_time: limit }: TaskInfo, startedAtMs: number): void {
+    if (!limit) return
+    const leftMs = Math.max(0, startedAtMs + durationMs(limit) - this.clock.now())
+    this.#completion = this.delay(leftMs, () => {
+      this.#completion = undefined
+      this.#begin('completion time', 0)
+    })
+  }
+
+  async #watch(process: LaunchedProcess): Promise<void> {
     const waitStatus = await this.resume(process.exited)
     const whyNeverRan = process.whyNeverRan?.()
     if (whyNeverRan === undefined || this.#killing) return this.#reaped(waitStatus)
@@ -189,21 +232,33 @@ export class CommandExecutor extends Actor {
     this.#killing = why
     this.#killedAtMs = this.clock.now()
     this.#graceMs = graceMs
+    this.#noteKill()
     if (hasCapability(this.#options.framework, 'TASK_KILLING_STATE')) this.#update('TASK_KILLING')
     if (this.#process) this.#signal()
   }
 
+  #noteKill(): void {
+    const { noteKill } = this.#options
+    noteKill?.({ why: this.#killing!, time_ms: this.#killedAtMs, grace_ms: this.#graceMs })
+  }
+
   #signal(): void {
     this.#options.processes.killTree(this.#process!.pid, 'SIGTERM')
-    this.#escalateIn(this.#graceMs)
+    this.#escalateIn(this.#leftMs())
+  }
+
+  /** Of the grace period: all of it, unless it began under an agent before this one, or while the command was being launched. */
+  #leftMs(): number {
+    return Math.max(0, this.#killedAtMs + this.#graceMs - this.clock.now())
   }
 
   /** A second kill may leave less time, never more. */
   #shorten(graceMs: number): void {
     this.#graceMs = graceMs
+    this.#noteKill()
     if (!this.#process) return
     this.#escalation?.cancel()
-    this.#escalateIn(Math.max(0, this.#killedAtMs + graceMs - this.clock.now()))
+    this.#escalateIn(this.#leftMs())
   }
 
   #escalateIn(ms: number): void {

@@ -22,6 +22,8 @@ export interface EnvironmentSource {
   readonly executor: ExecutorInfo
   readonly sandbox: string
   readonly shutdownGraceMs: number
+  readonly recoveryTimeoutMs: number
+  readonly executorReregistrationTimeoutMs: number
 }
 
 /**
@@ -42,6 +44,10 @@ export function executorEnvironment(source: EnvironmentSource): Record<string, s
     MESOS_SLAVE_PID: source.agentPid,
     MESOS_AGENT_ENDPOINT: source.agentEndpoint,
     MESOS_CHECKPOINT: framework.checkpoint ? '1' : '0',
+    ...(framework.checkpoint && {
+      MESOS_RECOVERY_TIMEOUT: formatDuration(source.recoveryTimeoutMs),
+      MESOS_SUBSCRIPTION_BACKOFF_MAX: formatDuration(source.executorReregistrationTimeoutMs),
+    }),
     MESOS_HTTP_COMMAND_EXECUTOR: '0',
     MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD: formatDuration(source.shutdownGraceMs),
   }

@@ -90,6 +90,14 @@ export class ExecutorEnds {
     this.#removeFrameworkIfIdle(framework)
   }
 
+  /** The end of one of its tasks is acknowledged, and it goes on. */
+  taskEnded({ framework, id, containerId }: AgentExecutor, taskId: string): void {
+    const { options, state } = this.#o
+    if (!framework.info.checkpoint) return
+    const place = { agentId: state.agentId!, frameworkId: framework.id, executorId: id }
+    void options.checkpoints?.taskEnded({ ...place, containerId }, taskId)
+  }
+
   /** Tells the master that an executor is no more, which it counts the resources of. Command executors it never saw. */
   reportExit(
     frameworkId: string,
@@ -195,6 +203,11 @@ export class ExecutorEnds {
     const { framework, completed, tasks, terminated } = executor
     if (framework.executors.get(executor.id) !== executor) return
     for (const task of [...terminated.values(), ...tasks.values()]) completed.push(task)
+    const { checkpoints } = this.#o.options
+    if (checkpoints && framework.info.checkpoint) {
+      const place = { agentId: state.agentId!, frameworkId: framework.id, executorId: executor.id }
+      void checkpoints.executorEnded(place)
+    }
     this.#detach(framework, state.completeExecutor(executor))
   }
 
@@ -202,6 +215,9 @@ export class ExecutorEnds {
     const { state, manager, idle } = this.#o
     if (!isIdle(framework) || state.framework(framework.id) !== framework) return
     if (framework.state === 'TERMINATING') manager.forget(framework.id)
+    const { checkpoints } = this.#o.options
+    if (checkpoints && framework.info.checkpoint)
+      void checkpoints.frameworkEnded(state.agentId!, framework.id)
     this.#detach(undefined, state.completeFramework(framework))
     if (state.frameworks.size === 0) idle()
   }

@@ -5,14 +5,16 @@ import { addressOf } from '../actors/pid.ts'
 import { BoundedRing } from '../base/bounded-ring.ts'
 import { formatDuration } from '../base/duration.ts'
 import { messageOf } from '../base/errors.ts'
-import type { ExecutorInfo } from '../messages/task.ts'
+import type { ExecutorInfo, TaskInfo } from '../messages/task.ts'
 import {
   type AgentExecutor,
   type AgentFramework,
   type AgentState,
   MAX_COMPLETED_TASKS_PER_EXECUTOR,
 } from './agent-state.ts'
-import { CommandExecutor, durationMs } from './command-executor.ts'
+import type { Run } from './checkpoint/checkpoints.ts'
+import type { KillRecord } from './checkpoint/forms.ts'
+import { type AdoptedCommand, CommandExecutor, durationMs } from './command-executor.ts'
 import {
   commandEnvironment,
   commandLine,
@@ -24,6 +26,7 @@ import type { ExecutorLinks } from './executor-links.ts'
 import type { FileAttachments } from './files.ts'
 import { amountsOf } from './containerizer/demands.ts'
 import type { AgentOptions } from './options.ts'
+import type { LaunchedProcess } from './processes.ts'
 import { latestRunLink, SANDBOX_MODE, sandboxDir, virtualRunPath } from './paths.ts'
 
 export interface ExecutorStartsOptions {
@@ -48,10 +51,10 @@ export class ExecutorStarts {
     info: ExecutorInfo,
     kind: AgentExecutor['kind'],
     launchedFor: string,
+    containerId: string = this.#o.context.random.uuid(),
   ): AgentExecutor {
-    const { context, options, state } = this.#o
+    const { options, state } = this.#o
     const id = info.executor_id.value
-    const containerId = context.random.uuid()
     const place = { agentId: state.agentId!, frameworkId: framework.id, executorId: id }
     const executor: AgentExecutor = {
       id,
@@ -66,10 +69,12 @@ export class ExecutorStarts {
       process: undefined,
       waitStatus: undefined,
       queued: new Map(),
+      unsaved: new Set(),
       tasks: new Map(),
       terminated: new Map(),
       completed: new BoundedRing(MAX_COMPLETED_TASKS_PER_EXECUTOR),
       kills: [],
+      isRecovered: false,
       wasUsed: false,
       deadline: undefined,
       pendingTermination: undefined,
@@ -80,8 +85,9 @@ export class ExecutorStarts {
 
   /** Makes the sandbox and starts the executor in it. Resolves when all that is to be done for it is done; for a process, at its end. */
   async start(executor: AgentExecutor): Promise<void> {
-    const { context, options, state, attachments } = this.#o
+    const { context, options, state } = this.#o
     const { framework, containerId, directory, id } = executor
+    const saved = Promise.all([...executor.queued.values()].map(task => this.save(executor, task)))
     const place = { agentId: state.agentId!, frameworkId: framework.id, executorId: id }
     try {
       await context.resume(options.files.makeDirectory(directory, SANDBOX_MODE))
@@ -93,17 +99,85 @@ export class ExecutorStarts {
         `the sandbox could not be made: ${messageOf(error)}`,
       )
     }
-    attachments.attach(directory, directory)
-    attachments.attach(directory, virtualRunPath(framework.id, id, containerId))
-    attachments.attach(directory, virtualRunPath(framework.id, id, 'latest'))
+    this.#attach(executor)
+    const unsaved = (await context.resume(saved)).find(why => why !== undefined)
+    if (unsaved !== undefined) return this.#o.ends.launchFailed(executor, unsaved)
     if (executor.state !== 'REGISTERING') return this.#o.ends.conclude(executor, NEVER_RAN)
     if (executor.kind === 'command') return this.#startActor(executor)
     return this.#startProcess(executor)
   }
 
-  #startActor(executor: AgentExecutor): void {
+  /** Writes a task down, if its framework asked for that. Resolves with why that failed. */
+  async save(executor: AgentExecutor, task: TaskInfo): Promise<string | undefined> {
+    const { checkpoints } = this.#o.options
+    const { framework, info, kind, launchedFor, unsaved } = executor
+    if (!checkpoints || !framework.info.checkpoint) return undefined
+    const record = kind === 'custom' ? { kind, info, launched_for: launchedFor } : undefined
+    const taskId = task.task_id.value
+    unsaved.add(taskId)
+    try {
+      await checkpoints.task(this.#runOf(executor), framework.info, record, task)
+      return undefined
+    } catch (error) {
+      return `what the next agent has to know could not be written down: ${messageOf(error)}`
+    } finally {
+      unsaved.delete(taskId)
+    }
+  }
+
+  /** What it says of itself is written down, if it was once. */
+  frameworkChanged({ info, executors }: AgentFramework): void {
+    const { options, state } = this.#o
+    if (!info.checkpoint || executors.size === 0) return
+    options.checkpoints?.framework(state.agentId!, info).catch((error: unknown) => {
+      const fields = { framework: info.id?.value, error: messageOf(error) }
+      this.#o.context.log.warn(fields, 'what a framework says of itself could not be written down')
+    })
+  }
+
+  /** The command of an agent before this one: it runs, or has ended. */
+  adoptCommand(
+    executor: AgentExecutor,
+    task: TaskInfo,
+    process: LaunchedProcess,
+    kill: KillRecord | undefined,
+  ): void {
+    this.#attach(executor)
+    const { statuses = [], state } = executor.tasks.get(task.task_id.value)!
+    const running = statuses.find(status => status.state === 'TASK_RUNNING')
+    const startedAtMs = running?.timestamp && running.timestamp * 1000
+    this.#startActor(executor, { task, process, state, startedAtMs, kill })
+  }
+
+  /** The process of an executor that an agent before this one started. Resolves at its end. */
+  adoptProcess(executor: AgentExecutor, process: LaunchedProcess): Promise<void> {
+    this.#attach(executor)
+    executor.process = process
+    return this.#watch(executor, process)
+  }
+
+  #attach({ framework, id, containerId, directory }: AgentExecutor): void {
+    const { attachments } = this.#o
+    attachments.attach(directory, directory)
+    attachments.attach(directory, virtualRunPath(framework.id, id, containerId))
+    attachments.attach(directory, virtualRunPath(framework.id, id, 'latest'))
+  }
+
+  #runOf({ framework, id, containerId }: AgentExecutor): Run {
+    const agentId = this.#o.state.agentId!
+    return { agentId, frameworkId: framework.id, executorId: id, containerId }
+  }
+
+  #startActor(executor: AgentExecutor, adopted?: AdoptedCommand): void {
     const { context, options } = this.#o
+    const { checkpoints } = options
+    const survives = this.#survives(executor)
     const actor = new CommandExecutor({
+      ...(adopted && { adopted }),
+      ...(survives && {
+        survives,
+        noteKill: kill => void checkpoints!.kill(this.#runOf(executor), kill),
+      }),
       agent: context.self,
       framework: executor.framework.info,
       executor: executor.info,
@@ -127,6 +201,7 @@ export class ExecutorStarts {
       stderrPath: `${executor.directory}/stderr`,
       ...amountsOf(tasksOf(executor), executor.info.resources),
       container: executor.info.container,
+      survives: this.#survives(executor),
     })
     try {
       executor.process = await context.resume(launching)
@@ -134,7 +209,7 @@ export class ExecutorStarts {
       return this.#o.ends.launchFailed(executor, messageOf(error))
     }
     const { process } = executor
-    const { pid, exited } = process
+    const { pid } = process
     context.log.info(
       { executor: executor.id, framework: executor.framework.id, pid, sandbox: executor.directory },
       'executor started',
@@ -148,7 +223,12 @@ export class ExecutorStarts {
         message: `Executor did not register within ${formatDuration(limitMs)}`,
       })
     }
-    const waitStatus = await context.resume(exited)
+    return this.#watch(executor, process)
+  }
+
+  /** Resolves when its process has ended, and that is reported. */
+  async #watch(executor: AgentExecutor, process: LaunchedProcess): Promise<void> {
+    const waitStatus = await this.#o.context.resume(process.exited)
     const why = process.whyNeverRan?.()
     if (why !== undefined) return this.#o.ends.launchFailed(executor, why)
     const limitation = process.limitation?.()
@@ -178,6 +258,10 @@ export class ExecutorStarts {
     }
   }
 
+  #survives({ framework }: AgentExecutor): boolean {
+    return this.#o.options.checkpoints !== undefined && (framework.info.checkpoint ?? false)
+  }
+
   /** A command task gets no token: it has nobody to prove anything to. */
   #processEnvironment(executor: AgentExecutor): Record<string, string> {
     const token = this.#o.options.executorToken?.(executor.framework.id, executor.id)
@@ -198,6 +282,8 @@ export class ExecutorStarts {
       executor: executor.info,
       sandbox: executor.directory,
       shutdownGraceMs: grace ? durationMs(grace) : options.settings.executorShutdownGraceMs,
+      recoveryTimeoutMs: options.settings.recoveryTimeoutMs,
+      executorReregistrationTimeoutMs: options.settings.executorReregistrationTimeoutMs,
     })
   }
 }

@@ -89,11 +89,12 @@ export class Executors {
   /** Gives a running executor all that waits for it. */
   deliver(executor: AgentExecutor): void {
     for (const [taskId, task] of executor.queued) {
+      if (executor.unsaved.has(taskId)) continue
+      executor.queued.delete(taskId)
       executor.tasks.set(taskId, taskRecord(task, executor.framework.info))
       executor.wasUsed = true
       this.tell(executor, { type: 'LAUNCH', launch: { task } })
     }
-    executor.queued.clear()
   }
 
   /** A linked executor ended, or cannot be reached. */
@@ -124,7 +125,8 @@ export class Executors {
       return links.tellTo(from, { type: 'SHUTDOWN' })
     }
     // One that asks once more over a connection that stands was only not answered in time: what it was sent is on its way.
-    const isAgain = executor.state === 'RUNNING' && executor.pid !== from
+    const isAgain = (executor.state === 'RUNNING' && executor.pid !== from) || isOld(executor)
+    executor.isRecovered = false
     executor.deadline?.cancel()
     links.connect(executor, from)
     executor.state = 'RUNNING'
@@ -160,6 +162,12 @@ export class Executors {
     await Promise.all(kept)
   }
 
+  /** Gives a running executor a task that waited to be written down. */
+  saved(executor: AgentExecutor): void {
+    // One that lost its connection gets it when it is back.
+    if (executor.state === 'RUNNING' && executor.pid !== undefined) this.deliver(executor)
+  }
+
   /** Tasks that were sent but that the executor does not know got lost with the connection. */
   #dropForgotten(executor: AgentExecutor, call: SubscribeCall): Promise<void>[] {
     const known = new Set(call.subscribe.unacknowledged_tasks?.map(task => task.task_id.value))
@@ -173,4 +181,9 @@ export class Executors {
         }),
       )
   }
+}
+
+/** What an agent before this one sent it may have been lost with that. A command has its task from its checkpoint. */
+function isOld(executor: AgentExecutor): boolean {
+  return executor.isRecovered && executor.kind === 'custom'
 }

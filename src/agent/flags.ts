@@ -1,11 +1,13 @@
 // The agent's flags, in Mesos' spelling. Each one that is listed here works.
 
 import { httpFlags } from '../actors/http-flags.ts'
+import { seconds } from '../base/duration.ts'
 import { UserError } from '../base/errors.ts'
 import { defineFlags, type FlagValues, flag } from '../base/flags.ts'
 import { trustFlags } from '../actors/trust-flags.ts'
 import { addressFlags, logFlags } from '../base/server-flags.ts'
 import { masterFlag, zkSessionTimeoutFlag } from '../detector/flags.ts'
+import { POLICIES } from './checkpoint/compatible.ts'
 import { isolationFlags } from './containerizer/flags.ts'
 import { parseAgentResources, parseAttributes } from '../resources/parse.ts'
 import { DEFAULT_ROLE, validateRole } from '../resources/roles.ts'
@@ -21,7 +23,7 @@ export const agentFlags = defineFlags({
   zk_session_timeout: zkSessionTimeoutFlag('Where'),
   work_dir: flag.path({
     group: 'Where',
-    help: "Directory of tasks' sandboxes.",
+    help: "Directory of tasks' sandboxes, and of what the agent writes down for its successor.",
     defaultText: `${FALLBACK_WORK_DIR}, which the system may clean up at any time`,
     example: '/var/lib/mesos',
   }),
@@ -72,6 +74,34 @@ export const agentFlags = defineFlags({
     default: DEFAULT_SETTINGS.executorShutdownGraceMs,
     min: 0,
     help: 'How long an executor may take to end when it is told to, unless it says otherwise itself.',
+  }),
+  executor_reregistration_timeout: flag.duration({
+    group: 'Recovery',
+    default: DEFAULT_SETTINGS.executorReregistrationTimeoutMs,
+    min: 1,
+    max: seconds(15),
+    help: 'How long an executor may take to subscribe again to an agent that was restarted.',
+  }),
+  recover: flag.choice(['reconnect', 'cleanup'], {
+    group: 'Recovery',
+    default: 'reconnect',
+    help: 'What to do with the tasks of frameworks that checkpoint, which the agent before this one left running. reconnect: go on with them. cleanup: end them, and exit; the next agent is a new one.',
+  }),
+  recovery_timeout: flag.duration({
+    group: 'Recovery',
+    default: DEFAULT_SETTINGS.recoveryTimeoutMs,
+    min: 1,
+    help: 'How long such tasks run on without an agent before they are ended.',
+  }),
+  strict: flag.boolean({
+    group: 'Recovery',
+    default: true,
+    help: 'A checkpoint that is damaged keeps the agent from starting. Otherwise what belongs to it is ended, and all else is kept.',
+  }),
+  reconfiguration_policy: flag.choice(POLICIES, {
+    group: 'Recovery',
+    default: 'equal',
+    help: 'How the agent may differ from what it was before. equal: not at all. additive: it may have more resources and attributes.',
   }),
   executor_environment_variables: flag.json(readVariables, {
     group: 'Executors',

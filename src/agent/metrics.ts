@@ -11,6 +11,7 @@ const COUNTERS = [
   'executors_terminated',
   'invalid_framework_messages',
   'invalid_status_updates',
+  'recovery_errors',
   'tasks_failed',
   'tasks_finished',
   'tasks_gone',
@@ -47,6 +48,11 @@ export class AgentMetrics {
 
   count(name: CounterName): void {
     this.#counters.get(name)!.increment()
+  }
+
+  /** Checkpoints that could not be read. */
+  recovered(errors: number): void {
+    for (let i = 0; i < errors; i++) this.count('recovery_errors')
   }
 
   /** The state that a task ended in. */

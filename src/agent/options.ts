@@ -7,11 +7,13 @@ import type { Masters } from '../detector/location.ts'
 import type { Resource } from '../messages/resource.ts'
 import type { Attribute } from '../messages/values.ts'
 import { parseAgentResources, parseAttributes } from '../resources/parse.ts'
+import type { Checkpoints } from './checkpoint/checkpoints.ts'
 import { type Isolation, parseIsolation } from './containerizer/isolation.ts'
 import type { Environment } from './environment.ts'
 import { type AgentFlags, agentFlags } from './flags.ts'
 import { agentResources, type Machine } from './machine.ts'
 import type { Processes } from './processes.ts'
+import type { Recovered } from './recovery.ts'
 import type { SandboxFiles } from './sandbox-files.ts'
 import type { AgentSettings } from './settings.ts'
 
@@ -40,6 +42,10 @@ export interface AgentOptions {
   /** The isolators that `processes` has; what needs another one is refused. */
   readonly isolation: Isolation
   readonly files: SandboxFiles
+  /** Where it writes down what the next agent has to know; absent: nothing outlives it. */
+  readonly checkpoints?: Checkpoints
+  /** What the agent before this one wrote down, and what is left of its containers. */
+  readonly recovered?: Recovered
   /** The agent was told to end, and has ended all it ran: the process should exit now. */
   readonly onShutdown?: (reason: string) => void
 }
@@ -57,6 +63,8 @@ export interface AgentProcess {
   readonly processes: Processes
   readonly files: SandboxFiles
   readonly version: string
+  readonly checkpoints?: Checkpoints
+  readonly recovered?: Recovered
   readonly onShutdown?: (reason: string) => void
 }
 
@@ -81,7 +89,9 @@ export function agentOptions(flags: AgentFlags, own: AgentProcess): AgentOptions
     settings: {
       registrationBackoffMs: flags.registration_backoff_factor,
       executorRegistrationTimeoutMs: flags.executor_registration_timeout,
+      executorReregistrationTimeoutMs: flags.executor_reregistration_timeout,
       executorShutdownGraceMs: flags.executor_shutdown_grace_period,
+      recoveryTimeoutMs: flags.recovery_timeout,
     },
     printableFlags: {
       ...printableFlags(agentFlags, flags),
@@ -101,6 +111,8 @@ export function agentOptions(flags: AgentFlags, own: AgentProcess): AgentOptions
     processes: own.processes,
     isolation: isolationOf(flags.isolation),
     files: own.files,
+    ...(own.checkpoints && { checkpoints: own.checkpoints }),
+    ...(own.recovered && { recovered: own.recovered }),
     ...(own.onShutdown && { onShutdown: own.onShutdown }),
   }
 }

@@ -24,6 +24,8 @@ export interface LaunchSpec {
   readonly limits?: Partial<Amounts>
   /** What else it wants of isolation. */
   readonly container?: ContainerInfo | undefined
+  /** It outlives the agent that launches it: its framework checkpoints. */
+  readonly survives?: boolean
 }
 
 export interface LaunchedProcess {
@@ -35,6 +37,14 @@ export interface LaunchedProcess {
   whyNeverRan?(): string | undefined
   /** What it took too much of, if that was its end. Asked when `exited` has resolved. */
   limitation?(): Limitation | undefined
+}
+
+/** A container that an agent before this one launched. */
+export interface KnownContainer {
+  readonly containerId: string
+  readonly resources?: Amounts
+  readonly limits?: Partial<Amounts>
+  readonly container?: ContainerInfo | undefined
 }
 
 export type KillSignal = 'SIGTERM' | 'SIGKILL'
@@ -50,6 +60,11 @@ export interface Processes {
    * sessions as well. Does nothing when it has ended: what it left is killed then anyway, soon after its end.
    */
   killTree(pid: number, signal: KillSignal): void
+  /**
+   * Asked once, before anything is launched: those of these containers that run, or whose end is on record, under their ids. What
+   * else agents of this work directory left is ended. One that is not in the answer never ran, or left no trace.
+   */
+  recover?(known: readonly KnownContainer[]): Promise<ReadonlyMap<string, LaunchedProcess>>
   /** A container has other resources now. Throws if they cannot be set. */
   update?(containerId: string, resources: Amounts, limits: Partial<Amounts>): void
   /** What a container uses; undefined if it does not run. */

@@ -147,7 +147,11 @@ function unsupportedCommand(
 
 /** TASK_DROPPED, in the words that the framework understands. */
 export function stateFor(state: TaskState, framework: FrameworkInfo | undefined): TaskState {
-  if (state !== 'TASK_DROPPED' || hasCapability(framework, 'PARTITION_AWARE')) return state
+  if (
+    (state !== 'TASK_DROPPED' && state !== 'TASK_GONE') ||
+    hasCapability(framework, 'PARTITION_AWARE')
+  )
+    return state
   return 'TASK_LOST'
 }
 

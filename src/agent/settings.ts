@@ -4,11 +4,15 @@
 export interface AgentSettings {
   readonly registrationBackoffMs: number
   readonly executorRegistrationTimeoutMs: number
+  readonly executorReregistrationTimeoutMs: number
   readonly executorShutdownGraceMs: number
+  readonly recoveryTimeoutMs: number
 }
 
 export const DEFAULT_SETTINGS: AgentSettings = {
   registrationBackoffMs: 1_000,
   executorRegistrationTimeoutMs: 60_000,
+  executorReregistrationTimeoutMs: 2_000,
   executorShutdownGraceMs: 5_000,
+  recoveryTimeoutMs: 15 * 60_000,
 }

@@ -24,8 +24,9 @@ export interface StatusUpdateManagerOptions {
 
 /** A record of updates and acknowledgements that survives the agent. */
 export interface StatusUpdateStore {
-  update(update: AcknowledgeableUpdate): Promise<void>
-  acknowledgement(frameworkId: string, taskId: string, uuid: string): Promise<void>
+  /** Undefined: this task's are not kept. */
+  update(update: AcknowledgeableUpdate): Promise<void> | undefined
+  acknowledgement(frameworkId: string, taskId: string, uuid: string): Promise<void> | undefined
 }
 
 /** `kept`: the executor may forget it. `ignored`: came before, or after the task's end; as good as kept. */
@@ -62,6 +63,14 @@ export class TaskStatusUpdateManager extends Actor {
     return this.#call(() => this.#update(update))
   }
 
+  /** Goes on with a task's updates where the agent before this one was. */
+  restore(stream: StatusUpdateStream): void {
+    this.dispatch(() => {
+      const { frameworkId, taskId } = stream
+      this.#add(frameworkId, taskId, stream)
+    })
+  }
+
   /** Takes a scheduler's acknowledgement. */
   acknowledge(frameworkId: string, taskId: string, uuid: string): Promise<AcknowledgementResult> {
     return this.#call(() => this.#acknowledge(frameworkId, taskId, uuid))
@@ -95,7 +104,8 @@ export class TaskStatusUpdateManager extends Actor {
       return 'ignored'
     }
     const { store } = this.#options
-    if (store) await this.resume(store.update(update))
+    const stored = store?.update(update)
+    if (stored) await this.resume(stored)
     if (outcome === 'first' && flight.stream.head === update) this.#send(flight)
     return 'kept'
   }
@@ -108,8 +118,9 @@ export class TaskStatusUpdateManager extends Actor {
     const flight = this.#streams.get(frameworkId)?.get(taskId)
     if (!flight) return 'unknown'
     const { store } = this.#options
-    if (store && flight.stream.head?.uuid === uuid) {
-      await this.resume(store.acknowledgement(frameworkId, taskId, uuid))
+    if (flight.stream.head?.uuid === uuid) {
+      const stored = store?.acknowledgement(frameworkId, taskId, uuid)
+      if (stored) await this.resume(stored)
     }
     const outcome = flight.stream.acknowledge(uuid)
     if (outcome === 'duplicate' || outcome === 'unexpected') {
@@ -126,14 +137,15 @@ export class TaskStatusUpdateManager extends Actor {
   #flight(update: AcknowledgeableUpdate): InFlight {
     const framework = update.framework_id.value
     const task = update.status.task_id.value
+    const flight = this.#streams.get(framework)?.get(task)
+    return flight ?? this.#add(framework, task, new StatusUpdateStream(framework, task))
+  }
+
+  #add(framework: string, task: string, stream: StatusUpdateStream): InFlight {
     let streams = this.#streams.get(framework)
     if (!streams) this.#streams.set(framework, (streams = new Map()))
-    let flight = streams.get(task)
-    if (!flight) {
-      const stream = new StatusUpdateStream(framework, task)
-      flight = { stream, retryMs: STATUS_UPDATE_RETRY_MIN_MS, timer: undefined }
-      streams.set(task, flight)
-    }
+    const flight = { stream, retryMs: STATUS_UPDATE_RETRY_MIN_MS, timer: undefined }
+    streams.set(task, flight)
     return flight
   }
 

@@ -97,7 +97,9 @@ export class Tasks {
     }
     context.log.info(fields, 'killing a task')
     if (executor.queued.has(taskId)) return this.#killQueued(executor, taskId)
-    if (!executor.tasks.has(taskId) || executor.state !== 'RUNNING') return
+    if (!executor.tasks.has(taskId)) return
+    // One of before the agent's restart has not subscribed yet, and hears of it then.
+    if (executor.state !== 'RUNNING' && executor.state !== 'REGISTERING') return
     executors.kill(executor, { task_id, kill_policy })
   }
 
@@ -118,13 +120,13 @@ export class Tasks {
     }
   }
 
-  #add(executor: AgentExecutor, message: RunTask): Promise<void> | void {
-    const { executors, ends, starts } = this.#o
+  async #add(executor: AgentExecutor, message: RunTask): Promise<void> {
+    const { context, executors, ends, starts } = this.#o
     const { task, launch_executor: isNew = true } = message
     const taskId = task.task_id.value
     const { framework } = executor
     if (executor.queued.has(taskId) || executor.tasks.has(taskId)) {
-      return this.#o.context.log.warn(
+      return context.log.warn(
         { framework: framework.id, task: taskId },
         'task ignored: it is here already',
       )
@@ -149,8 +151,15 @@ export class Tasks {
     if (isNew) executor.launchedFor = taskId
     executor.queued.set(taskId, task)
     starts.resize(executor)
-    // One that lost its connection gets the task when it is back.
-    if (executor.state === 'RUNNING' && executor.pid !== undefined) executors.deliver(executor)
+    const why = await context.resume(starts.save(executor, task))
+    // It may have been killed meanwhile, or its executor have ended.
+    if (!executor.queued.has(taskId)) return
+    if (why === undefined) return executors.saved(executor)
+    return this.#o.updates.fromAgent(executor, taskId, {
+      state: 'TASK_FAILED',
+      reason: 'REASON_CONTAINER_LAUNCH_FAILED',
+      message: `Failed to launch container: ${why}`,
+    })
   }
 
   #refuse(

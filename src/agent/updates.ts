@@ -45,6 +45,8 @@ export interface UpdatesOptions {
   readonly ip: string
   /** The last of an executor's updates was acknowledged, or a refused task's: there may be something to clear away. */
   readonly settled: (framework: AgentFramework, executor: AgentExecutor | undefined) => void
+  /** A scheduler has acknowledged a task's end, and its executor goes on. */
+  readonly taskEnded: (executor: AgentExecutor, taskId: string) => void
   /** A task of this executor has ended: its container needs less. */
   readonly shrunk: (executor: AgentExecutor) => void
 }
@@ -138,6 +140,7 @@ export class Updates {
     if (executor && task) {
       executor.terminated.delete(taskId)
       executor.completed.push(task)
+      if (executor.kind === 'custom') this.#o.taskEnded(executor, taskId)
     } else framework.refused.delete(taskId)
     this.#o.settled(framework, executor)
   }

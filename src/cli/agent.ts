@@ -30,6 +30,9 @@ export const agentCommand: Command<typeof agentFlags> = {
         { startAgent, unregisterAgent },
         { defaultRuntimeDir, systemMachine },
         { lockDirectory },
+        { Checkpoints },
+        { SystemDisk },
+        { recoverAgent },
       ] = await Promise.all([
         import('../agent/file-system.ts'),
         import('../agent/options.ts'),
@@ -37,6 +40,9 @@ export const agentCommand: Command<typeof agentFlags> = {
         import('../agent/start.ts'),
         import('../agent/system-resources.ts'),
         import('../log/lock-file.ts'),
+        import('../agent/checkpoint/checkpoints.ts'),
+        import('../agent/checkpoint/system-disk.ts'),
+        import('../agent/recover-agent.ts'),
       ])
       const lock = await lockDirectory(workDir)
       if (flags.work_dir === undefined) {
@@ -56,6 +62,7 @@ export const agentCommand: Command<typeof agentFlags> = {
         clock: runtime.clock,
         log,
       })
+      const disk = new SystemDisk()
       const options = agentOptions(flags, {
         masters: await locate(flags.master, flags.zk_session_timeout),
         address: runtime.address,
@@ -65,18 +72,27 @@ export const agentCommand: Command<typeof agentFlags> = {
         machine,
         processes,
         files: new SystemFiles(),
+        checkpoints: new Checkpoints({ disk, workDir, clock: runtime.clock, log }),
         version: VERSION,
         onShutdown: () => end('told'),
       })
-      startAgent(runtime, options)
+      const cleanup = flags.recover === 'cleanup'
+      const { strict, reconfiguration_policy: policy } = flags
+      const recovered = await recoverAgent(options, { disk, strict, policy, cleanup, log })
+      const close = async (): Promise<void> => {
+        await processes.close()
+        lock.release()
+      }
+      if (cleanup) {
+        end('told')
+        return close
+      }
+      startAgent(runtime, { ...options, ...(recovered && { recovered }) })
       process.once('SIGUSR1', () => {
         log.info('asked to leave the cluster (SIGUSR1)')
         unregisterAgent(runtime, 'asked to by SIGUSR1').catch(() => end('failure'))
       })
-      return async () => {
-        await processes.close()
-        lock.release()
-      }
+      return close
     })
   },
 }

@@ -2,7 +2,13 @@
 
 import type { Clock, Timer } from '../actors/clock.ts'
 import type { Limitation } from '../agent/containerizer/container.ts'
-import type { KillSignal, LaunchedProcess, LaunchSpec, Processes } from '../agent/processes.ts'
+import type {
+  KillSignal,
+  KnownContainer,
+  LaunchedProcess,
+  LaunchSpec,
+  Processes,
+} from '../agent/processes.ts'
 import type { Gate } from './virtual-connection.ts'
 import { endedBySignal, exitedWith } from '../agent/wait-status.ts'
 
@@ -56,6 +62,13 @@ export class VirtualProcesses implements Processes {
     number,
     { readonly process: VirtualProcess; term(): void; signals: KillSignal[] }
   >()
+  /** Of containers that survive their agent: who waits for their end now, and how they ended. */
+  readonly #orphans = new Set<string>()
+  readonly #watchers = new Map<string, (waitStatus: number) => void>()
+  readonly #ended = new Map<
+    string,
+    { readonly process: VirtualProcess; readonly waitStatus: number }
+  >()
   #nextPid = 1000
   /** All that were ever launched, in order. */
   readonly launched: VirtualProcess[] = []
@@ -96,6 +109,35 @@ export class VirtualProcesses implements Processes {
     else alive.term()
   }
 
+  /** The agent dies, and with it what does not survive it. */
+  agentDied(): void {
+    for (const [pid, { process }] of [...this.#alive]) {
+      if (process.spec.survives) this.#orphans.add(process.spec.containerId)
+      else this.killTree(pid, 'SIGKILL')
+    }
+    this.#watchers.clear()
+  }
+
+  recover(known: readonly KnownContainer[]): Promise<ReadonlyMap<string, LaunchedProcess>> {
+    const ids = new Set(known.map(({ containerId }) => containerId))
+    const found = new Map<string, LaunchedProcess>()
+    for (const { process } of [...this.#alive.values()]) {
+      const { containerId } = process.spec
+      if (!ids.has(containerId)) {
+        this.killTree(process.pid, 'SIGKILL')
+        continue
+      }
+      const exited = new Promise<number>(resolve => this.#watchers.set(containerId, resolve))
+      found.set(containerId, { ...process, exited, limitation: () => process.limitation?.() })
+    }
+    for (const [containerId, { process, waitStatus }] of this.#ended) {
+      if (ids.has(containerId))
+        found.set(containerId, { ...process, exited: Promise.resolve(waitStatus) })
+    }
+    this.#ended.clear()
+    return Promise.resolve(found)
+  }
+
   /** Everything dies, as when the machine or the agent with its guard does. */
   killAll(): void {
     for (const pid of [...this.#alive.keys()]) this.killTree(pid, 'SIGKILL')
@@ -113,8 +155,17 @@ export class VirtualProcesses implements Processes {
       if (!this.#alive.delete(pid)) return
       timer?.cancel()
       program.onEnd?.(waitStatus)
-      if (parent) parent.run(() => resolveExit(waitStatus))
-      else resolveExit(waitStatus)
+      const id = spec.containerId
+      if (spec.survives) this.#ended.set(id, { process, waitStatus })
+      const tell = (): void => {
+        const watcher = this.#orphans.has(id) ? this.#watchers.get(id) : resolveExit
+        this.#watchers.delete(id)
+        if (!watcher) return
+        this.#ended.delete(id)
+        watcher(waitStatus)
+      }
+      if (parent) parent.run(tell)
+      else tell()
     }
     const term = (): void => {
       if (!program.ignoresSigterm) end(endedBySignal(SIGTERM))

@@ -1,13 +1,16 @@
 // One agent and a scripted master in a simulated world.
 
 import type { Runtime } from '../../src/actors/runtime.ts'
+import { Checkpoints } from '../../src/agent/checkpoint/checkpoints.ts'
 import type { AgentOptions } from '../../src/agent/options.ts'
+import { recoverAgent, type RecoverAgentOptions } from '../../src/agent/recover-agent.ts'
 import { DEFAULT_SETTINGS } from '../../src/agent/settings.ts'
 import { startAgent } from '../../src/agent/start.ts'
 import { collectingLogger, type CollectingLogger } from '../../src/base/log.ts'
 import type { FrameworkInfo } from '../../src/messages/framework.ts'
 import type { ExecutorInfo, TaskInfo } from '../../src/messages/task.ts'
 import { parseAttributes, parseResources } from '../../src/resources/parse.ts'
+import { MemoryCheckpoints } from '../../src/sim/memory-checkpoints.ts'
 import { MemoryFiles } from '../../src/sim/memory-files.ts'
 import { VirtualProcesses, type VirtualProcessesOptions } from '../../src/sim/virtual-processes.ts'
 import { World } from '../../src/sim/world.ts'
@@ -25,6 +28,11 @@ export interface Scene {
   readonly shutdowns: string[]
   agent: Runtime
   master: FakeMaster
+  readonly checkpoints: MemoryCheckpoints
+  /** The agent's process dies, and with it what does not survive it. */
+  crashAgent(): void
+  /** Starts an agent where there was one. */
+  restartAgent(more?: Partial<AgentOptions & RecoverAgentOptions>): Promise<void>
   /** Starts a master where there is none. */
   startMaster(): FakeMaster
   /** Runs until the last state of a task is this one. */
@@ -52,6 +60,7 @@ export async function scene(given: SceneOptions = {}): Promise<Scene> {
     ...(given.launchMs !== undefined && { launchMs: given.launchMs }),
   })
   const shutdowns: string[] = []
+  const disk = new MemoryCheckpoints()
   const startMaster = (): FakeMaster => {
     const fake = new FakeMaster()
     world.start(MASTER).spawn(fake, 'master')
@@ -64,6 +73,18 @@ export async function scene(given: SceneOptions = {}): Promise<Scene> {
     files,
     processes,
     shutdowns,
+    checkpoints: disk,
+    crashAgent: () => {
+      world.crash(AGENT)
+      processes.agentDied()
+    },
+    restartAgent: async (more = {}) => {
+      made.agent = world.start(AGENT)
+      const options = { ...agentOptions(), ...more }
+      const recover = { disk, strict: true, policy: 'equal' as const, cleanup: false, log, ...more }
+      const recovered = await recoverAgent(options, recover)
+      startAgent(made.agent, { ...options, ...(recovered && { recovered }) })
+    },
     agent: undefined as never,
     master: undefined as never,
     startMaster,
@@ -89,7 +110,7 @@ export async function scene(given: SceneOptions = {}): Promise<Scene> {
   }
   if (given.master !== false) startMaster()
   made.agent = world.start(AGENT)
-  startAgent(made.agent, {
+  const agentOptions = (): AgentOptions => ({
     masters: [MASTER],
     hostname: 'agent.example.org',
     ip: '10.0.0.2',
@@ -104,11 +125,13 @@ export async function scene(given: SceneOptions = {}): Promise<Scene> {
     environment: { PATH: '/usr/bin:/bin' },
     user: 'root',
     processes,
+    checkpoints: new Checkpoints({ disk, workDir: '/work', clock: made.agent.clock, log }),
     isolation: new Set(),
     files,
     onShutdown: reason => shutdowns.push(reason),
     ...given.options,
   })
+  startAgent(made.agent, agentOptions())
   if (given.master !== false) {
     await world.until(
       () => log.messages('info').includes('registered with the master'),

@@ -1,0 +1,252 @@
+// What an agent writes down before it acts, so that the next one finds its tasks: who it is, the frameworks that asked for
+// it (`FrameworkInfo.checkpoint`), their executors and tasks, each task's updates and what of them is acknowledged.
+// recover.ts reads it.
+//
+// The order is what counts: a task is on disk before anything of it runs, an update before it is sent, an acknowledgement
+// before the next update is. What is not needed any more is removed last, and removing it twice does no harm.
+
+import type { Clock } from '../../actors/clock.ts'
+import { seconds } from '../../base/duration.ts'
+import { messageOf } from '../../base/errors.ts'
+import { type Logger, onceAWhile } from '../../base/log.ts'
+import type { AgentInfo } from '../../messages/agent.ts'
+import type { FrameworkInfo } from '../../messages/framework.ts'
+import { isTerminal } from '../../messages/status.ts'
+import type { TaskInfo } from '../../messages/task.ts'
+import type { ExecutorPlace } from '../paths.ts'
+import type { AcknowledgeableUpdate } from '../status-update-stream.ts'
+import type { StatusUpdateStore } from '../task-status-update-manager.ts'
+import type { CheckpointDisk } from './checkpoint-disk.ts'
+import type { ExecutorRecord, KillRecord, UpdateRecord } from './forms.ts'
+import { toLine } from './lines.ts'
+import {
+  agentInfoPath,
+  EXECUTOR_INFO,
+  FRAMEWORK_INFO,
+  frameworkDir,
+  frameworksDir,
+  KILL,
+  metaExecutorDir,
+  metaLatestLink,
+  metaRunDir,
+  metaTaskDir,
+  TASK_INFO,
+  TASK_UPDATES,
+} from './meta-paths.ts'
+
+/** A disk that is full is tried again this soon: an update is kept in memory until it is written, and not sent before. */
+const RETRY_MS = 1_000
+const COMPLAINT_MS = seconds(30)
+
+export interface CheckpointsOptions {
+  readonly disk: CheckpointDisk
+  readonly workDir: string
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+/** A task's file of updates. */
+interface Stream {
+  readonly path: string
+  bytes: number
+  /** Behind `bytes` may be a part of a line. */
+  isTorn: boolean
+  /** Of its terminal update: when that is acknowledged the task's directory goes, which says the same. */
+  terminal: string | undefined
+  written: Promise<void>
+}
+
+/** Where a run is. */
+export interface Run extends ExecutorPlace {
+  readonly containerId: string
+}
+
+export class Checkpoints implements StatusUpdateStore {
+  readonly #o: CheckpointsOptions
+  readonly #complain: ReturnType<typeof onceAWhile>
+  /** By framework, then by task. */
+  readonly #streams = new Map<string, Map<string, Stream>>()
+  readonly #frameworks = new Map<
+    string,
+    { readonly line: string; readonly written: Promise<void> }
+  >()
+  /** Directories of executors that are being removed: another one of that id may be about to come. */
+  readonly #removals = new Map<string, Promise<void>>()
+  /** Without it nothing below it would be found again. */
+  #agent: Promise<void> = Promise.resolve()
+
+  constructor(options: CheckpointsOptions) {
+    this.#o = options
+    this.#complain = onceAWhile(() => options.clock.now(), COMPLAINT_MS)
+  }
+
+  /** The agent has an id. Rejects if it cannot be written; nothing else is written then. */
+  agent(info: AgentInfo): Promise<void> {
+    const { disk, workDir } = this.#o
+    const id = info.id!.value
+    const write = async (): Promise<void> => {
+      await disk.write(agentInfoPath(workDir, id), toLine(info))
+      await disk.link(metaLatestLink(workDir), id)
+    }
+    this.#agent = write()
+    return this.#agent
+  }
+
+  /** The next agent that starts here is a new one. */
+  async forgetAgent(): Promise<void> {
+    await this.#agent.catch(() => undefined)
+    await this.#o.disk.remove(metaLatestLink(this.#o.workDir))
+  }
+
+  /**
+   * A task, before it is given to its executor, with whose it is. Rejects if it cannot be written. The executor of a command
+   * is not written: it is made of the task.
+   */
+  async task(
+    run: Run,
+    framework: FrameworkInfo,
+    executor: ExecutorRecord | undefined,
+    task: TaskInfo,
+  ): Promise<void> {
+    const { disk, workDir } = this.#o
+    const taskId = task.task_id.value
+    const directory = metaTaskDir(this.#dir(run), taskId)
+    this.follow(run.frameworkId, taskId, `${directory}/${TASK_UPDATES}`)
+    try {
+      await this.#agent
+      await this.#removals.get(metaExecutorDir(workDir, run))
+      await Promise.all([
+        this.framework(run.agentId, framework),
+        executor && disk.write(`${this.#dir(run)}/${EXECUTOR_INFO}`, toLine(executor)),
+        disk.write(`${directory}/${TASK_INFO}`, toLine(task)),
+      ])
+    } catch (error) {
+      this.#forget(run.frameworkId, taskId)
+      throw error
+    }
+  }
+
+  /** What it says of itself now. Written only if that is something new. */
+  framework(agentId: string, info: FrameworkInfo): Promise<void> {
+    const { disk, workDir } = this.#o
+    const id = info.id!.value
+    const line = toLine(info)
+    const before = this.#frameworks.get(id)
+    if (before?.line === line) return before.written
+    const path = `${frameworkDir(frameworksDir(workDir, agentId), id)}/${FRAMEWORK_INFO}`
+    const written = disk.write(path, line)
+    const entry = { line, written }
+    this.#frameworks.set(id, entry)
+    written.catch(() => {
+      if (this.#frameworks.get(id) === entry) this.#frameworks.delete(id)
+    })
+    return written
+  }
+
+  /** A command was asked to end: if its agent dies now, the next one knows that it did not end by itself. */
+  async kill(run: Run, kill: KillRecord): Promise<void> {
+    try {
+      await this.#o.disk.write(`${this.#dir(run)}/${KILL}`, toLine(kill))
+    } catch (error) {
+      this.#o.log.warn({ error: messageOf(error) }, 'a kill could not be written down')
+    }
+  }
+
+  /** A task's updates are kept in this file from now on. `bytes` of it are good. */
+  follow(frameworkId: string, taskId: string, path: string, bytes = 0, isTorn = false): void {
+    let streams = this.#streams.get(frameworkId)
+    if (!streams) this.#streams.set(frameworkId, (streams = new Map()))
+    const stream = { path, bytes, isTorn, terminal: undefined, written: Promise.resolve() }
+    streams.set(taskId, stream)
+  }
+
+  update(update: AcknowledgeableUpdate): Promise<void> | undefined {
+    const stream = this.#stream(update.framework_id.value, update.status.task_id.value)
+    if (!stream) return undefined
+    if (isTerminal(update.status.state)) stream.terminal = update.uuid
+    return this.#append(stream, { type: 'UPDATE', update })
+  }
+
+  acknowledgement(frameworkId: string, taskId: string, uuid: string): Promise<void> | undefined {
+    const stream = this.#stream(frameworkId, taskId)
+    if (!stream) return undefined
+    if (stream.terminal !== uuid) return this.#append(stream, { type: 'ACK', uuid })
+    this.#forget(frameworkId, taskId)
+    return undefined
+  }
+
+  /** Its end is acknowledged. */
+  async taskEnded(run: Run, taskId: string): Promise<void> {
+    await this.#remove(metaTaskDir(this.#dir(run), taskId))
+  }
+
+  /** Nothing of it is left to be done. */
+  async executorEnded(run: ExecutorPlace): Promise<void> {
+    const directory = metaExecutorDir(this.#o.workDir, run)
+    const removed = this.#remove(directory)
+    this.#removals.set(directory, removed)
+    await removed
+    if (this.#removals.get(directory) === removed) this.#removals.delete(directory)
+  }
+
+  async frameworkEnded(agentId: string, frameworkId: string): Promise<void> {
+    const streams = [...(this.#streams.get(frameworkId)?.values() ?? [])]
+    this.#streams.delete(frameworkId)
+    this.#frameworks.delete(frameworkId)
+    await Promise.all(streams.map(({ written }) => written))
+    await this.#remove(frameworkDir(frameworksDir(this.#o.workDir, agentId), frameworkId))
+  }
+
+  #dir(run: Run): string {
+    return metaRunDir(this.#o.workDir, run, run.containerId)
+  }
+
+  #stream(frameworkId: string, taskId: string): Stream | undefined {
+    return this.#streams.get(frameworkId)?.get(taskId)
+  }
+
+  #forget(frameworkId: string, taskId: string): void {
+    const streams = this.#streams.get(frameworkId)
+    streams?.delete(taskId)
+    if (streams?.size === 0) this.#streams.delete(frameworkId)
+  }
+
+  /** Lines of a task are written one after the other, in the order of the calls. */
+  #append(stream: Stream, record: UpdateRecord): Promise<void> {
+    const line = toLine(record)
+    stream.written = stream.written.then(() => this.#write(stream, line))
+    return stream.written
+  }
+
+  async #write(stream: Stream, line: string): Promise<void> {
+    const { disk, clock, log } = this.#o
+    for (;;) {
+      try {
+        await disk.writeAt(stream.path, stream.bytes, line, stream.isTorn)
+        stream.bytes += Buffer.byteLength(line)
+        stream.isTorn = false
+        return
+      } catch (error) {
+        stream.isTorn = true
+        const { path } = stream
+        // Its directory is gone: its framework is, and nobody waits for it.
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+        this.#complain(repeats =>
+          log.error(
+            { path, error: messageOf(error), ...repeats },
+            'an update cannot be written down, and is not sent before it is; tried again',
+          ),
+        )
+        await new Promise<void>(resolve => void clock.delay(RETRY_MS, resolve))
+      }
+    }
+  }
+
+  async #remove(path: string): Promise<void> {
+    try {
+      await this.#o.disk.remove(path)
+    } catch (error) {
+      this.#o.log.warn({ path, error: messageOf(error) }, 'a checkpoint could not be removed')
+    }
+  }
+}

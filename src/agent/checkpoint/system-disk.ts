@@ -1,0 +1,87 @@
+// Checkpoints on the real disk. One of the few files that may touch the world.
+//
+// What is written is to outlive the agent's process, which a write to the kernel does: nothing but the agent's own identity is
+// synced. A machine that loses power loses its tasks as well; the master then learns from the agent which of them are gone.
+
+import { mkdir, open, readdir, readFile, readlink, rename, rm, symlink } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { CheckpointDisk } from './checkpoint-disk.ts'
+
+export class SystemDisk implements CheckpointDisk {
+  #made = 0
+
+  async write(path: string, text: string): Promise<void> {
+    const temporary = this.#temporary(path)
+    try {
+      await this.#writeNew(temporary, text)
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw error
+      await mkdir(dirname(path), { recursive: true })
+      await this.#writeNew(temporary, text)
+    }
+    await rename(temporary, path)
+  }
+
+  async writeAt(path: string, at: number, text: string, cut: boolean): Promise<void> {
+    const file = at === 0 ? await open(path, 'w', 0o644) : await open(path, 'r+')
+    try {
+      if (cut) await file.truncate(at)
+      const bytes = Buffer.from(text)
+      for (let done = 0; done < bytes.length; ) {
+        const { bytesWritten } = await file.write(bytes, done, bytes.length - done, at + done)
+        done += bytesWritten
+      }
+    } finally {
+      await file.close()
+    }
+  }
+
+  read(path: string): Promise<string | undefined> {
+    return unlessMissing(readFile(path, 'utf8'))
+  }
+
+  async list(path: string): Promise<readonly string[]> {
+    return (await unlessMissing(readdir(path))) ?? []
+  }
+
+  remove(path: string): Promise<void> {
+    return rm(path, { recursive: true, force: true })
+  }
+
+  async link(path: string, target: string): Promise<void> {
+    await mkdir(dirname(path), { recursive: true })
+    const temporary = this.#temporary(path)
+    await rm(temporary, { force: true })
+    await symlink(target, temporary)
+    await rename(temporary, path)
+  }
+
+  readLink(path: string): Promise<string | undefined> {
+    return unlessMissing(readlink(path))
+  }
+
+  async #writeNew(path: string, text: string): Promise<void> {
+    const file = await open(path, 'w', 0o644)
+    try {
+      await file.writeFile(text)
+    } finally {
+      await file.close()
+    }
+  }
+
+  /** Two that write to one path at once must not share it. */
+  #temporary(path: string): string {
+    return `${path}.${process.pid}.${this.#made++}.new`
+  }
+}
+
+async function unlessMissing<T>(result: Promise<T>): Promise<T | undefined> {
+  try {
+    return await result
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code

@@ -1,0 +1,83 @@
+// What an agent that starts does with what the one before it left: goes on with it, or ends it.
+
+import { UserError } from '../base/errors.ts'
+import type { Logger } from '../base/log.ts'
+import type { AgentInfo } from '../messages/agent.ts'
+import type { CheckpointDisk } from './checkpoint/checkpoint-disk.ts'
+import { type Policy, whyIncompatible } from './checkpoint/compatible.ts'
+import { metaLatestLink } from './checkpoint/meta-paths.ts'
+import { type RecoveredAgent, type RecoveredExecutor, recover } from './checkpoint/recover.ts'
+import { amountsOf } from './containerizer/demands.ts'
+import type { AgentOptions } from './options.ts'
+import type { KnownContainer } from './processes.ts'
+import type { Recovered } from './recovery.ts'
+
+export interface RecoverAgentOptions {
+  readonly disk: CheckpointDisk
+  readonly strict: boolean
+  readonly policy: Policy
+  /** End what is left, and forget who the agent was. */
+  readonly cleanup: boolean
+  readonly log: Logger
+}
+
+/**
+ * To be called once, before the agent starts; undefined if it is a new one. Rejects with a `UserError`, and nothing is changed,
+ * if a checkpoint cannot be read or the agent was started so that it cannot go on as the one it was.
+ */
+export async function recoverAgent(
+  options: AgentOptions,
+  { disk, strict, policy, cleanup, log }: RecoverAgentOptions,
+): Promise<Recovered | undefined> {
+  const { processes, workDir } = options
+  const found = await recover({ disk, workDir, strict })
+  for (const error of found?.errors ?? []) log.error({ error }, 'a checkpoint is left out')
+  if (!found || cleanup) {
+    await processes.recover?.([])
+    if (cleanup) {
+      await disk.remove(metaLatestLink(workDir))
+      log.info(
+        { agent: found?.info.id?.value },
+        'what the agent before this one left has been ended',
+      )
+    }
+    return undefined
+  }
+  checkCompatible(found.info, options, policy)
+  const containers = (await processes.recover?.(knownContainers(found))) ?? new Map()
+  return {
+    agentId: found.info.id!.value,
+    frameworks: found.frameworks,
+    containers,
+    errors: found.errors.length,
+  }
+}
+
+function checkCompatible(before: AgentInfo, options: AgentOptions, policy: Policy): void {
+  const { hostname, port, resources, attributes, workDir } = options
+  const now = { hostname, port, resources: [...resources], attributes: [...attributes] }
+  const changes = whyIncompatible(before, now, policy)
+  if (changes.length === 0) return
+  throw new UserError(
+    'conflict',
+    `Agent ${before.id!.value} was started otherwise before: ${changes.join('; ')}.`,
+    {
+      hint:
+        'Start it as it was; or with --reconfiguration_policy=additive, if there is only more than before; or end its tasks with ' +
+        `--recover=cleanup, after which a new agent can start here (so it can when the link ${metaLatestLink(workDir)} is removed).`,
+    },
+  )
+}
+
+function knownContainers({ frameworks }: RecoveredAgent): KnownContainer[] {
+  return frameworks.flatMap(({ executors }) => executors.map(knownContainer))
+}
+
+function knownContainer({ containerId, info, tasks }: RecoveredExecutor): KnownContainer {
+  const infos = tasks.map(task => task.info)
+  return {
+    containerId,
+    ...amountsOf(infos, info.resources),
+    container: info.container ?? infos[0]?.container,
+  }
+}

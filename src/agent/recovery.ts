@@ -1,0 +1,153 @@
+// An agent goes on where the one before it was: frameworks, executors, tasks and updates as they were written down, each
+// joined with what is left of its container.
+//
+//   the container runs, or its end is on record   a command: its actor goes on; an executor: it has to subscribe again
+//   there is none, and the task had not started   it never ran: TASK_DROPPED
+//   there is none, and the task had started       it is gone with the machine's restart: TASK_GONE
+//   all tasks have ended                          their last updates are sent until they are acknowledged
+//
+// Which of the four a task meets is decided here, before the agent speaks to anybody.
+
+import type { Context } from '../actors/actor.ts'
+import { formatDuration } from '../base/duration.ts'
+import {
+  type AgentExecutor,
+  type AgentFramework,
+  type AgentState,
+  hasIncompleteTasks,
+  type PendingTermination,
+} from './agent-state.ts'
+import type { Checkpoints } from './checkpoint/checkpoints.ts'
+import type { RecoveredExecutor, RecoveredFramework, RecoveredTask } from './checkpoint/recover.ts'
+import { type ExecutorEnds, NEVER_RAN } from './executor-ends.ts'
+import type { ExecutorStarts } from './executor-starts.ts'
+import type { LaunchedProcess } from './processes.ts'
+import type { AgentSettings } from './settings.ts'
+import { StatusUpdateStream } from './status-update-stream.ts'
+import { applyStatus, taskRecord } from './task-record.ts'
+import type { TaskStatusUpdateManager } from './task-status-update-manager.ts'
+import { isTerminal } from '../messages/status.ts'
+
+export interface Recovered {
+  readonly agentId: string
+  readonly frameworks: readonly RecoveredFramework[]
+  /** By container id. */
+  readonly containers: ReadonlyMap<string, LaunchedProcess>
+  /** Checkpoints that could not be read, and were left out. */
+  readonly errors: number
+}
+
+export interface RecoveryOptions {
+  readonly context: Context
+  readonly state: AgentState
+  readonly settings: AgentSettings
+  readonly checkpoints: Checkpoints
+  readonly manager: TaskStatusUpdateManager
+  readonly starts: ExecutorStarts
+  readonly ends: ExecutorEnds
+}
+
+const NEVER_LAUNCHED: PendingTermination = {
+  state: 'TASK_DROPPED',
+  reason: 'REASON_AGENT_RESTARTED',
+  message: 'Task launched during agent restart',
+}
+const GONE: PendingTermination = {
+  state: 'TASK_GONE',
+  reason: 'REASON_AGENT_RESTARTED',
+  message: 'The container of the task is gone: the machine was restarted',
+}
+
+export class Recovery {
+  readonly #o: RecoveryOptions
+
+  constructor(options: RecoveryOptions) {
+    this.#o = options
+  }
+
+  /** Resolves when all that has to be said of tasks that are gone is kept. The state is complete at once. */
+  async begin({ frameworks, containers }: Recovered): Promise<void> {
+    const { context, state, ends } = this.#o
+    const found: [AgentExecutor, RecoveredExecutor][] = []
+    let tasks = 0
+    for (const { info, executors } of frameworks) {
+      const framework = state.addFramework(info.id!.value, info)
+      for (const recovered of executors) {
+        tasks += recovered.tasks.length
+        found.push([this.#restore(framework, recovered), recovered])
+      }
+    }
+    const fields = { frameworks: frameworks.length, executors: found.length, tasks }
+    context.log.info({ ...fields, containers: containers.size }, 'recovered')
+    const goingOn: Promise<void>[] = []
+    for (const [executor, recovered] of found)
+      goingOn.push(this.#goOn(executor, recovered, containers.get(executor.containerId)))
+    // One that died before it wrote down a task leaves a framework without any.
+    for (const framework of [...state.frameworks.values()]) ends.settled(framework, undefined)
+    await Promise.all(goingOn)
+  }
+
+  #restore(framework: AgentFramework, recovered: RecoveredExecutor): AgentExecutor {
+    const { info, kind, launched_for: launchedFor, containerId, tasks } = recovered
+    const executor = this.#o.starts.create(framework, info, kind, launchedFor, containerId)
+    executor.isRecovered = true
+    executor.wasUsed = tasks.some(({ records }) => records.length > 0)
+    for (const task of tasks) this.#restoreTask(executor, task)
+    return executor
+  }
+
+  #restoreTask(executor: AgentExecutor, { info, records, updates }: RecoveredTask): void {
+    const { checkpoints, manager } = this.#o
+    const { framework } = executor
+    const taskId = info.task_id.value
+    const task = taskRecord(info, framework.info)
+    const stream = new StatusUpdateStream(framework.id, taskId)
+    for (const record of records) {
+      if (record.type === 'ACK') stream.acknowledge(record.uuid)
+      else if (stream.update(record.update) !== 'late') applyStatus(task, record.update.status)
+    }
+    checkpoints.follow(framework.id, taskId, updates.path, updates.bytes, updates.isTorn)
+    // An acknowledged end is not written: the task's directory goes instead.
+    if (isTerminal(task.state)) executor.terminated.set(taskId, task)
+    else executor.tasks.set(taskId, task)
+    if (records.length > 0) manager.restore(stream)
+  }
+
+  async #goOn(
+    executor: AgentExecutor,
+    recovered: RecoveredExecutor,
+    process: LaunchedProcess | undefined,
+  ): Promise<void> {
+    const { context, ends, starts } = this.#o
+    if (executor.kind === 'command' && executor.tasks.size === 0) {
+      // Its command has ended, and its last update is on disk.
+      executor.state = 'TERMINATED'
+      return ends.settled(executor.framework, hasIncompleteTasks(executor) ? undefined : executor)
+    }
+    if (process && executor.kind === 'command') {
+      const { info } = recovered.tasks[0]!
+      return starts.adoptCommand(executor, info, process, recovered.kill)
+    }
+    if (process) {
+      this.#expect(executor)
+      return starts.adoptProcess(executor, process)
+    }
+    const hasStarted = [...executor.tasks.values()].some(({ state }) => state !== 'TASK_STAGING')
+    executor.pendingTermination = hasStarted ? GONE : NEVER_LAUNCHED
+    const fields = { executor: executor.id, framework: executor.framework.id }
+    context.log.warn(
+      fields,
+      `nothing is left of an executor: ${executor.pendingTermination.message}`,
+    )
+    return ends.conclude(executor, NEVER_RAN)
+  }
+
+  #expect(executor: AgentExecutor): void {
+    const { settings, ends } = this.#o
+    const limitMs = settings.executorReregistrationTimeoutMs
+    ends.expect(executor, limitMs, {
+      reason: 'REASON_EXECUTOR_REREGISTRATION_TIMEOUT',
+      message: `Executor did not reregister within ${formatDuration(limitMs)}`,
+    })
+  }
+}
