@@ -130,7 +130,8 @@ export class Recovery {
     }
     if (process) {
       this.#expect(executor)
-      return starts.adoptProcess(executor, process)
+      // That ends when the process does.
+      return context.dispatch(() => starts.adoptProcess(executor, process))
     }
     const hasStarted = [...executor.tasks.values()].some(({ state }) => state !== 'TASK_STAGING')
     executor.pendingTermination = hasStarted ? GONE : NEVER_LAUNCHED

@@ -138,6 +138,12 @@ export class VirtualProcesses implements Processes {
     return Promise.resolve(found)
   }
 
+  /** The machine is restarted: nothing that ran leaves a trace. */
+  rebooted(): void {
+    this.killAll()
+    this.#ended.clear()
+  }
+
   /** Everything dies, as when the machine or the agent with its guard does. */
   killAll(): void {
     for (const pid of [...this.#alive.keys()]) this.killTree(pid, 'SIGKILL')
