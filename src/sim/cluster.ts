@@ -3,7 +3,10 @@
 import type { Limits } from '../actors/limits.ts'
 import type { Address } from '../actors/pid.ts'
 import type { Runtime } from '../actors/runtime.ts'
+import { Checkpoints } from '../agent/checkpoint/checkpoints.ts'
+import type { AgentOptions } from '../agent/options.ts'
 import type { LaunchSpec } from '../agent/processes.ts'
+import { recoverAgent } from '../agent/recover-agent.ts'
 import { DEFAULT_SETTINGS } from '../agent/settings.ts'
 import { startAgent } from '../agent/start.ts'
 import { parseFlags } from '../base/flags.ts'
@@ -16,6 +19,7 @@ import { masterConfig, masterFlags } from '../master/flags.ts'
 import { type StartMasterOptions, startMaster } from '../master/start.ts'
 import type { TaskState } from '../messages/status.ts'
 import { parseResources } from '../resources/parse.ts'
+import { MemoryCheckpoints } from './memory-checkpoints.ts'
 import { MemoryFiles } from './memory-files.ts'
 import type { UnsyncedFate } from './memory-storage.ts'
 import { VirtualDisk } from './virtual-disk.ts'
@@ -37,6 +41,8 @@ export interface AgentHost {
   runtime: Runtime
   processes: VirtualProcesses
   files: MemoryFiles
+  /** What its agents write down for their successors. */
+  checkpoints: MemoryCheckpoints
 }
 
 export interface ClusterOptions {
@@ -164,20 +170,45 @@ export class Cluster {
 
   /** Starts an agent on a machine where none runs. */
   restartAgent(host: AgentHost): void {
-    const { program, launchMs, onAgentShutdown } = this.#options
     const { clock } = this.world
-    const files = new MemoryFiles(clock)
-    host.files = files
-    host.runtime = this.world.start(host.address)
-    host.processes = new VirtualProcesses({
-      clock,
+    const runtime = this.world.start(host.address)
+    host.runtime = runtime
+    host.files ??= new MemoryFiles(clock)
+    host.checkpoints ??= new MemoryCheckpoints()
+    host.processes ??= this.#processesOf(host)
+    host.processes.parent = this.world.process(host.address)
+    const options = this.#agentOptions(host)
+    const { log } = runtime
+    const recover = { disk: host.checkpoints, strict: true, policy: 'additive', log } as const
+    recoverAgent(options, { ...recover, cleanup: false })
+      // What an operator does about it.
+      .catch(() => recoverAgent(options, { ...recover, cleanup: true }))
+      .then(
+        recovered => {
+          if (host.runtime !== runtime || this.isDown(host.address)) return
+          startAgent(runtime, { ...options, ...(recovered && { recovered }) })
+        },
+        (error: unknown) => void this.failures.push(`an agent did not start: ${messageOf(error)}`),
+      )
+  }
+
+  #processesOf(host: AgentHost): VirtualProcesses {
+    const { program, launchMs } = this.#options
+    return new VirtualProcesses({
+      clock: this.world.clock,
       // What is being launched when the agent dies is never started.
       parent: this.world.process(host.address),
-      files,
+      files: host.files,
       ...(launchMs !== undefined && { launchMs }),
       ...(program && { program: spec => program(host, spec) }),
     })
-    startAgent(host.runtime, {
+  }
+
+  #agentOptions(host: AgentHost): AgentOptions {
+    const { onAgentShutdown } = this.#options
+    const { files, processes, checkpoints: disk, runtime } = host
+    const { clock, log } = runtime
+    return {
       masters: [MASTER],
       hostname: host.address.split(':')[0]!,
       ip: host.address.split(':')[0]!,
@@ -191,18 +222,25 @@ export class Cluster {
       version: '0.1.0',
       environment: { PATH: '/usr/bin:/bin' },
       user: 'root',
-      processes: host.processes,
+      processes,
       isolation: new Set(),
       files,
+      checkpoints: new Checkpoints({ disk, workDir: '/work', clock, log }),
       ...(onAgentShutdown && { onShutdown: reason => onAgentShutdown(host, reason) }),
-    })
+    }
   }
 
-  /** The agent dies, and with it all it runs, as its guard would see to. */
+  /** The agent dies, and with it all that does not survive it, as its guard would see to. */
   crashAgent(host: AgentHost): void {
     if (this.isDown(host.address)) return
     this.world.crash(host.address)
-    host.processes.killAll()
+    host.processes.agentDied()
+  }
+
+  /** The whole machine does: nothing that ran leaves a trace, what was written does. */
+  crashMachine(host: AgentHost): void {
+    this.crashAgent(host)
+    host.processes.rebooted()
   }
 
   /** Starts a scheduler in a process of its own, one that does not listen; `address`: where another one was before. */

@@ -34,8 +34,10 @@ const crashAgent: Strike = ({ cluster, random, note, later, pick }) => {
   const agent = pick(cluster.agents)
   if (cluster.isDown(agent.address)) return
   const ms = random.next() ** 3 * seconds(180)
-  note(`agent ${agent.address} crashes for ${ms.toFixed(0)} ms`)
-  cluster.crashAgent(agent)
+  const whole = random.next() < 0.25
+  note(`${whole ? 'machine of agent' : 'agent'} ${agent.address} crashes for ${ms.toFixed(0)} ms`)
+  if (whole) cluster.crashMachine(agent)
+  else cluster.crashAgent(agent)
   if (random.next() < 0.2) agent.resources = pick(MACHINES)
   later(ms, () => {
     note(`agent ${agent.address} starts with ${agent.resources}`)

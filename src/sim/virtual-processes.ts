@@ -72,11 +72,14 @@ export class VirtualProcesses implements Processes {
   #nextPid = 1000
   /** All that were ever launched, in order. */
   readonly launched: VirtualProcess[] = []
+  /** The process that launches and waits now. */
+  parent: VirtualProcessesOptions['parent']
   /** When set, launching fails with it. */
   failure: Error | undefined
 
   constructor(options: VirtualProcessesOptions) {
     this.#options = options
+    this.parent = options.parent
   }
 
   /** How many processes live. */
@@ -90,7 +93,8 @@ export class VirtualProcesses implements Processes {
   }
 
   launch(spec: LaunchSpec): Promise<LaunchedProcess> {
-    const { launchMs = 0, clock, parent = clock } = this.#options
+    const { launchMs = 0, clock } = this.#options
+    const parent = this.parent ?? clock
     return new Promise((resolve, reject) => {
       const start = (): void => {
         if (this.failure) reject(this.failure)
@@ -150,7 +154,7 @@ export class VirtualProcesses implements Processes {
   }
 
   #start(spec: LaunchSpec): VirtualProcess {
-    const { clock, parent, files, program: find = shellProgram } = this.#options
+    const { clock, files, program: find = shellProgram } = this.#options
     const program = find(spec) ?? shellProgram(spec)
     const pid = this.#nextPid++
     const signals: KillSignal[] = []
@@ -170,7 +174,7 @@ export class VirtualProcesses implements Processes {
         this.#ended.delete(id)
         watcher(waitStatus)
       }
-      if (parent) parent.run(tell)
+      if (this.parent) this.parent.run(tell)
       else tell()
     }
     const term = (): void => {
