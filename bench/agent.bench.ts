@@ -63,7 +63,9 @@ function missing(): string | undefined {
   return whyNoCgroups(HIERARCHY) ?? crunMissing()
 }
 
-function open(scope: Scope): { readonly containers: Containerizer; readonly folder: string } {
+async function open(
+  scope: Scope,
+): Promise<{ readonly containers: Containerizer; readonly folder: string }> {
   const folder = scope.temporaryFolder()
   // In memory, as /var/run is on most machines.
   const memory = mkdtempSync('/dev/shm/mesos-bench-')
@@ -81,7 +83,7 @@ function open(scope: Scope): { readonly containers: Containerizer; readonly fold
     readFile: () => '',
   })
   if (!parsed.ok) throw new Error(parsed.errors.join('\n'))
-  const containers = startContainerizer({
+  const containers = await startContainerizer({
     flags: parsed.values,
     isolation: isolationOf(parsed.values.isolation),
     runtimeDir,
@@ -108,14 +110,14 @@ function launch(containers: Containerizer, folder: string, ...argv: [string, ...
 }
 
 /** From the launch to the end that is known, everything of it gone. */
-function openRuns<Name extends string>(
+async function openRuns<Name extends string>(
   scope: Scope,
   name: Name,
   count: number,
   width: number,
   value: (seconds: number, count: number) => number,
-): Contest<Name> {
-  const { containers, folder } = open(scope)
+): Promise<Contest<Name>> {
+  const { containers, folder } = await open(scope)
   const yardstick = openCrun(scope)
   const asValues = (seconds: number) => ({ [name]: value(seconds, count) }) as Record<Name, number>
   return {
@@ -133,8 +135,8 @@ function openRuns<Name extends string>(
 }
 
 /** What processes that are no task of ours take of memory, shared pages in parts. */
-function openMemory(scope: Scope): Contest<typeof BESIDE> {
-  const { containers, folder } = open(scope)
+async function openMemory(scope: Scope): Promise<Contest<typeof BESIDE>> {
+  const { containers, folder } = await open(scope)
   return {
     ours: async () => {
       const tasks: LaunchedProcess[] = []

@@ -14,10 +14,11 @@
 //   <runtime_dir>/
 //   └── containers/<container id>/
 //       ├── pid                                      while the container's process lives
-//       ├── cgroups                                  under the linux launcher: its control groups,
-//       └── status                                   and how its program ended
+//       ├── cgroups                                  under the linux launcher: its control groups
+//       ├── survives                                 if it outlives its agent
+//       └── status                                   how its program ended
 //
-// Checkpoints for recovery will be a second tree of the same form below `<work_dir>/meta`.
+// Checkpoints are a second tree of the same form below `<work_dir>/meta` (checkpoint/meta-paths.ts).
 //
 // Some of these names are chosen by frameworks. The master refuses ids that are no file names; a path is what an
 // agent would pay for it with, so `segment` checks them again.
@@ -107,6 +108,11 @@ export function pidPath(runtimeDir: string, containerId: string): string {
 
 export function cgroupsPath(runtimeDir: string, containerId: string): string {
   return `${containerRuntimeDir(runtimeDir, containerId)}/cgroups`
+}
+
+/** Says that the container outlives its agent; while it is there. */
+export function survivesPath(runtimeDir: string, containerId: string): string {
+  return `${containerRuntimeDir(runtimeDir, containerId)}/survives`
 }
 
 export function statusPath(runtimeDir: string, containerId: string): string {

@@ -6,14 +6,30 @@ import { rm } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { messageOf, UserError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
+import { AdoptedProcesses, lives } from './adopted-processes.ts'
 import { AgentGuard, type AgentGuardOptions } from './agent-guard.ts'
 import type { LaunchPlan } from './containerizer/container.ts'
 import type { Launcher } from './containerizer/launcher.ts'
 import { makeDirectories } from './make-directories.ts'
-import { containerRuntimeDir, pidPath } from './paths.ts'
-import type { KillSignal, LaunchedProcess, LaunchSpec, Processes } from './processes.ts'
+import {
+  forgetSurvival,
+  readEnd,
+  readPid,
+  recordedContainers,
+  type RecordedPid,
+  recordSurvival,
+  survivalOf,
+} from './container-records.ts'
+import { containerRuntimeDir, pidPath, statusPath, survivesPath } from './paths.ts'
+import type { KillSignal, LaunchedProcess, LaunchSpec } from './processes.ts'
 import { markOf, ProcessTable, readStat, type Stat } from './process-table.ts'
-import { CONTAINER_MARK, EXEC, EXEC_WITH_NAME, PRELUDE_FAILED_STATUS } from './shell-scripts.ts'
+import {
+  CONTAINER_MARK,
+  EXEC,
+  EXEC_WITH_NAME,
+  PRELUDE_FAILED_STATUS,
+  SUPERVISE,
+} from './shell-scripts.ts'
 import { endedBySignal, exitedWith } from './wait-status.ts'
 
 const SHELL = '/bin/sh'
@@ -26,31 +42,33 @@ const SWEEP_SHARE = 0.05
 
 interface Container {
   readonly id: string
-  readonly child: ChildProcess
   readonly pid: number
+  /** Its start time, if it is no child: its pid may become another one's before we see that it has ended. */
+  readonly start?: string
   /** What `killTree` signalled, to be killed for good when the process itself has ended. */
   readonly signalled: Map<number, Stat>
 }
 
-export class PosixProcesses implements Processes, Launcher {
+export class PosixProcesses implements Launcher {
   readonly #guard: AgentGuard
   readonly #log: Logger
   readonly #containers = new Map<number, Container>()
   /** Containers whose process has not ended, or is being started. */
   readonly #alive = new Set<string>()
   readonly #table = new ProcessTable()
+  readonly #adopted = new AdoptedProcesses()
   #kills = new Map<number, KillSignal>()
   #sweep: NodeJS.Timeout | undefined
   #lastSweepMs = 0
 
-  private constructor(options: AgentGuardOptions) {
-    this.#guard = AgentGuard.start(options)
-    this.#log = options.log
+  private constructor(guard: AgentGuard, log: Logger) {
+    this.#guard = guard
+    this.#log = log
   }
 
   /** As `AgentGuard.start`, whose runtime directory it uses. */
-  static start(options: AgentGuardOptions): PosixProcesses {
-    return new PosixProcesses(options)
+  static async start(options: AgentGuardOptions): Promise<PosixProcesses> {
+    return new PosixProcesses(await AgentGuard.start(options), options.log)
   }
 
   async launch(spec: LaunchSpec, plan?: LaunchPlan): Promise<LaunchedProcess> {
@@ -64,25 +82,75 @@ export class PosixProcesses implements Processes, Launcher {
       throw error
     }
     const pid = child.pid!
-    const container: Container = { id, child, pid, signalled: new Map() }
+    const container: Container = { id, pid, signalled: new Map() }
     this.#containers.set(pid, container)
     let whyNeverRan: string | undefined
     const exited = new Promise<number>(resolve => {
       child.once('exit', (code, signal) => {
-        this.#containers.delete(pid)
-        this.#alive.delete(id)
-        this.#endRest(container)
+        // When the agent ends it kills all; that is no end of the task's own to be reported. What survives is the next one's.
+        if (this.#closed) return
+        this.#ended(container)
         // The prelude takes its record back when it gives up; a program's own record is there until it is forgotten.
         if (code === PRELUDE_FAILED_STATUS && !existsSync(pidPath(this.#runtimeDir, id))) {
           whyNeverRan = `it could not be put on record: ${pidPath(this.#runtimeDir, id)} could not be written`
         }
-        void this.#forget(spec.containerId)
-        // When the agent ends it kills all; that is no end of the task's own to be reported.
-        if (this.#closed) return
-        resolve(signal ? endedBySignal(constants.signals[signal]) : exitedWith(code ?? 0))
+        const end = spec.survives ? readEnd(this.#runtimeDir, id) : undefined
+        void this.#forget(id)
+        if (end && 'waitStatus' in end) resolve(end.waitStatus)
+        else resolve(signal ? endedBySignal(constants.signals[signal]) : exitedWith(code ?? 0))
       })
     })
     return { pid, exited, whyNeverRan: () => whyNeverRan }
+  }
+
+  /** Adopts the containers that are known and on record. All else that agents of this token left is ended. */
+  async recover(known: ReadonlySet<string>): Promise<ReadonlyMap<string, LaunchedProcess>> {
+    const found = new Map<string, LaunchedProcess>()
+    for (const id of recordedContainers(this.#runtimeDir)) {
+      const isOurs = survivalOf(this.#runtimeDir, id) === this.#token
+      if (isOurs && !known.has(id)) forgetSurvival(this.#runtimeDir, id)
+      const record = readPid(this.#runtimeDir, id)
+      if (record ? record.token !== this.#token : !isOurs) continue
+      if (record && known.has(id)) found.set(id, this.#adopt(id, record))
+      else await this.#end(id, record)
+    }
+    return found
+  }
+
+  #adopt(id: string, { pid, start }: RecordedPid): LaunchedProcess {
+    const container: Container = { id, pid, start, signalled: new Map() }
+    this.#containers.set(pid, container)
+    this.#alive.add(id)
+    const wait = async (): Promise<number> => {
+      await this.#adopted.ended(pid, start)
+      // The agent ends: somebody else will ask.
+      if (this.#closed) return new Promise<number>(() => {})
+      this.#ended(container)
+      const end = readEnd(this.#runtimeDir, id)
+      await this.#forget(id)
+      return end && 'waitStatus' in end ? end.waitStatus : endedBySignal(constants.signals.SIGKILL)
+    }
+    return { pid, exited: wait() }
+  }
+
+  /** Something that nobody asks for any more; if it is just being started, it will find that and end. */
+  async #end(id: string, record: RecordedPid | undefined): Promise<void> {
+    forgetSurvival(this.#runtimeDir, id)
+    const late = record ?? readPid(this.#runtimeDir, id)
+    if (late && lives(late.pid, late.start)) {
+      this.#containers.set(late.pid, { id, pid: late.pid, signalled: new Map() })
+      killForGood(() => this.#membersOf([late.pid]))
+      this.#containers.delete(late.pid)
+    }
+    await this.#forget(id)
+  }
+
+  /** The process that was started has. */
+  #ended(container: Container): void {
+    this.#containers.delete(container.pid)
+    this.#alive.delete(container.id)
+    this.#kills.delete(container.pid)
+    this.#endRest(container)
   }
 
   killTree(pid: number, signal: KillSignal): void {
@@ -97,6 +165,7 @@ export class PosixProcesses implements Processes, Launcher {
    * `exited` resolves from then on: nothing is to be said of tasks that only ended because their agent did.
    */
   close(): Promise<void> {
+    this.#adopted.close()
     return this.#guard.close()
   }
 
@@ -120,6 +189,7 @@ export class PosixProcesses implements Processes, Launcher {
       })
     try {
       makeDirectories(containerRuntimeDir(this.#runtimeDir, spec.containerId))
+      if (spec.survives) recordSurvival(this.#runtimeDir, spec.containerId, this.#token)
       const [stdoutPath, stderrPath] = [spec.stdoutPath, spec.stderrPath]
       files.push(openSync(stdoutPath, 'a', 0o644))
       files.push(openSync(stderrPath, 'a', 0o644))
@@ -147,9 +217,15 @@ export class PosixProcesses implements Processes, Launcher {
   }
 
   #commandLine(spec: LaunchSpec, prefix: readonly string[]): [string, string[]] {
-    const { leasePath } = this.#guard
-    const record = [pidPath(this.#runtimeDir, spec.containerId), leasePath, this.#token]
+    const id = spec.containerId
+    const pidFile = pidPath(this.#runtimeDir, id)
     const { argv, argv0 } = spec
+    if (spec.survives) {
+      const lease = survivesPath(this.#runtimeDir, id)
+      const record = [statusPath(this.#runtimeDir, id), pidFile, lease, this.#token]
+      return [SHELL, ['-c', SUPERVISE, 'sh', ...record, ...prefix, ...named(spec)]]
+    }
+    const record = [pidFile, this.#guard.leasePath, this.#token]
     if (argv0 === undefined || argv0 === argv[0]) {
       return [SHELL, ['-c', EXEC, 'sh', ...record, ...prefix, ...argv]]
     }
@@ -160,8 +236,10 @@ export class PosixProcesses implements Processes, Launcher {
   }
 
   /** The process has ended: what it left in its group, and what a kill had found below it, has to go as well. */
-  #endRest({ pid, signalled }: Container): void {
-    signal(-pid, 'SIGKILL')
+  #endRest({ pid, start, signalled }: Container): void {
+    // A pid is not given away while a group has its number; if another process has it, there is no such group any more.
+    const other = start === undefined ? undefined : readStat(pid)
+    if (other === undefined || other.start === start) signal(-pid, 'SIGKILL')
     for (const stat of signalled.values()) {
       if (stat.pid !== pid && readStat(stat.pid)?.start === stat.start) signal(stat.pid, 'SIGKILL')
     }
@@ -201,7 +279,9 @@ export class PosixProcesses implements Processes, Launcher {
     const marks = new Map<number, string>()
     for (const root of roots) {
       const container = this.#containers.get(root)
-      if (container) marks.set(root, markOf(this.#token, container.id))
+      if (!container) continue
+      if (container.start !== undefined && !lives(root, container.start)) continue
+      marks.set(root, markOf(this.#token, container.id))
     }
     const trees = this.#table.trees(marks)
     for (const [root, stats] of trees) this.#remember(root, stats)

@@ -12,6 +12,8 @@ import { CONTAINER_MARK } from './shell-scripts.ts'
 /** What `/proc/<pid>/stat` says of a process. */
 export interface Stat {
   readonly pid: number
+  /** One letter; `Z` has ended, and its parent has not asked how. */
+  readonly state: string
   readonly parent: number
   readonly group: number
   readonly session: number
@@ -33,9 +35,16 @@ export function readStat(pid: number): Stat | undefined {
     return undefined
   }
   // The second field is the program's name in parentheses and may contain both blanks and parentheses.
-  const [, parent, group, session, ...rest] = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  const [state, parent, group, session, ...rest] = text.slice(text.lastIndexOf(')') + 2).split(' ')
   const start = rest[15]!
-  return { pid, parent: Number(parent), group: Number(group), session: Number(session), start }
+  return {
+    pid,
+    state: state!,
+    parent: Number(parent),
+    group: Number(group),
+    session: Number(session),
+    start,
+  }
 }
 
 export class ProcessTable {

@@ -1,11 +1,14 @@
 // The two pieces of shell between an agent and its tasks: what each task's process runs first, and the guard that ends
 // the tasks of an agent that died. /bin/sh is on every machine and needs a megabyte; a Node process needs forty.
 //
-// They share a protocol of two files. The *lease*, `<runtime_dir>/leases/<token>`, exists while the guard of that agent
-// watches; below its first line are directories that the guard removes. A container's *pid file*, `<runtime_dir>/containers/<id>/pid`, holds in its first line the process id and in
+// They share a protocol of two files. The *lease*, `<runtime_dir>/leases/<token>.<life>`, exists while the guard of that agent
+// watches; below its first line are directories that the guard removes. The token is that of all agents of a work directory, one
+// after the other, the life each one's own. A container's *pid file*, `<runtime_dir>/containers/<id>/pid`, holds in its first line the process id and in
 // its second the process' start time (clock ticks since boot) and the token. A starting task writes its pid file and then
 // looks for the lease; a guard that acts removes the lease and then looks for pid files. So whichever comes first, either
 // the guard sees the task or the task sees that its agent is gone: none slips through between.
+//
+// A container that survives its agent has a lease of its own, the file `survives` beside its pid file.
 //
 // A container under the linux launcher is on record before it exists: `<runtime_dir>/containers/<id>/cgroups` holds the
 // token, then the directories of its control groups, the first of which has all of its processes. Its first process enters
@@ -50,21 +53,49 @@ shift
 exec -a "$name" "$@"`
 
 /**
- * Arguments: runtime directory, token. Waits until its standard input ends, which happens when the agent does, however
- * it does; then kills all containers of that token with everything in their sessions, below them, or with their mark
- * (which takes a grep; without one, what only the mark leads to is left). Processes are stopped while it looks, for what runs can have children faster than they can be counted.
+ * A program that outlives its agent: its shell stays, waits, and writes down how it ended, for nobody else may be there to see it.
+ * Arguments: status file, then as `PRELUDE`. What asks the whole container to end must not end the one that has to tell of it.
+ */
+export const SUPERVISE = `status=$1
+shift
+${PRELUDE}exec 3>&2 2>"$status"
+trap '' HUP INT TERM
+( trap - HUP INT TERM; exec 2>&3 3>&-; exec "$@" )
+echo $? >&2
+`
+
+/**
+ * Arguments: runtime directory, token, lease, and how many seconds containers that survive may be without an agent. Waits until its
+ * standard input ends, which happens when the agent does, however it does. Then it
+ *
+ * 1. kills all containers of that token that do not survive, with everything in their sessions, below them, or with their mark
+ *    (which takes a grep; without one, what only the mark leads to is left). Processes are stopped while it looks, for what
+ *    runs can have children faster than they can be counted;
+ * 2. if some survive, says `done` and waits; then kills them as well.
+ *
+ * An agent that takes over ends it, wherever it is, and has 1. done again (agent-guard.ts). Without a fourth argument it does
+ * 1. at once and nothing else.
  */
 export const GUARD = `
-trap '' HUP INT TERM
-runtime=$1 token=$2
+trap '' HUP INT TERM PIPE
+runtime=$1 token=$2 lease=$3 patience=$4 all=
 ${STAT_FIELDS}
-while IFS= read -r _; do :; done
+self=$runtime/guards/$token
+if [ -n "$patience" ]; then
+  stat_fields $$
+  set -- $fields
+  shift 19
+  # Who has taken over has removed the lease: this guard comes too late.
+  [ -e "$lease" ] && echo "$$ $1" >"$self.$$" && mv "$self.$$" "$self" || exit 0
+  echo watching
+  while IFS= read -r _; do :; done
+fi
 roots=
 {
   read -r _
   while IFS= read -r root; do roots="$roots $root"; done
-} <"$runtime/leases/$token"
-rm -f "$runtime/leases/$token"
+} <"$lease"
+rm -f "$lease"
 kill_group() {
   [ -e "$1" ] || return 0
   if ! { echo 1 >"$1/cgroup.kill"; } 2>/dev/null; then
@@ -76,74 +107,106 @@ kill_group() {
 # Removes the groups in a record, with those inside them. Fails while something is in them: what was killed is a moment in
 # dying, and a task that was on its way in will find the lease gone.
 remove_groups() {
-  all= left=0
+  all_groups= left=0
   {
     read -r _
-    while IFS= read -r group; do all="$all $group"; done
+    while IFS= read -r group; do all_groups="$all_groups $group"; done
   } <"$1"
-  rmdir $all 2>/dev/null
-  for group in $all; do
+  rmdir $all_groups 2>/dev/null
+  for group in $all_groups; do
     [ -e "$group" ] || continue
     find "$group" -depth -type d -exec rmdir {} \\; 2>/dev/null
     [ -e "$group" ] && left=1
   done
   [ $left = 0 ]
 }
-ours=
-for file in "$runtime"/containers/*/cgroups; do
-  owner= home= tries=0
-  { IFS= read -r owner; IFS= read -r home; } <"$file" 2>/dev/null
-  [ "$owner" = "$token" ] || continue
-  ours="$ours \${file%/cgroups}"
-  kill_group "$home"
-  until remove_groups "$file" || [ $tries -ge 50 ]; do
-    sleep 0.1
+# Whether a container, given by its record, is to be left alone.
+is_spared() { [ -z "$all" ] && [ -e "$1/survives" ] && spared=1; }
+# The environments of processes with a mark of this token.
+marked() {
+  if [ -z "$spared" ]; then
+    grep -lsF "${CONTAINER_MARK}=$token/" /proc/[0-9]*/environ
+    return
+  fi
+  grep -aosE "${CONTAINER_MARK}=$token/[0-9A-Za-z._-]+" /proc/[0-9]*/environ |
+    while IFS=: read -r file mark; do
+      [ -e "$runtime/containers/\${mark##*/}/survives" ] || echo "$file"
+    done
+}
+end_containers() {
+  spared=
+  if [ -n "$all" ]; then
+    # What is just being started looks for this, as others for the lease.
+    for file in $(grep -lsF "$token" "$runtime"/containers/*/survives); do rm -f "$file"; done
+  fi
+  ours=
+  for file in "$runtime"/containers/*/cgroups; do
+    owner= home= tries=0
+    { IFS= read -r owner; IFS= read -r home; } <"$file" 2>/dev/null
+    [ "$owner" = "$token" ] || continue
+    is_spared "\${file%/cgroups}" && continue
+    ours="$ours \${file%/cgroups}"
     kill_group "$home"
-    tries=$((tries + 1))
+    until remove_groups "$file" || [ $tries -ge 50 ]; do
+      sleep 0.1
+      kill_group "$home"
+      tries=$((tries + 1))
+    done
   done
-done
-for root in $roots; do rmdir "$root"; done 2>/dev/null
-victims=' '
-for file in "$runtime"/containers/*/pid; do
-  pid= start= owner=
-  { IFS= read -r pid; IFS=' ' read -r start owner; } <"$file" 2>/dev/null
-  [ "$owner" = "$token" ] || continue
-  rm -rf "\${file%/pid}"
-  stat_fields "$pid" || { victims="$victims-$pid "; continue; }
-  set -- $fields
-  shift 19
-  [ "$1" = "$start" ] || continue
-  kill -STOP -- "-$pid"
-  victims="$victims$pid "
-done
-found=1
-while [ -n "$found" ]; do
-  found=
-  for file in $(grep -lsF "${CONTAINER_MARK}=$token/" /proc/[0-9]*/environ); do
-    pid=\${file#/proc/}
-    pid=\${pid%/environ}
-    case $victims in *" $pid "*) continue ;; esac
-    kill -STOP "$pid"
-    victims="$victims$pid "
-    found=1
-  done
-  for entry in /proc/[0-9]*; do
-    pid=\${entry#/proc/}
-    case $victims in *" $pid "*) continue ;; esac
-    stat_fields "$pid" || continue
+  victims=' '
+  for file in "$runtime"/containers/*/pid; do
+    pid= start= owner=
+    { IFS= read -r pid; IFS=' ' read -r start owner; } <"$file" 2>/dev/null
+    [ "$owner" = "$token" ] || continue
+    is_spared "\${file%/pid}" && continue
+    rm -rf "\${file%/pid}"
+    stat_fields "$pid" || { victims="$victims-$pid "; continue; }
     set -- $fields
-    case $victims in
-    *" $2 "* | *" $4 "* | *" -$4 "*)
+    shift 19
+    [ "$1" = "$start" ] || continue
+    kill -STOP -- "-$pid"
+    victims="$victims$pid "
+  done
+  found=1
+  while [ -n "$found" ]; do
+    found=
+    for file in $(marked); do
+      pid=\${file#/proc/}
+      pid=\${pid%/environ}
+      case $victims in *" $pid "*) continue ;; esac
       kill -STOP "$pid"
       victims="$victims$pid "
       found=1
-      ;;
-    esac
-  done
-done 2>/dev/null
-for pid in $victims; do
-  case $pid in -*) continue ;; esac
-  kill -KILL "$pid"
-done 2>/dev/null
-for record in $ours; do rm -rf "$record" || rm -rf "$record"; done 2>/dev/null
+    done
+    for entry in /proc/[0-9]*; do
+      pid=\${entry#/proc/}
+      case $victims in *" $pid "*) continue ;; esac
+      stat_fields "$pid" || continue
+      set -- $fields
+      case $victims in
+      *" $2 "* | *" $4 "* | *" -$4 "*)
+        kill -STOP "$pid"
+        victims="$victims$pid "
+        found=1
+        ;;
+      esac
+    done
+  done 2>/dev/null
+  for pid in $victims; do
+    case $pid in -*) continue ;; esac
+    kill -KILL "$pid"
+  done 2>/dev/null
+  for record in $ours; do rm -rf "$record" || rm -rf "$record"; done 2>/dev/null
+}
+end_containers
+if [ -n "$patience" ]; then
+  if [ -n "$spared" ]; then
+    echo done
+    sleep "$patience"
+    all=1
+    end_containers
+  fi
+  for root in $roots; do rmdir "$root"; done 2>/dev/null
+  rm -f "$self"
+fi
 `

@@ -33,6 +33,7 @@ export const agentCommand: Command<typeof agentFlags> = {
         { Checkpoints },
         { SystemDisk },
         { recoverAgent },
+        { runtimeToken },
       ] = await Promise.all([
         import('../agent/file-system.ts'),
         import('../agent/options.ts'),
@@ -43,6 +44,7 @@ export const agentCommand: Command<typeof agentFlags> = {
         import('../agent/checkpoint/checkpoints.ts'),
         import('../agent/checkpoint/system-disk.ts'),
         import('../agent/recover-agent.ts'),
+        import('../agent/runtime-token.ts'),
       ])
       const lock = await lockDirectory(workDir)
       if (flags.work_dir === undefined) {
@@ -54,10 +56,12 @@ export const agentCommand: Command<typeof agentFlags> = {
       const runtimeDir = flags.runtime_dir ?? defaultRuntimeDir()
       makeDirectory('runtime_dir', runtimeDir)
       const machine = await systemMachine(workDir)
-      const processes = startContainerizer({
+      const processes = await startContainerizer({
         flags,
         isolation: isolationOf(flags.isolation),
         runtimeDir,
+        token: runtimeToken(workDir),
+        recoveryTimeoutMs: flags.recovery_timeout,
         machineBytes: machine.memBytes ?? Number.POSITIVE_INFINITY,
         clock: runtime.clock,
         log,

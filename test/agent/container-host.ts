@@ -12,7 +12,7 @@ if (process.argv[1] === CONTAINER_HOST) await main(process.argv.slice(2))
 
 async function main(args: readonly string[]): Promise<void> {
   const [runtimeDir = '', box = '', flags = '', ...scripts] = args
-  const processes = containerizer(runtimeDir, ...flags.split(' '))
+  const processes = await containerizer(runtimeDir, ...flags.split(' '))
   const launch = (name: string, script: string) =>
     processes.launch({
       containerId: name,

@@ -16,7 +16,10 @@ function isDead(pid: number): boolean {
 }
 
 t.test('a program runs in its groups from its first instruction on', skip, async t => {
-  const { top, root, run, text, processes, spec } = place(t, 'cgroups/cpu,cgroups/mem,cgroups/pids')
+  const { top, root, run, text, processes, spec } = await place(
+    t,
+    'cgroups/cpu,cgroups/mem,cgroups/pids',
+  )
   t.equal((await run('cat /proc/self/cgroup; env; exit 3')).how, 'exited with status 3')
   const [groups, env] = [text('stdout'), text('stdout')]
   for (const controller of ['cpu', 'cpuacct', 'memory', 'pids', 'freezer']) {
@@ -36,7 +39,7 @@ t.test('a program runs in its groups from its first instruction on', skip, async
 
 for (const isolation of ['cgroups/pids', 'cgroups/pids,namespaces/pid']) {
   t.test(`how a program ends is told exactly, with ${isolation}`, skip, async t => {
-    const { run, processes, spec, top } = place(t, isolation)
+    const { run, processes, spec, top } = await place(t, isolation)
     const ends: [string, string][] = [
       ['exit 0', 'exited with status 0'],
       ['exit 125', 'exited with status 125'],
@@ -56,7 +59,7 @@ for (const isolation of ['cgroups/pids', 'cgroups/pids,namespaces/pid']) {
   })
 
   t.test(`a kill reaches everything, with ${isolation}`, skip, async t => {
-    const { processes, spec, text, root } = place(t, isolation)
+    const { processes, spec, text, root } = await place(t, isolation)
     // In sessions of their own, without an environment, without parents, and deaf.
     const escaping = `(setsid env -i sh -c 'trap "" TERM; while :; do sleep 1000; done' &)`
     const process = await processes.launch(
@@ -78,7 +81,7 @@ for (const isolation of ['cgroups/pids', 'cgroups/pids,namespaces/pid']) {
     `a kill comes in time for a program that only starts, with ${isolation}`,
     skip,
     async t => {
-      const { processes, spec } = place(t, isolation)
+      const { processes, spec } = await place(t, isolation)
       for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
         const process = await processes.launch(spec('exec sleep 1000'))
         processes.killTree(process.pid, signal)
@@ -89,7 +92,7 @@ for (const isolation of ['cgroups/pids', 'cgroups/pids,namespaces/pid']) {
   )
 
   t.test(`what a program leaves behind ends with it, with ${isolation}`, skip, async t => {
-    const { run, text } = place(t, isolation)
+    const { run, text } = await place(t, isolation)
     const { how } = await run(`(setsid env -i sleep 1000 &); sleep 0.1; exit 7`)
     t.equal(how, 'exited with status 7')
     t.equal(text('stderr'), '')
@@ -98,7 +101,7 @@ for (const isolation of ['cgroups/pids', 'cgroups/pids,namespaces/pid']) {
 
 t.test('half a processor is half a processor', skip, async t => {
   const flags = ['cgroups/cpu,cgroups/mem', '--cgroups_enable_cfs']
-  const { processes, spec } = place(t, ...(flags as [string, string]))
+  const { processes, spec } = await place(t, ...(flags as [string, string]))
   const process = await processes.launch(spec('while :; do :; done'))
   const used = (): number => {
     const { cpus_user_time_secs: user, cpus_system_time_secs: system } = processes.usage('c1')!
@@ -124,7 +127,7 @@ const hog = (megabytes: number): string =>
   `x=$(head -c ${megabytes * 2 ** 20} /dev/zero | tr '\\0' x); echo \${#x}`
 
 t.test('who takes more memory than its own is ended alone, with the reason', skip, async t => {
-  const { processes, spec, run, text } = place(
+  const { processes, spec, run, text } = await place(
     t,
     'cgroups/mem,namespaces/pid',
     '--cgroups_limit_swap',
@@ -153,7 +156,7 @@ t.test('who takes more memory than its own is ended alone, with the reason', ski
 })
 
 t.test('a fork bomb ends where it began', skip, async t => {
-  const { processes, spec, root } = place(t, 'cgroups/pids', '--cgroups_pids_max=60')
+  const { processes, spec, root } = await place(t, 'cgroups/pids', '--cgroups_pids_max=60')
   const process = await processes.launch(spec('bomb() { bomb | bomb & }; bomb; sleep 1000'))
   const peak = (): number => Number(readFileSync(`${V1}/pids/${root}/c1/pids.current`, 'utf8'))
   await until(() => peak() > 30, 'it grows')
@@ -163,7 +166,7 @@ t.test('a fork bomb ends where it began', skip, async t => {
 })
 
 t.test('a container sees no processes but its own, and mounts nothing outside', skip, async t => {
-  const { run, text } = place(t, 'namespaces/pid')
+  const { run, text } = await place(t, 'namespaces/pid')
   await run(`echo $$; ls -d /proc/[0-9]* | wc -l; kill -0 ${process.pid} || echo 'no such process'
     mkdir m; mount -t tmpfs none m && touch m/inside; ls m`)
   const [pid, seen, ...rest] = text('stdout').trim().split('\n')
@@ -180,7 +183,7 @@ t.test('a container sees no processes but its own, and mounts nothing outside', 
 })
 
 t.test('IPC and shared memory can be its own', skip, async t => {
-  const { run, text } = place(t, 'namespaces/ipc', '--default_container_shm_size=1MB')
+  const { run, text } = await place(t, 'namespaces/ipc', '--default_container_shm_size=1MB')
   const own = (name: string): string => `readlink /proc/self/ns/ipc >${name}`
   const linux_info = (info: object) => ({ container: { type: 'MESOS' as const, linux_info: info } })
   await run(own('default'))

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import type { Test } from 'tap'
 import { whyNoCgroups } from '../../src/agent/containerizer/cgroup-tree.ts'
 import type { Containerizer } from '../../src/agent/containerizer/containerizer.ts'
-import { startContainerizer } from '../../src/agent/containerizer/start.ts'
+import { type ContainerizerStart, startContainerizer } from '../../src/agent/containerizer/start.ts'
 import { agentFlags } from '../../src/agent/flags.ts'
 import { isolationOf } from '../../src/agent/options.ts'
 import type { LaunchSpec } from '../../src/agent/processes.ts'
@@ -60,7 +60,15 @@ export interface Place {
 let count = 0
 
 /** The containerizer of an agent with these flags. */
-export function containerizer(runtimeDir: string, ...argv: string[]): Containerizer {
+export function containerizer(runtimeDir: string, ...argv: string[]): Promise<Containerizer> {
+  return nextContainerizer({ runtimeDir }, ...argv)
+}
+
+/** That of an agent in whose place there was one before. */
+export function nextContainerizer(
+  more: Pick<ContainerizerStart, 'runtimeDir' | 'token' | 'recoveryTimeoutMs'>,
+  ...argv: string[]
+): Promise<Containerizer> {
   const parsed = parseFlags(agentFlags, {
     argv: ['--master=127.0.0.1:1', ...argv],
     env: {},
@@ -70,19 +78,19 @@ export function containerizer(runtimeDir: string, ...argv: string[]): Containeri
   return startContainerizer({
     flags: parsed.values,
     isolation: isolationOf(parsed.values.isolation),
-    runtimeDir,
+    ...more,
     machineBytes: 2 ** 33,
     clock: systemClock,
     log: silentLogger,
   })
 }
 
-export function place(t: Test, isolation: string, ...more: string[]): Place {
+export async function place(t: Test, isolation: string, ...more: string[]): Promise<Place> {
   // Not the test's own directory: that is gone before the teardown, and with it what the guard goes by.
   const top = mkdtempSync(`${tmpdir()}/mesos-test-`)
   mkdirSync(`${top}/box`)
   const root = `mesos_test_${process.pid}_${++count}`
-  const processes = containerizer(
+  const processes = await containerizer(
     `${top}/run`,
     '--launcher=linux',
     `--isolation=${isolation}`,

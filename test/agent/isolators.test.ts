@@ -22,7 +22,7 @@ import { CONTAINER_HOST } from './container-host.ts'
 import { containerizer, place, skip, skipV2, until, V1, V2 } from './containers.ts'
 
 t.test('privileges can be taken away, and limits set', skip, async t => {
-  const { run, text } = place(t, 'posix/rlimits,linux/capabilities,linux/nnp')
+  const { run, text } = await place(t, 'posix/rlimits,linux/capabilities,linux/nnp')
   const container = {
     type: 'MESOS' as const,
     linux_info: { effective_capabilities: { capabilities: ['NET_RAW', 'KILL'] } },
@@ -54,7 +54,7 @@ t.test('privileges can be taken away, and limits set', skip, async t => {
 })
 
 t.test('nothing that a framework chose runs before privileges are gone', skip, async t => {
-  const { run, text } = place(t, 'namespaces/pid,linux/nnp')
+  const { run, text } = await place(t, 'namespaces/pid,linux/nnp')
   const env = { PATH: '/usr/bin:/bin', LD_PRELOAD: '/no/such.so', ENV: '/no/such', A: 'b c' }
   const script = `echo "$LD_PRELOAD $ENV $A"; tr '\\0' '\\n' </proc/1/environ | grep -cE '^(LD_|ENV)'`
   await run(script, { env })
@@ -62,7 +62,7 @@ t.test('nothing that a framework chose runs before privileges are gone', skip, a
 })
 
 t.test('what operators allow at most, no container gets more than', skip, async t => {
-  const { run, text } = place(
+  const { run, text } = await place(
     t,
     'linux/capabilities',
     '--bounding_capabilities={"capabilities":["CHOWN","KILL"]}',
@@ -75,11 +75,11 @@ t.test('what operators allow at most, no container gets more than', skip, async 
 })
 
 t.test('devices that are not allowed cannot be opened', skip, async t => {
-  const { run, text } = place(t, 'cgroups/devices,cgroups/blkio,cgroups/cpuset')
+  const { run, text } = await place(t, 'cgroups/devices,cgroups/blkio,cgroups/cpuset')
   // 1:11 is the kernel's log; who may make the node may still not read it.
   await run('head -c1 /dev/zero | wc -c; mknod log c 1 11; head -c1 <log || echo refused')
   t.equal(text('stdout'), '1\nrefused\n')
-  const more = place(
+  const more = await place(
     t,
     'cgroups/devices',
     '--allowed_devices={"allowed_devices":[{"device":{"path":"/dev/kmsg"},"access":{"read":true}}]}',
@@ -129,7 +129,7 @@ t.test(
       }
       await until(() => processesOf(top).length === 0, 'all processes have ended')
       // Directories of records that were being made or removed are the next agent's to remove.
-      const next = containerizer(`${top}/run`)
+      const next = await containerizer(`${top}/run`)
       t.strictSame(readdirSync(`${top}/run/containers`), [], `round ${round}`)
       await next.close()
     }
@@ -152,7 +152,7 @@ function processesOf(directory: string): string[] {
 
 t.test('v2: containers are entered, killed and removed', skipV2, async t => {
   t.comment('controllers of v2 are mounted under v1 here: their limits are not exercised')
-  const place2 = place(t, 'namespaces/pid', `--cgroups_hierarchy=${V2}`)
+  const place2 = await place(t, 'namespaces/pid', `--cgroups_hierarchy=${V2}`)
   const { processes, spec, root, run, text } = place2
   const process = await processes.launch(
     spec(`cat /proc/self/cgroup; (setsid env -i sleep 1000 &); exec sleep 1000`),
@@ -167,14 +167,13 @@ t.test('v2: containers are entered, killed and removed', skipV2, async t => {
     (await run('mkdir /sys/fs/cgroup/unified/*/c2/leaf/own; exit 4')).how,
     'exited with status 4',
   )
-  t.throws(
-    () =>
-      containerizer(
-        `${place2.top}/other`,
-        '--launcher=linux',
-        '--isolation=cgroups/cpu',
-        `--cgroups_hierarchy=${V2}`,
-      ),
+  await t.rejects(
+    containerizer(
+      `${place2.top}/other`,
+      '--launcher=linux',
+      '--isolation=cgroups/cpu',
+      `--cgroups_hierarchy=${V2}`,
+    ),
     /'cgroups\/cpu' needs the controller 'cpu', which the control groups at .* do not have/,
   )
   if (existsSync(`${V2}/${root}`)) rmdirSync(`${V2}/${root}`)

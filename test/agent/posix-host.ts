@@ -11,7 +11,7 @@ export const HOST = fileURLToPath(import.meta.url)
 if (process.argv[1] === HOST) await main(process.argv.slice(2))
 
 async function main([runtimeDir = '', box = '', ...scripts]: readonly string[]): Promise<void> {
-  const processes = PosixProcesses.start({ runtimeDir, log: silentLogger })
+  const processes = await PosixProcesses.start({ runtimeDir, log: silentLogger })
   for (const [index, script] of scripts.entries()) {
     await processes.launch({
       containerId: `host-${index}`,

@@ -29,9 +29,9 @@ function isDead(pid: number): boolean {
   }
 }
 
-function place(t: Test) {
+async function place(t: Test) {
   const top = t.testdir({ box: {}, run: {} })
-  const processes = PosixProcesses.start({ runtimeDir: `${top}/run`, log: silentLogger })
+  const processes = await PosixProcesses.start({ runtimeDir: `${top}/run`, log: silentLogger })
   t.teardown(() => processes.close())
   let count = 0
   const spec = (script: string, more: Partial<LaunchSpec> = {}): LaunchSpec => ({
@@ -60,7 +60,7 @@ function place(t: Test) {
 t.test(
   'a process runs in its sandbox with its own environment, and is on record while it lives',
   async t => {
-    const { top, processes, spec, text } = place(t)
+    const { top, processes, spec, text } = await place(t)
     const script = 'pwd; env | sort; echo oops >&2; cat ../run/containers/c1/pid; exit 3'
     const process = await processes.launch(spec(script))
     const status = await process.exited
@@ -80,7 +80,7 @@ t.test(
 )
 
 t.test('signals that end a process are named', async t => {
-  const { processes, spec } = place(t)
+  const { processes, spec } = await place(t)
   const ended = async (script: string): Promise<string> =>
     describeWaitStatus(await (await processes.launch(spec(script))).exited)
   t.equal(await ended('kill -SEGV $$'), 'terminated with signal Segmentation fault')
@@ -90,7 +90,7 @@ t.test('signals that end a process are named', async t => {
 })
 
 t.test('a program can have another name for itself', async t => {
-  const { processes, spec, text } = place(t)
+  const { processes, spec, text } = await place(t)
   const named = await processes.launch(
     spec('', { argv: ['/bin/sh', '-c', 'echo $0'], argv0: 'other' }),
   )
@@ -99,7 +99,7 @@ t.test('a program can have another name for itself', async t => {
 })
 
 t.test('what cannot be started is an error', async t => {
-  const { top, processes, spec } = place(t)
+  const { top, processes, spec } = await place(t)
   await t.rejects(processes.launch(spec('true', { cwd: `${top}/none` })), /could not be started/)
   await t.rejects(processes.launch(spec('true', { stdoutPath: `${top}/none/x` })), /ENOENT/)
   const process = await processes.launch(spec('true'))
@@ -107,7 +107,7 @@ t.test('what cannot be started is an error', async t => {
 })
 
 t.test('a kill reaches the whole tree, wherever its parts went', async t => {
-  const { processes, spec, pidIn } = place(t)
+  const { processes, spec, pidIn } = await place(t)
   const process = await processes.launch(
     spec(
       `sleep 1000 & echo $! >group
@@ -122,7 +122,7 @@ t.test('a kill reaches the whole tree, wherever its parts went', async t => {
 })
 
 t.test('a process that does not listen is killed with what it has', async t => {
-  const { processes, spec, pidIn } = place(t)
+  const { processes, spec, pidIn } = await place(t)
   const process = await processes.launch(
     spec(
       `trap '' TERM
@@ -143,7 +143,7 @@ const escaping = (name: string): string =>
   `setsid sh -c '(setsid sh -c "echo \\$\\$ >${name}; exec sleep 1000" &); exec sleep 1000' &`
 
 t.test('a kill reaches those whose parents have gone, in sessions of their own', async t => {
-  const { processes, spec, pidIn } = place(t)
+  const { processes, spec, pidIn } = await place(t)
   const other = await processes.launch(spec(`${escaping('others')} exec sleep 1000`))
   const process = await processes.launch(spec(`${escaping('escaped')} exec sleep 1000`))
   const pids = [process.pid, await pidIn('escaped')]
@@ -157,7 +157,7 @@ t.test('a kill reaches those whose parents have gone, in sessions of their own',
 })
 
 t.test('what leaves the session does not outlive the end of its container either', async t => {
-  const { processes, spec, pidIn } = place(t)
+  const { processes, spec, pidIn } = await place(t)
   const living = await processes.launch(spec(`${escaping('living')} exec sleep 1000`))
   const kept = await pidIn('living')
   const process = await processes.launch(
@@ -171,7 +171,7 @@ t.test('what leaves the session does not outlive the end of its container either
 })
 
 t.test('a program that could not be put on record never ran, and that is known', async t => {
-  const { top, processes, spec, text } = place(t)
+  const { top, processes, spec, text } = await place(t)
   const [lease] = readdirSync(`${top}/run/leases`)
   rmSync(`${top}/run/leases/${lease}`)
   const process = await processes.launch(spec('echo ran'))
@@ -185,7 +185,7 @@ t.test('a program that could not be put on record never ran, and that is known',
 })
 
 t.test('what a process leaves in its group ends with it', async t => {
-  const { processes, spec, pidIn } = place(t)
+  const { processes, spec, pidIn } = await place(t)
   const process = await processes.launch(spec('sleep 1000 & echo $! >left'))
   t.equal(await process.exited, 0)
   const left = await pidIn('left')
@@ -193,7 +193,7 @@ t.test('what a process leaves in its group ends with it', async t => {
 })
 
 t.test('closing ends all', async t => {
-  const { top, processes, spec } = place(t)
+  const { top, processes, spec } = await place(t)
   const process = await processes.launch(spec('sleep 1000'))
   let isReported = false
   void process.exited.then(() => (isReported = true))
@@ -220,7 +220,7 @@ async function host(
 }
 
 t.test('nothing outlives an agent that is killed', async t => {
-  const { top, pidIn } = place(t)
+  const { top, pidIn } = await place(t)
   const agent = await host(
     t,
     `${top}/run`,
@@ -243,7 +243,7 @@ t.test('nothing outlives an agent that is killed', async t => {
 })
 
 t.test('if the guard is killed with its agent, the next agent ends what they left', async t => {
-  const { top, pidIn } = place(t)
+  const { top, pidIn } = await place(t)
   const agent = await host(t, `${top}/run2`, `${top}/box`, 'echo $$ >main; sleep 1000')
   const pid = await pidIn('main')
   const guard = readdirSync('/proc').find(name => {
@@ -261,7 +261,7 @@ t.test('if the guard is killed with its agent, the next agent ends what they lef
   agent.kill('SIGKILL')
   await new Promise(resolve => agent.once('exit', resolve))
   t.notOk(isDead(pid))
-  const next = PosixProcesses.start({ runtimeDir: `${top}/run2`, log: silentLogger })
+  const next = await PosixProcesses.start({ runtimeDir: `${top}/run2`, log: silentLogger })
   t.teardown(() => next.close())
   await until(() => isDead(pid), 'the task is dead')
 })

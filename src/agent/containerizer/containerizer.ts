@@ -7,7 +7,13 @@
 import type { Clock } from '../../actors/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts'
-import type { KillSignal, LaunchedProcess, LaunchSpec, Processes } from '../processes.ts'
+import type {
+  KillSignal,
+  KnownContainer,
+  LaunchedProcess,
+  LaunchSpec,
+  Processes,
+} from '../processes.ts'
 import {
   type Amounts,
   type ContainerConfig,
@@ -23,6 +29,7 @@ const WATCH_MS = 1_000
 const WATCH_SHARE = 0.02
 
 const MB = 2 ** 20
+const NOTHING: Amounts = { cpus: 0, memMb: 0 }
 
 interface Container {
   readonly id: string
@@ -56,7 +63,7 @@ export class Containerizer implements Processes {
     const id = spec.containerId
     const config: ContainerConfig = {
       containerId: id,
-      resources: spec.resources ?? { cpus: 0, memMb: 0 },
+      resources: spec.resources ?? NOTHING,
       limits: spec.limits ?? {},
       info: spec.container,
     }
@@ -70,6 +77,30 @@ export class Containerizer implements Processes {
       await this.#clear(id)
       throw error
     }
+    return this.#watched(config, process)
+  }
+
+  async recover(known: readonly KnownContainer[]): Promise<ReadonlyMap<string, LaunchedProcess>> {
+    const byId = new Map(known.map(one => [one.containerId, one]))
+    const found = new Map<string, LaunchedProcess>()
+    for (const [id, process] of await this.#o.launcher.recover(new Set(byId.keys()))) {
+      const { resources, limits, container: info } = byId.get(id)!
+      const config = {
+        containerId: id,
+        resources: resources ?? NOTHING,
+        limits: limits ?? {},
+        info,
+      }
+      found.set(id, this.#watched(config, process))
+    }
+    return found
+  }
+
+  /** A container that runs: what it uses is looked at, and when it has ended it is cleared away. */
+  #watched(
+    { containerId: id, ...config }: ContainerConfig,
+    process: LaunchedProcess,
+  ): LaunchedProcess {
     const { pid } = process
     const { resources, limits } = config
     const container: Container = { id, pid, resources, limits, limitation: undefined }
@@ -116,6 +147,8 @@ export class Containerizer implements Processes {
   }
 
   close(): Promise<void> {
+    // Nothing is to be watched any more.
+    this.#containers.clear()
     return this.#o.launcher.close()
   }
 

@@ -8,9 +8,11 @@ export interface Launcher {
   prepare?(containerId: string): void
   /** As `Processes.launch`, the way that the plan wants it. `exited` resolves before anything of it is cleared away. */
   launch(spec: LaunchSpec, plan?: LaunchPlan): Promise<LaunchedProcess>
+  /** As `Processes.recover`, of these containers. */
+  recover(known: ReadonlySet<string>): Promise<ReadonlyMap<string, LaunchedProcess>>
   killTree(pid: number, signal: KillSignal): void
   /** What is left of it goes: the program has ended, or never started. Resolves when nothing of it runs any more. */
   release?(containerId: string): Promise<void>
-  /** All containers are killed. No `exited` resolves from then on. */
+  /** All containers are killed that do not survive. No `exited` resolves from then on. */
   close(): Promise<void>
 }

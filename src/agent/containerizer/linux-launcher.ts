@@ -8,6 +8,7 @@
 //   cgroups    the agent's token and the container's groups, written before they are made
 //   pid        the process that the agent started, its start time, the token
 //   status     how the program ended, written by the init; there and empty before
+//   survives   if it outlives its agent: the token of the agents whose it is
 //
 // so that whoever comes after an agent that died can tell what runs, end it, and learn how it ended.
 
@@ -18,9 +19,18 @@ import { type FileHandle, open, rmdir } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { messageOf, UserError } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts'
+import { AdoptedProcesses, lives } from '../adopted-processes.ts'
+import {
+  forgetSurvival,
+  readEnd,
+  readPid,
+  recordedContainers,
+  type RecordedPid,
+  recordSurvival,
+} from '../container-records.ts'
 import type { AgentGuard } from '../agent-guard.ts'
 import { makeDirectories } from '../make-directories.ts'
-import { cgroupsPath, containerRuntimeDir, pidPath, statusPath } from '../paths.ts'
+import { cgroupsPath, containerRuntimeDir, pidPath, statusPath, survivesPath } from '../paths.ts'
 import { named } from '../posix-processes.ts'
 import { readStat } from '../process-table.ts'
 import type { KillSignal, LaunchedProcess, LaunchSpec } from '../processes.ts'
@@ -50,13 +60,17 @@ export interface LinuxLauncherOptions {
 
 interface Container {
   readonly id: string
-  readonly child: ChildProcess
+  /** The process that an agent started; it may be outside of the groups. */
+  readonly pid: number
+  /** Its start time, if it is no child: its pid may become another one's before we see that it has ended. */
+  readonly start?: string | undefined
   kill: KillSignal | undefined
 }
 
 export class LinuxLauncher implements Launcher {
   readonly #o: LinuxLauncherOptions
   readonly #containers = new Map<number, Container>()
+  readonly #adopted = new AdoptedProcesses()
 
   constructor(options: LinuxLauncherOptions) {
     this.#o = options
@@ -77,7 +91,7 @@ export class LinuxLauncher implements Launcher {
     const id = spec.containerId
     const child = await this.#spawn(spec, plan)
     const pid = child.pid!
-    const container: Container = { id, child, kill: undefined }
+    const container: Container = { id, pid, kill: undefined }
     this.#containers.set(pid, container)
     let whyNeverRan: string | undefined
     const exited = new Promise<number>(resolve => {
@@ -98,6 +112,51 @@ export class LinuxLauncher implements Launcher {
       this.#o.log.warn({ container: id, error: messageOf(error) }, 'a pid could not be recorded')
     }
     return { pid, exited, whyNeverRan: () => whyNeverRan }
+  }
+
+  async recover(known: ReadonlySet<string>): Promise<ReadonlyMap<string, LaunchedProcess>> {
+    const { guard, tree, log } = this.#o
+    const found = new Map<string, LaunchedProcess>()
+    for (const id of recordedContainers(guard.runtimeDir)) {
+      if (!isRecordedFor(guard, id)) continue
+      const record = readPid(guard.runtimeDir, id)
+      const end = readEnd(guard.runtimeDir, id)
+      const isLeft =
+        end !== undefined ||
+        (record && lives(record.pid, record.start)) ||
+        tree.members(id).length > 0
+      if (known.has(id) && isLeft) {
+        found.set(id, this.#adopt(id, record))
+        continue
+      }
+      // If it is just being started, it will find that.
+      forgetSurvival(guard.runtimeDir, id)
+      if (isLeft) log.info({ container: id }, 'ending a container that nobody asks for any more')
+      await this.release(id)
+    }
+    return found
+  }
+
+  #adopt(id: string, record: RecordedPid | undefined): LaunchedProcess {
+    const { guard, tree } = this.#o
+    const pid = record?.pid ?? tree.members(id)[0] ?? 0
+    this.#containers.set(pid, { id, pid, start: record?.start ?? '', kill: undefined })
+    let whyNeverRan: string | undefined
+    const wait = async (): Promise<number> => {
+      if (record) await this.#adopted.ended(record.pid, record.start)
+      // The agent died before it could write down whom it had started.
+      else {
+        for (let [first] = tree.members(id); first !== undefined; [first] = tree.members(id))
+          await this.#adopted.ended(first, readStat(first)?.start ?? '')
+      }
+      // The agent ends: somebody else will ask.
+      if (guard.isClosed) return new Promise<number>(() => {})
+      this.#containers.delete(pid)
+      const end = readEnd(guard.runtimeDir, id)
+      if (end && 'whyNeverRan' in end) whyNeverRan = end.whyNeverRan
+      return end && 'waitStatus' in end ? end.waitStatus : endedBySignal(constants.signals.SIGKILL)
+    }
+    return { pid, exited: wait(), whyNeverRan: () => whyNeverRan }
   }
 
   killTree(pid: number, signal: KillSignal): void {
@@ -141,7 +200,7 @@ export class LinuxLauncher implements Launcher {
       log.warn({ directory, error }, 'a runtime directory could not be removed')
     }
     try {
-      for (const path of [statusPath, pidPath, cgroupsPath]) {
+      for (const path of [survivesPath, statusPath, pidPath, cgroupsPath]) {
         rmSync(path(guard.runtimeDir, containerId), { force: true })
       }
       rmdir(directory).catch(failed)
@@ -151,6 +210,7 @@ export class LinuxLauncher implements Launcher {
   }
 
   close(): Promise<void> {
+    this.#adopted.close()
     return this.#o.guard.close()
   }
 
@@ -163,14 +223,16 @@ export class LinuxLauncher implements Launcher {
         files.push(await open(path, 'a', 0o644))
       }
       if (guard.isClosed) throw new UserError('unavailable', 'The agent ends.')
+      const id = spec.containerId
+      if (spec.survives) recordSurvival(guard.runtimeDir, id, guard.token)
       const { initially, front } = splitEnvironment(spec.env)
       const [program, ...args] = initCommand({
         sh: SHELL,
         unshare,
         plan,
-        statusPath: statusPath(guard.runtimeDir, spec.containerId),
-        leasePath: guard.leasePath,
-        doors: tree.doors(spec.containerId, controllers),
+        statusPath: statusPath(guard.runtimeDir, id),
+        leasePath: spec.survives ? survivesPath(guard.runtimeDir, id) : guard.leasePath,
+        doors: tree.doors(id, controllers),
         argv: [...front, ...named(spec)],
       })
       const child = spawn(program, args, {
@@ -218,10 +280,10 @@ export class LinuxLauncher implements Launcher {
    * kernel passes no signal that it does not handle; outside of one it is the process that was started.
    */
   #terminate(container: Container, againMs: number): void {
-    const { id, child } = container
-    if (container.kill !== 'SIGTERM' || !this.#containers.has(child.pid!)) return
+    const { id, pid } = container
+    if (container.kill !== 'SIGTERM' || !this.#containers.has(pid)) return
     const members = this.#o.tree.members(id)
-    for (const pid of members) if (pid !== child.pid) signalTo(pid, 'SIGTERM')
+    for (const member of members) if (member !== pid) signalTo(member, 'SIGTERM')
     // An init alone has not started its program yet.
     if (members.length > 1 || againMs > MAX_AGAIN_MS) return
     this.#again(() => this.#terminate(container, againMs * 2), againMs)
@@ -229,10 +291,10 @@ export class LinuxLauncher implements Launcher {
 
   /** Kills everything that is in the groups, and whoever is on the way there, until the first process has ended. */
   #destroy(container: Container, againMs: number): void {
-    const { id, child } = container
-    if (!this.#containers.has(child.pid!)) return
+    const { id, pid, start } = container
+    if (!this.#containers.has(pid)) return
     this.#o.tree.kill(id)
-    signalTo(-child.pid!, 'SIGKILL')
+    if (start === undefined || lives(pid, start)) signalTo(-pid, 'SIGKILL')
     this.#again(() => this.#destroy(container, Math.min(againMs * 2, MAX_AGAIN_MS)), againMs)
   }
 
@@ -240,6 +302,15 @@ export class LinuxLauncher implements Launcher {
     setTimeout(() => {
       if (!this.#o.guard.isClosed) act()
     }, ms).unref()
+  }
+}
+
+/** Whether agents of this token made the groups of a container. */
+function isRecordedFor({ runtimeDir, token }: AgentGuard, id: string): boolean {
+  try {
+    return readFileSync(cgroupsPath(runtimeDir, id), 'utf8').startsWith(`${token}\n`)
+  } catch {
+    return false
   }
 }
 

@@ -24,14 +24,23 @@ export interface ContainerizerStart {
   readonly flags: IsolationFlags
   readonly isolation: Isolation
   readonly runtimeDir: string
+  /** As for the guard. */
+  readonly token?: string
+  readonly recoveryTimeoutMs?: number
   readonly machineBytes: number
   readonly clock: Clock
   readonly log: Logger
 }
 
-/** Throws a `UserError` if something that was asked for is not to be had on this machine. Nothing runs then. */
-export function startContainerizer(start: ContainerizerStart): Containerizer {
-  const { flags, isolation, runtimeDir, clock, log } = start
+/** Rejects with a `UserError` if something that was asked for is not to be had on this machine. Nothing runs then. */
+export async function startContainerizer(start: ContainerizerStart): Promise<Containerizer> {
+  const { flags, isolation, runtimeDir, token, recoveryTimeoutMs, clock, log } = start
+  const guarding = {
+    runtimeDir,
+    log,
+    ...(token !== undefined && { token }),
+    ...(recoveryTimeoutMs !== undefined && { recoveryTimeoutMs }),
+  }
   const { cgroups_hierarchy: hierarchy, cgroups_root: root } = flags
   const isLinux = flags.launcher === 'linux'
   const tree = isLinux ? CgroupTree.open({ hierarchy, root }) : undefined
@@ -44,12 +53,12 @@ export function startContainerizer(start: ContainerizerStart): Containerizer {
     isolator.recover?.()
   }
   if (!tree) {
-    const launcher = PosixProcesses.start({ runtimeDir, log })
+    const launcher = await PosixProcesses.start(guarding)
     return new Containerizer({ launcher, isolators, clock, log })
   }
   const launcher = new LinuxLauncher({
     unshare: findProgram('unshare', '--launcher=linux'),
-    guard: AgentGuard.start({ runtimeDir, log, removes: tree.roots(controllers) }),
+    guard: await AgentGuard.start({ ...guarding, removes: tree.roots(controllers) }),
     tree,
     controllers,
     destroyTimeoutMs: flags.cgroups_destroy_timeout,

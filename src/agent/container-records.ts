@@ -1,0 +1,58 @@
+// What is on record of a container in the runtime directory. One of the few files that may touch the world.
+
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { containersDir, pidPath, statusPath, survivesPath } from './paths.ts'
+import { endedBySignal } from './wait-status.ts'
+import { constants } from 'node:os'
+import { parseEnd, type RecordedEnd } from './containerizer/linux-script.ts'
+
+export interface RecordedPid {
+  readonly pid: number
+  readonly start: string
+  readonly token: string
+}
+
+/** Ids of containers that something is on record of. */
+export function recordedContainers(runtimeDir: string): string[] {
+  return readdirSync(containersDir(runtimeDir))
+}
+
+/** Undefined if there is none, or not all of it. */
+export function readPid(runtimeDir: string, id: string): RecordedPid | undefined {
+  const text = textOf(pidPath(runtimeDir, id)) ?? ''
+  const [, pid, start, token] = /^(\d+)\n(\d*) ([0-9a-f]+)\n$/.exec(text) ?? []
+  return pid === undefined ? undefined : { pid: Number(pid), start: start!, token: token! }
+}
+
+/** Before anything of the container runs: it outlives its agent. */
+export function recordSurvival(runtimeDir: string, id: string, token: string): void {
+  writeFileSync(survivesPath(runtimeDir, id), `${token}\n`)
+}
+
+/** Whose container it is that survives; undefined if it does not. */
+export function survivalOf(runtimeDir: string, id: string): string | undefined {
+  return textOf(survivesPath(runtimeDir, id))?.trim()
+}
+
+/** What of it is just being started finds that it is not wanted any more, and ends. */
+export function forgetSurvival(runtimeDir: string, id: string): void {
+  rmSync(survivesPath(runtimeDir, id), { force: true })
+}
+
+/**
+ * How a program that was supervised ended, as its supervisor wrote it down; undefined if that never began. A supervisor that did
+ * not come to it was killed, and all that it supervised with it.
+ */
+export function readEnd(runtimeDir: string, id: string): RecordedEnd | undefined {
+  const text = textOf(statusPath(runtimeDir, id))
+  if (text === undefined) return undefined
+  return parseEnd(text) ?? { waitStatus: endedBySignal(constants.signals.SIGKILL) }
+}
+
+function textOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return undefined
+  }
+}
