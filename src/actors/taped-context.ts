@@ -117,6 +117,8 @@ export class TapedContext implements Context {
   resume<T>(promise: Promise<T>): Promise<T> {
     const op = this.#ops++
     this.#tape.did({ did: 'resume', op })
+    // In a replay what comes of it is on the tape, and nobody else looks at it.
+    promise.catch(() => {})
     return this.#tape.awaited(op, () => this.#inner.resume(promise))
   }
 

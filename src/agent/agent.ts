@@ -186,7 +186,8 @@ export class Agent extends Actor {
     const { checkpoints, recovered, settings } = options
     if (checkpoints && recovered) {
       metrics.recovered(recovered.errors)
-      const recovery = { context, state, settings, checkpoints, manager, starts, ends }
+      const forget = (id: string) => options.processes.forget?.(id)
+      const recovery = { context, state, settings, checkpoints, manager, starts, ends, forget }
       void makeAgentDirectory(options, state.info, this.log)
       await new Recovery(recovery).begin(recovered)
     }

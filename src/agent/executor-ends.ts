@@ -194,6 +194,8 @@ export class ExecutorEnds {
         await updates.fromAgent(executor, taskId, { state: 'TASK_FAILED', ...verdict })
       }
     }
+    // What its end meant for its tasks is on disk.
+    this.#o.options.processes.forget?.(executor.containerId)
     if (framework.state === 'TERMINATING') this.#remove(executor)
     this.settled(framework, executor)
   }

@@ -95,7 +95,7 @@ export class PosixProcesses implements Launcher {
           whyNeverRan = `it could not be put on record: ${pidPath(this.#runtimeDir, id)} could not be written`
         }
         const end = spec.survives ? readEnd(this.#runtimeDir, id) : undefined
-        void this.#forget(id)
+        if (!spec.survives) void this.#forget(id)
         if (end && 'waitStatus' in end) resolve(end.waitStatus)
         else resolve(signal ? endedBySignal(constants.signals[signal]) : exitedWith(code ?? 0))
       })
@@ -127,10 +127,13 @@ export class PosixProcesses implements Launcher {
       if (this.#closed) return new Promise<number>(() => {})
       this.#ended(container)
       const end = readEnd(this.#runtimeDir, id)
-      await this.#forget(id)
       return end && 'waitStatus' in end ? end.waitStatus : endedBySignal(constants.signals.SIGKILL)
     }
     return { pid, exited: wait() }
+  }
+
+  forget(containerId: string): void {
+    if (!this.#alive.has(containerId)) void this.#forget(containerId)
   }
 
   /** Something that nobody asks for any more; if it is just being started, it will find that and end. */

@@ -65,6 +65,11 @@ export interface Processes {
    * else agents of this work directory left is ended. One that is not in the answer never ran, or left no trace.
    */
   recover?(known: readonly KnownContainer[]): Promise<ReadonlyMap<string, LaunchedProcess>>
+  /**
+   * The end of a container that survives agents need not be known any more. Until then `recover` tells of it again: the agent may
+   * die between learning it and writing it down.
+   */
+  forget?(containerId: string): void
   /** A container has other resources now. Throws if they cannot be set. */
   update?(containerId: string, resources: Amounts, limits: Partial<Amounts>): void
   /** What a container uses; undefined if it does not run. */

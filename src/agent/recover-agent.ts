@@ -45,6 +45,7 @@ export async function recoverAgent(
   }
   checkCompatible(found.info, options, policy)
   const containers = (await processes.recover?.(knownContainers(found))) ?? new Map()
+  for (const directory of found.abandoned) await disk.remove(directory)
   return {
     agentId: found.info.id!.value,
     frameworks: found.frameworks,

@@ -45,6 +45,8 @@ export interface RecoveryOptions {
   readonly manager: TaskStatusUpdateManager
   readonly starts: ExecutorStarts
   readonly ends: ExecutorEnds
+  /** As `Processes.forget`. */
+  readonly forget: (containerId: string) => void
 }
 
 const NEVER_LAUNCHED: PendingTermination = {
@@ -102,12 +104,20 @@ export class Recovery {
     const taskId = info.task_id.value
     const task = taskRecord(info, framework.info)
     const stream = new StatusUpdateStream(framework.id, taskId)
+    let isClosed = false
+    let terminal: string | undefined
     for (const record of records) {
-      if (record.type === 'ACK') stream.acknowledge(record.uuid)
-      else if (stream.update(record.update) !== 'late') applyStatus(task, record.update.status)
+      if (record.type === 'ACK') isClosed = stream.acknowledge(record.uuid) === 'closed'
+      else if (stream.update(record.update) !== 'late') {
+        applyStatus(task, record.update.status)
+        if (isTerminal(task.state)) terminal = record.update.uuid
+      }
     }
-    checkpoints.follow(framework.id, taskId, updates.path, updates.bytes, updates.isTorn)
-    // An acknowledged end is not written: the task's directory goes instead.
+    if (isClosed) {
+      executor.completed.push(task)
+      return this.#o.ends.taskEnded(executor, taskId)
+    }
+    checkpoints.follow(framework.id, taskId, { ...updates, terminal })
     if (isTerminal(task.state)) executor.terminated.set(taskId, task)
     else executor.tasks.set(taskId, task)
     if (records.length > 0) manager.restore(stream)
@@ -122,6 +132,7 @@ export class Recovery {
     if (executor.kind === 'command' && executor.tasks.size === 0) {
       // Its command has ended, and its last update is on disk.
       executor.state = 'TERMINATED'
+      this.#o.forget(executor.containerId)
       return ends.settled(executor.framework, hasIncompleteTasks(executor) ? undefined : executor)
     }
     if (process && executor.kind === 'command') {

@@ -29,10 +29,10 @@ import { Backlog } from './backlog.ts'
 import { copyFrom } from './catchup.ts'
 import { Inquiry } from './inquiry.ts'
 import { learnedFrom } from './learned.ts'
-import { type Entry, LocalReplica, type ReadResult } from './local.ts'
+import { LocalReplica, type ReadResult } from './local.ts'
 import type { Members } from './members.ts'
 import { REPLICA_ID, type ReplicaRef } from './network.ts'
-import type { ReplicaRecord, Storage, Written } from './storage.ts'
+import type { ReplicaRecord, Storage } from './storage.ts'
 import { Values } from './values.ts'
 
 /**
@@ -322,13 +322,7 @@ export class Replica extends Actor {
   async #read(from: Position, to: Position): Promise<ReadResult> {
     const reason = this.#badRange(from, to)
     if (reason !== undefined) return { type: 'bad range', reason }
-    const reads: Promise<Written>[] = []
-    for (let p = from; p <= to; p++) reads.push(this.#io(this.#values.chosen(p)))
-    const entries: Entry[] = []
-    for (const [i, { value }] of (await Promise.all(reads)).entries()) {
-      if (value.type === 'APPEND') entries.push({ position: from + i, bytes: value.bytes })
-    }
-    return { type: 'entries', entries }
+    return this.#io(this.#values.entries(from, to))
   }
 
   #badRange(from: Position, to: Position): string | undefined {

@@ -3,6 +3,7 @@
 import type { Logger } from '../base/log.ts'
 import type { Position, Proposal } from '../messages/log.ts'
 import { fetchOne } from './catchup.ts'
+import type { Entry, ReadResult } from './local.ts'
 import type { ReplicaRef } from './network.ts'
 import { DamagedLogError, type Storage, type Written } from './storage.ts'
 
@@ -45,6 +46,32 @@ export class Values {
       return await this.#host.storage.read(position)
     } catch (error) {
       if (error instanceof DamagedLogError) return this.#heal(position, error)
+      throw error
+    }
+  }
+
+  /** The records in a range, all of which is chosen. */
+  async entries(from: Position, to: Position): Promise<ReadResult> {
+    const reads: Promise<Written | undefined>[] = []
+    for (let p = from; p <= to; p++) reads.push(this.chosenForReader(p))
+    const entries: Entry[] = []
+    for (const [i, written] of (await Promise.all(reads)).entries()) {
+      if (!written) return { type: 'bad range', reason: `The position ${from + i} is damaged here` }
+      const { value } = written
+      if (value.type === 'APPEND') entries.push({ position: from + i, bytes: value.bytes })
+    }
+    return { type: 'entries', entries }
+  }
+
+  /**
+   * The same for whoever reads here. A value that is damaged, and that others do not give now, is no reason to end: this replica
+   * need not have it in order to vote, and they may have truncated it, or be down themselves. Undefined then.
+   */
+  async chosenForReader(position: Position): Promise<Written | undefined> {
+    try {
+      return await this.chosen(position)
+    } catch (error) {
+      if (error instanceof DamagedLogError && this.#host.others().length > 0) return undefined
       throw error
     }
   }

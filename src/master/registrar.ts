@@ -95,7 +95,7 @@ export class Registrar extends Actor {
   /** Once recovered. */
   #replay!: Replay
   #follower!: Follower
-  /** What is being read of what others write; undefined if that cannot be read. */
+  /** What is being read of what others write. */
   #following: Promise<void> | undefined
   #followTimer: Timer | undefined
   #masterId = ''
@@ -179,8 +179,7 @@ export class Registrar extends Actor {
     this.#following = this.#readLearned().then(again, (error: unknown) => {
       // The log has ended, of which `exited` tells.
       if (error instanceof AskError) return
-      // It was truncated just now.
-      if (error instanceof UserError && error.code === 'not_found') return again()
+      if (mayComeBack(error)) return again()
       // Whoever leads may be of a newer version, and be able to.
       this.log.warn(
         { error },
@@ -198,13 +197,26 @@ export class Registrar extends Actor {
     while (!(await this.#follower.catchUp(range))) this.#follower = this.#newFollower()
   }
 
+  /** Up to there, whatever is truncated or mended meanwhile. */
+  async #catchUpInTheEnd({ begin, end }: LogRange): Promise<void> {
+    for (;;) {
+      try {
+        return await this.#catchUp({ begin, end })
+      } catch (error) {
+        if (!mayComeBack(error)) throw error
+        await this.sleep(REGISTRY_FOLLOW_INTERVAL_MS)
+        begin = (await this.resume(this.#log.learned())).begin
+      }
+    }
+  }
+
   async #recover(master: MasterInfo): Promise<RegistrySnapshot> {
     const startMs = this.clock.now()
     await this.#within('registry_fetch_timeout', async () => {
       const range = await this.#log.recover()
       await this.#following
       this.#followTimer?.cancel()
-      await this.#catchUp(range)
+      await this.#catchUpInTheEnd(range)
     })
     this.#fetch.record(this.clock.now() - startMs)
     this.#replay = this.#follower.replay
@@ -301,10 +313,16 @@ export class Registrar extends Actor {
       | { readonly snapshot: RegistrySnapshot; readonly sequence: number },
   ): Uint8Array {
     return encodeEntry({
-      version: 2,
+      // One of operations is read by masters that know no other version.
+      version: 'snapshot' in content ? 2 : 1,
       time_ms: this.clock.now(),
       master_id: this.#masterId,
       ...content,
     })
   }
+}
+
+/** A part of the log that was truncated just now, or is damaged here and may be had from others. */
+function mayComeBack(error: unknown): boolean {
+  return (error as { code?: unknown }).code === 'not_found'
 }

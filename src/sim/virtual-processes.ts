@@ -138,8 +138,12 @@ export class VirtualProcesses implements Processes {
       if (ids.has(containerId))
         found.set(containerId, { ...process, exited: Promise.resolve(waitStatus) })
     }
-    this.#ended.clear()
+    for (const id of this.#ended.keys()) if (!ids.has(id)) this.#ended.delete(id)
     return Promise.resolve(found)
+  }
+
+  forget(containerId: string): void {
+    this.#ended.delete(containerId)
   }
 
   /** The machine is restarted: nothing that ran leaves a trace. */
@@ -171,7 +175,6 @@ export class VirtualProcesses implements Processes {
         const watcher = this.#orphans.has(id) ? this.#watchers.get(id) : resolveExit
         this.#watchers.delete(id)
         if (!watcher) return
-        this.#ended.delete(id)
         watcher(waitStatus)
       }
       if (this.parent) this.parent.run(tell)

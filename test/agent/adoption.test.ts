@@ -149,6 +149,8 @@ for (const { name, flags, ...skip } of launchers) {
       sAway: 'exited with status 9',
       sAwayTerm: 'terminated with signal Terminated',
     })
+    t.same(p.recorded().sort(), Object.keys(scripts).sort(), 'until that is written down')
+    for (const id of found.keys()) processes.forget(id)
     await until(() => p.files().length === 0, 'nothing is left')
     await processes.close()
   })
@@ -224,7 +226,10 @@ for (const { name, flags, ...skip } of launchers) {
         if (process.whyNeverRan?.() !== undefined && i === launched) continue
         t.equal(end, `exited with status ${i % 100}`, `s${i}`)
       }
-      for (const process of found.values()) await process.exited
+      for (const [id, process] of found) {
+        await process.exited
+        processes.forget(id)
+      }
       // Directories nobody waits for.
       await until(() => p.files().length === 0, 'nothing is left')
       await processes.close()

@@ -206,6 +206,41 @@ t.test('a line that a crash cut in half is written anew', async () => {
   await s.reaches('a', 'TASK_FINISHED')
 })
 
+t.test('what an agent began to write down when it died is cleared away', async t => {
+  const s = await scene({ program: forever })
+  s.master.run(KEEPS, command('a', 'forever'))
+  await running(s, 'a')
+  s.crashAgent()
+  const run = '/work/meta/slaves/S0/frameworks/F1/executors/x/runs/c'
+  s.checkpoints.files.set(`${run}/tasks/x/task.info.7.new`, '0123abcd {"na')
+  await s.restartAgent()
+  await s.world.advance(1_000)
+  t.notOk([...s.checkpoints.files.keys()].some(path => path.startsWith(run)))
+  t.equal(s.master.last('a')?.state, 'TASK_RUNNING')
+})
+
+t.test('an end that was acknowledged when the agent died is over', async t => {
+  const s = await scene({ program: forever })
+  s.master.acknowledges = false
+  s.master.run(KEEPS, command('a', 'true'))
+  await s.reaches('a', 'TASK_STARTING')
+  await s.world.advance(100)
+  s.crashAgent()
+  await s.restartAgent()
+  await s.world.until(() => s.master.of('a').length === 2, 'it is sent again')
+  s.master.acknowledges = true
+  s.master.acknowledge(s.master.of('a').at(-1))
+  await s.reaches('a', 'TASK_FINISHED')
+  const before = new Map(s.checkpoints.files)
+  await s.world.advance(1_000)
+  s.crashAgent()
+  // The directory was not removed any more.
+  for (const [path, text] of before) s.checkpoints.files.set(path, text)
+  await s.restartAgent()
+  await s.world.advance(1_000)
+  t.same(metaOf(s), [])
+})
+
 t.test('a damaged checkpoint is named; without --strict all else is kept', async t => {
   const s = await scene({ program: forever })
   s.master.run(KEEPS, command('a', 'forever'), command('b', 'forever'))

@@ -170,3 +170,34 @@ t.test('alone: it stops, and names the file and what to do', async t => {
   }
   t.ok(stopped > 20, `${stopped} stopped`)
 })
+
+t.test('what is damaged and not to be had from others ends nobody', async t => {
+  for (let seed = 1; seed <= 12; seed++) {
+    const e = new Ensemble(3, seed)
+    await e.startAll()
+    await e.write(e.members[0]!, 0, VALUES)
+    await e.world.advance(1_000)
+    const damaged = e.members[2]!
+    e.crash(damaged)
+    t.ok(damaged.disk.flip(/\.log$/))
+    // Half of the seeds: the others are there, and have truncated it.
+    if (seed % 2 === 0) {
+      const writer = new Writer(e.members[0]!.service!)
+      while ((await e.run(writer.start())) === undefined);
+      const last = (await e.run(writer.append(bytes('last'))))!
+      await e.run(writer.truncate(last))
+      await e.world.advance(1_000)
+    } else for (const other of e.members.slice(0, 2)) e.crash(other)
+    await e.start(damaged)
+    await e.world.advance(2_000)
+    if (!damaged.log!.recovered) continue
+    const reader = new Reader(damaged.service!)
+    for (let tries = 0; tries < 3; tries++) {
+      const { begin, end } = await e.run(reader.learned())
+      const read = await e.run(reader.read(begin, end).catch((error: unknown) => String(error)))
+      if (!Array.isArray(read)) t.match(read, /is damaged here/)
+    }
+    t.same(e.world.fatalities, [], `seed ${seed}`)
+    t.ok(damaged.log!.recovered)
+  }
+})

@@ -157,6 +157,20 @@ export class RealCluster {
     return agent
   }
 
+  /** Starts an agent again where one was: `name`, its directories, its port. */
+  async restartAgent(name: string, port: number, ...more: readonly string[]): Promise<Command> {
+    mkdirSync(join(this.dir, name), { recursive: true })
+    return this.command('mesos-agent', [
+      `--master=${this.address}`,
+      '--ip=127.0.0.1',
+      `--port=${port}`,
+      `--work_dir=${join(this.dir, name)}`,
+      `--runtime_dir=${join(this.dir, `${name}-run`)}`,
+      '--resources=cpus:64;mem:65536;disk:10000;ports:[31000-32000]',
+      ...more,
+    ])
+  }
+
   /** Runs a scheduler inside the test, over a connection of its own. Returns how to lose it without a word. */
   async run(scheduler: Scheduler): Promise<() => Promise<void>> {
     const runtime = await systemRuntime({ log: silentLogger })

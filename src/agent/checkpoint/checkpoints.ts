@@ -111,7 +111,8 @@ export class Checkpoints implements StatusUpdateStore {
     const { disk, workDir } = this.#o
     const taskId = task.task_id.value
     const directory = metaTaskDir(this.#dir(run), taskId)
-    this.follow(run.frameworkId, taskId, `${directory}/${TASK_UPDATES}`)
+    const path = `${directory}/${TASK_UPDATES}`
+    this.follow(run.frameworkId, taskId, { path, bytes: 0, isTorn: false, terminal: undefined })
     try {
       await this.#agent
       await this.#removals.get(metaExecutorDir(workDir, run))
@@ -152,12 +153,11 @@ export class Checkpoints implements StatusUpdateStore {
     }
   }
 
-  /** A task's updates are kept in this file from now on. `bytes` of it are good. */
-  follow(frameworkId: string, taskId: string, path: string, bytes = 0, isTorn = false): void {
+  /** A task's updates are kept in this file from now on. */
+  follow(frameworkId: string, taskId: string, file: Omit<Stream, 'written'>): void {
     let streams = this.#streams.get(frameworkId)
     if (!streams) this.#streams.set(frameworkId, (streams = new Map()))
-    const stream = { path, bytes, isTorn, terminal: undefined, written: Promise.resolve() }
-    streams.set(taskId, stream)
+    streams.set(taskId, { ...file, written: Promise.resolve() })
   }
 
   update(update: AcknowledgeableUpdate): Promise<void> | undefined {

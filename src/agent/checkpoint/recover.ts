@@ -56,6 +56,8 @@ export interface RecoveredFramework {
 export interface RecoveredAgent {
   readonly info: AgentInfoType
   readonly frameworks: readonly RecoveredFramework[]
+  /** Directories of runs that were never begun: the agent died while it wrote them down. */
+  readonly abandoned: readonly string[]
   /** What could not be read, and was left out: only without `strict`. */
   readonly errors: readonly string[]
 }
@@ -78,6 +80,7 @@ export function recover(options: RecoverOptions): Promise<RecoveredAgent | undef
 class Recovery {
   readonly #o: RecoverOptions
   readonly #errors: string[] = []
+  readonly #abandoned: string[] = []
 
   constructor(options: RecoverOptions) {
     this.#o = options
@@ -110,7 +113,7 @@ class Recovery {
     const frameworks = await this.#each(directory, name =>
       this.#framework(frameworkDir(directory, name)),
     )
-    return { info, frameworks, errors: this.#errors }
+    return { info, frameworks, errors: this.#errors, abandoned: this.#abandoned }
   }
 
   async #framework(directory: string): Promise<RecoveredFramework | undefined> {
@@ -132,7 +135,11 @@ class Recovery {
     const tasks = await this.#each(`${run}/tasks`, name => this.#task(metaTaskDir(run, name)))
     const record =
       (await this.#info(`${run}/${EXECUTOR_INFO}`, ExecutorRecord)) ?? ofCommand(tasks, framework)
-    if (!record) return undefined
+    if (!record) {
+      // What is damaged is kept for people to look at.
+      if (!this.#errors.some(error => error.startsWith(`${run}/`))) this.#abandoned.push(run)
+      return undefined
+    }
     const kill = await this.#info(`${run}/${KILL}`, KillRecord)
     return { ...record, containerId, tasks, kill }
   }

@@ -122,6 +122,10 @@ export class Containerizer implements Processes {
     }
   }
 
+  forget(containerId: string): void {
+    this.#o.launcher.forget(containerId)
+  }
+
   killTree(pid: number, signal: KillSignal): void {
     this.#o.launcher.killTree(pid, signal)
   }

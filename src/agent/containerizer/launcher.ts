@@ -10,6 +10,8 @@ export interface Launcher {
   launch(spec: LaunchSpec, plan?: LaunchPlan): Promise<LaunchedProcess>
   /** As `Processes.recover`, of these containers. */
   recover(known: ReadonlySet<string>): Promise<ReadonlyMap<string, LaunchedProcess>>
+  /** As `Processes.forget`. */
+  forget(containerId: string): void
   killTree(pid: number, signal: KillSignal): void
   /** What is left of it goes: the program has ended, or never started. Resolves when nothing of it runs any more. */
   release?(containerId: string): Promise<void>

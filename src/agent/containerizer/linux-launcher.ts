@@ -27,6 +27,7 @@ import {
   recordedContainers,
   type RecordedPid,
   recordSurvival,
+  survivalOf,
 } from '../container-records.ts'
 import type { AgentGuard } from '../agent-guard.ts'
 import { makeDirectories } from '../make-directories.ts'
@@ -186,6 +187,11 @@ export class LinuxLauncher implements Launcher {
         'the control groups of a container could not be removed',
       )
     }
+    if (survivalOf(guard.runtimeDir, containerId) === undefined) this.#forget(containerId)
+  }
+
+  forget(containerId: string): void {
+    for (const { id } of this.#containers.values()) if (id === containerId) return
     this.#forget(containerId)
   }
 

@@ -15,8 +15,10 @@ export interface LogRange {
 /** Reads the entries at these positions; those that hold none are left out. */
 export type ReadEntries = (from: number, to: number) => Promise<readonly Uint8Array[]>
 
-/** So many positions are read at once. */
-const READ_AT_ONCE = 256
+/** So many positions are read at once: each may be a large snapshot. */
+const READ_AT_ONCE = 32
+/** So many operations are applied without a pause. */
+const OPERATIONS_AT_ONCE = 1_000
 
 export class Follower {
   readonly replay = new Replay()
@@ -28,6 +30,7 @@ export class Follower {
   /** The first position that has not been read. */
   #next = 0
   #hasRead = false
+  #sincePause = 0
 
   /** `pause` lets others have the process for a moment. */
   constructor(read: ReadEntries, pause: () => Promise<void>) {
@@ -64,8 +67,12 @@ export class Follower {
       const { done, value } = unpacking.next()
       if (done) {
         this.replay.apply(value)
-        this.sinceSnapshot += value.operations?.length ?? 0
-        return
+        const operations = value.operations?.length ?? 0
+        this.sinceSnapshot += operations
+        this.#sincePause += operations
+        if (this.#sincePause < OPERATIONS_AT_ONCE) return
+        this.#sincePause = 0
+        return this.#pause()
       }
       await this.#pause()
     }
