@@ -32,6 +32,7 @@ export const agentCommand: Command<typeof agentFlags> = {
         { lockDirectory },
         { Checkpoints },
         { SystemDisk },
+        { metaTrashDir },
         { recoverAgent },
         { runtimeToken },
       ] = await Promise.all([
@@ -43,6 +44,7 @@ export const agentCommand: Command<typeof agentFlags> = {
         import('../log/lock-file.ts'),
         import('../agent/checkpoint/checkpoints.ts'),
         import('../agent/checkpoint/system-disk.ts'),
+        import('../agent/checkpoint/meta-paths.ts'),
         import('../agent/recover-agent.ts'),
         import('../agent/runtime-token.ts'),
       ])
@@ -66,7 +68,8 @@ export const agentCommand: Command<typeof agentFlags> = {
         clock: runtime.clock,
         log,
       })
-      const disk = new SystemDisk()
+      const disk = new SystemDisk(metaTrashDir(workDir))
+      await disk.emptyTrash()
       const options = agentOptions(flags, {
         masters: await locate(flags.master, flags.zk_session_timeout),
         address: runtime.address,

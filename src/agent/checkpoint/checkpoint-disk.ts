@@ -9,7 +9,7 @@ export interface CheckpointDisk {
   read(path: string): Promise<string | undefined>
   /** Names in a directory; none if there is no directory. */
   list(path: string): Promise<readonly string[]>
-  /** A file, or a directory with all that is in it. Fine if there is none. */
+  /** A file, or a directory with all that is in it, in one step: nobody finds half of it. Fine if there is none. */
   remove(path: string): Promise<void>
   /** Makes the symbolic link `path`, or turns it over to `target` in one step. */
   link(path: string, target: string): Promise<void>

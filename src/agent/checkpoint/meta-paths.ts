@@ -1,6 +1,7 @@
 // Where checkpoints are: a second tree of the form of the sandboxes', below `<work_dir>/meta`, as in Mesos.
 //
 //   <work_dir>/meta/
+//   ├── trash/                                       what is being removed
 //   └── slaves/
 //       ├── latest → <agent id>
 //       └── <agent id>/
@@ -20,6 +21,9 @@
 import { agentDir, agentsDir, type ExecutorPlace, executorDir, latestAgentLink } from '../paths.ts'
 
 export const metaDir = (workDir: string): string => `${workDir.replace(/\/+$/, '')}/meta`
+
+/** What is being removed. */
+export const metaTrashDir = (workDir: string): string => `${metaDir(workDir)}/trash`
 
 export const metaAgentsDir = (workDir: string): string => agentsDir(metaDir(workDir))
 

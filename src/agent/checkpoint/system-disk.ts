@@ -8,7 +8,18 @@ import { dirname } from 'node:path'
 import type { CheckpointDisk } from './checkpoint-disk.ts'
 
 export class SystemDisk implements CheckpointDisk {
+  readonly #trash: string
   #made = 0
+
+  /** `trash`: a directory on the same disk, for what is being removed. */
+  constructor(trash: string) {
+    this.#trash = trash
+  }
+
+  /** What an agent that died was removing. */
+  async emptyTrash(): Promise<void> {
+    await rm(this.#trash, { recursive: true, force: true })
+  }
 
   async write(path: string, text: string): Promise<void> {
     const temporary = this.#temporary(path)
@@ -44,8 +55,18 @@ export class SystemDisk implements CheckpointDisk {
     return (await unlessMissing(readdir(path))) ?? []
   }
 
-  remove(path: string): Promise<void> {
-    return rm(path, { recursive: true, force: true })
+  /** A directory goes in one step: half of it would be read as something that never was. */
+  async remove(path: string): Promise<void> {
+    const aside = `${this.#trash}/${process.pid}.${this.#made++}`
+    try {
+      await rename(path, aside)
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw error
+      // There is no such thing, or no trash yet.
+      await mkdir(this.#trash, { recursive: true })
+      await unlessMissing(rename(path, aside))
+    }
+    await rm(aside, { recursive: true, force: true })
   }
 
   async link(path: string, target: string): Promise<void> {
