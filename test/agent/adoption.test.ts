@@ -230,8 +230,9 @@ for (const { name, flags, ...skip } of launchers) {
         await process.exited
         processes.forget(id)
       }
-      // Directories nobody waits for.
-      await until(() => p.files().length === 0, 'nothing is left')
+      // An empty directory may be left of one that was just being started; the next agent removes it.
+      const files = (): string[] => p.files().filter(path => path.includes('/'))
+      await until(() => files().length === 0, 'no record is left').catch(() => t.same(files(), []))
       await processes.close()
     }
   })
