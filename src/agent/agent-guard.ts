@@ -18,6 +18,7 @@ import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync
 import { messageOf, UserError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { lives } from './adopted-processes.ts'
+import { recordToken } from './container-records.ts'
 import { makeDirectories } from './make-directories.ts'
 import { containersDir } from './paths.ts'
 import { readStat } from './process-table.ts'
@@ -78,6 +79,7 @@ export class AgentGuard {
       makeDirectories(guard.#guardsDir)
       guard.#forgetOtherBoots()
       await guard.#takeOver()
+      recordToken(runtimeDir, guard.token)
       guard.#sweep()
       guard.#endOrphans()
       writeFileSync(guard.leasePath, leaseText(options.removes ?? []))

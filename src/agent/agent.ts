@@ -93,7 +93,7 @@ export class Agent extends Actor {
     this.#state = new AgentState({
       hostname: options.hostname,
       port: options.port,
-      resources: [...options.resources],
+      resources: [...(options.recovered?.resources ?? options.resources)],
       attributes: [...options.attributes],
       ...(options.recovered && { id: { value: options.recovered.agentId } }),
     })

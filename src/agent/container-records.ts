@@ -1,6 +1,7 @@
 // What is on record of a container in the runtime directory. One of the few files that may touch the world.
 
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { linkSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { makeDirectories } from './make-directories.ts'
 import { containersDir, pidPath, statusPath, survivesPath } from './paths.ts'
 import { endedBySignal } from './wait-status.ts'
 import { constants } from 'node:os'
@@ -24,10 +25,23 @@ export function readPid(runtimeDir: string, id: string): RecordedPid | undefined
   return pid === undefined ? undefined : { pid: Number(pid), start: start!, token: token! }
 }
 
-/** Before anything of the container runs: it outlives its agent. */
+/**
+ * Before anything of the container runs: it outlives its agent. A second name of a file that is there, so that nobody ever finds it
+ * without its text.
+ */
 export function recordSurvival(runtimeDir: string, id: string, token: string): void {
-  writeFileSync(survivesPath(runtimeDir, id), `${token}\n`)
+  linkSync(tokenPath(runtimeDir, token), survivesPath(runtimeDir, id))
 }
+
+/** Called once, before `recordSurvival`. */
+export function recordToken(runtimeDir: string, token: string): void {
+  const path = tokenPath(runtimeDir, token)
+  makeDirectories(`${runtimeDir}/tokens`)
+  writeFileSync(`${path}.new`, `${token}\n`)
+  renameSync(`${path}.new`, path)
+}
+
+const tokenPath = (runtimeDir: string, token: string): string => `${runtimeDir}/tokens/${token}`
 
 /** Whose container it is that survives; undefined if it does not. */
 export function survivalOf(runtimeDir: string, id: string): string | undefined {

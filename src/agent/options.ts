@@ -25,6 +25,8 @@ export interface AgentOptions {
   readonly ip: string
   readonly port: number
   readonly resources: readonly Resource[]
+  /** Names of those that nobody gave and the machine was asked for. */
+  readonly detected?: readonly string[]
   readonly attributes: readonly Attribute[]
   readonly workDir: string
   readonly runtimeDir: string
@@ -77,12 +79,15 @@ export function agentOptions(flags: AgentFlags, own: AgentProcess): AgentOptions
   const { host, port } = parseAddress(address)!
   const secret = flags.cluster_secret
   const given = parseAgentResources(flags.resources ?? '', { defaultRole: flags.default_role })
+  const resources = agentResources(given, machine, flags.default_role)
+  const names = new Set(given.map(({ name }) => name))
   return {
     masters: own.masters,
     hostname: own.hostname,
     ip: host,
     port,
-    resources: agentResources(given, machine, flags.default_role),
+    resources,
+    detected: resources.map(({ name }) => name).filter(name => !names.has(name)),
     attributes: parseAttributes(flags.attributes ?? ''),
     workDir: own.workDir,
     runtimeDir: own.runtimeDir,

@@ -8,6 +8,7 @@ import { type Policy, whyIncompatible } from './checkpoint/compatible.ts'
 import { metaLatestLink } from './checkpoint/meta-paths.ts'
 import { type RecoveredAgent, type RecoveredExecutor, recover } from './checkpoint/recover.ts'
 import { amountsOf } from './containerizer/demands.ts'
+import type { Resource } from '../messages/resource.ts'
 import type { AgentOptions } from './options.ts'
 import type { KnownContainer } from './processes.ts'
 import type { Recovered } from './recovery.ts'
@@ -43,15 +44,28 @@ export async function recoverAgent(
     }
     return undefined
   }
-  checkCompatible(found.info, options, policy)
+  const resources = asBefore(found.info, options)
+  checkCompatible(found.info, { ...options, resources }, policy)
   const containers = (await processes.recover?.(knownContainers(found))) ?? new Map()
   for (const directory of found.abandoned) await disk.remove(directory)
   return {
     agentId: found.info.id!.value,
+    resources,
     frameworks: found.frameworks,
     containers,
     errors: found.errors.length,
   }
+}
+
+/** What the machine was asked for, such as what is free on its disk, it need not have twice: that is what it was. */
+function asBefore(before: AgentInfo, { resources, detected = [] }: AgentOptions): Resource[] {
+  const had = before.resources ?? []
+  const isKept = (name: string): boolean =>
+    detected.includes(name) && had.some(resource => resource.name === name)
+  return [
+    ...resources.filter(({ name }) => !isKept(name)),
+    ...had.filter(({ name }) => isKept(name)),
+  ]
 }
 
 function checkCompatible(before: AgentInfo, options: AgentOptions, policy: Policy): void {

@@ -8,6 +8,7 @@
 //
 // Which of the four a task meets is decided here, before the agent speaks to anybody.
 
+import type { Resource } from '../messages/resource.ts'
 import type { Context } from '../actors/actor.ts'
 import { formatDuration } from '../base/duration.ts'
 import {
@@ -30,6 +31,8 @@ import { isTerminal } from '../messages/status.ts'
 
 export interface Recovered {
   readonly agentId: string
+  /** What the agent has, as it is to be said from now on. */
+  readonly resources: readonly Resource[]
   readonly frameworks: readonly RecoveredFramework[]
   /** By container id. */
   readonly containers: ReadonlyMap<string, LaunchedProcess>

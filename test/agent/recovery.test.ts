@@ -306,6 +306,16 @@ t.test('an agent that was started otherwise says what has changed', async t => {
   )
 })
 
+t.test('what nobody gave, and the machine has otherwise now, stays what it was', async t => {
+  const s = await scene({ program: forever })
+  s.crashAgent()
+  const now = parseResources('cpus:4;mem:4096;disk:9000;ports:[31000-32000]').list()
+  await s.restartAgent({ resources: now, detected: ['disk'] })
+  await s.world.until(() => s.master.reregistrations.length > 0, 'it is back')
+  const disk = s.master.reregistrations[0]?.agent.resources?.find(({ name }) => name === 'disk')
+  t.equal(disk?.scalar?.value, 10_000)
+})
+
 t.test('--recover=cleanup ends what is left, and the next agent is a new one', async t => {
   const s = await scene({ program: forever })
   s.master.run(KEEPS, command('a', 'forever'))

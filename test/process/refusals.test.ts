@@ -121,7 +121,7 @@ t.test('a port and a directory belong to one process', async t => {
     `--work_dir=${real.dir}/agent-1`,
     `--runtime_dir=${real.dir}/run`,
   ])
-  await next.says(/registered with the master/)
+  await next.says(/back with the master/)
   const local = await outcome(real, 'mesos-local', [`--port=${port}`])
   t.equal(local.status, 1)
   t.match(local.said, /is in use.*\n.*--port/)
