@@ -14,21 +14,21 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { messageOf, UserError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { lives } from './adopted-processes.ts'
-import { recordToken } from './container-records.ts'
+import { recordToken, textOf } from './container-records.ts'
 import { makeDirectories } from './make-directories.ts'
 import { containersDir } from './paths.ts'
 import { readStat } from './process-table.ts'
+import { DEFAULT_SETTINGS } from './settings.ts'
 import { GUARD } from './shell-scripts.ts'
 
 const SHELL = '/bin/sh'
 
 /** A guard that ends sooner than this is not started again: something is wrong with the machine. */
 const GUARD_MIN_LIFE_MS = 1_000
-const DEFAULT_RECOVERY_TIMEOUT_MS = 15 * 60_000
 /** What was killed is a moment in dying. */
 const AGAIN_MS = 5
 const MAX_DYING_MS = 5_000
@@ -59,7 +59,12 @@ export class AgentGuard {
   #closed = false
 
   private constructor(options: AgentGuardOptions) {
-    const { runtimeDir, log, token, recoveryTimeoutMs = DEFAULT_RECOVERY_TIMEOUT_MS } = options
+    const {
+      runtimeDir,
+      log,
+      token,
+      recoveryTimeoutMs = DEFAULT_SETTINGS.recoveryTimeoutMs,
+    } = options
     this.runtimeDir = runtimeDir
     this.token = token ?? newToken()
     this.#log = log
@@ -283,12 +288,4 @@ function leaseText(removes: readonly string[]): string {
 function isAlive(text: string | undefined): boolean {
   const [pid, start] = text?.split('\n')[0]!.split(' ') ?? []
   return start !== undefined && start !== '' && lives(Number(pid), start)
-}
-
-function textOf(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return undefined
-  }
 }

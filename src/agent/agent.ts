@@ -186,8 +186,7 @@ export class Agent extends Actor {
     const { checkpoints, recovered, settings } = options
     if (checkpoints && recovered) {
       metrics.recovered(recovered.errors)
-      const forget = (id: string) => options.processes.forget?.(id)
-      const recovery = { context, state, settings, checkpoints, manager, starts, ends, forget }
+      const recovery = { context, state, settings, checkpoints, manager, starts, ends }
       void makeAgentDirectory(options, state.info, this.log)
       await new Recovery(recovery).begin(recovered)
     }

@@ -63,7 +63,8 @@ export function readEnd(runtimeDir: string, id: string): RecordedEnd | undefined
   return parseEnd(text) ?? { waitStatus: endedBySignal(constants.signals.SIGKILL) }
 }
 
-function textOf(path: string): string | undefined {
+/** Of a file; undefined if it cannot be read. */
+export function textOf(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')
   } catch {

@@ -194,10 +194,14 @@ export class ExecutorEnds {
         await updates.fromAgent(executor, taskId, { state: 'TASK_FAILED', ...verdict })
       }
     }
-    // What its end meant for its tasks is on disk.
-    this.#o.options.processes.forget?.(executor.containerId)
+    this.forget(executor)
     if (framework.state === 'TERMINATING') this.#remove(executor)
     this.settled(framework, executor)
+  }
+
+  /** What its end meant for its tasks is on disk: the container's record need not tell of it again. */
+  forget({ framework, containerId }: AgentExecutor): void {
+    if (framework.info.checkpoint) this.#o.options.processes.forget?.(containerId)
   }
 
   #remove(executor: AgentExecutor): void {

@@ -89,7 +89,8 @@ export class Executors {
   /** Gives a running executor all that waits for it. */
   deliver(executor: AgentExecutor): void {
     for (const [taskId, task] of executor.queued) {
-      if (executor.unsaved.has(taskId)) continue
+      // Those behind it wait, too: tasks come to an executor in the order of their launch.
+      if (executor.unsaved.has(taskId)) break
       executor.queued.delete(taskId)
       executor.tasks.set(taskId, taskRecord(task, executor.framework.info))
       executor.wasUsed = true

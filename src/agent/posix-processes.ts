@@ -95,7 +95,7 @@ export class PosixProcesses implements Launcher {
           whyNeverRan = `it could not be put on record: ${pidPath(this.#runtimeDir, id)} could not be written`
         }
         const end = spec.survives ? readEnd(this.#runtimeDir, id) : undefined
-        if (!spec.survives) void this.#forget(id)
+        this.#clear(id)
         if (end && 'waitStatus' in end) resolve(end.waitStatus)
         else resolve(signal ? endedBySignal(constants.signals[signal]) : exitedWith(code ?? 0))
       })
@@ -127,13 +127,20 @@ export class PosixProcesses implements Launcher {
       if (this.#closed) return new Promise<number>(() => {})
       this.#ended(container)
       const end = readEnd(this.#runtimeDir, id)
+      this.#clear(id)
       return end && 'waitStatus' in end ? end.waitStatus : endedBySignal(constants.signals.SIGKILL)
     }
     return { pid, exited: wait() }
   }
 
   forget(containerId: string): void {
-    if (!this.#alive.has(containerId)) void this.#forget(containerId)
+    forgetSurvival(this.#runtimeDir, containerId)
+    if (!this.#alive.has(containerId)) this.#clear(containerId)
+  }
+
+  /** It has ended. What survives agents stays on record until it is forgotten. */
+  #clear(id: string): void {
+    if (survivalOf(this.#runtimeDir, id) === undefined) void this.#forget(id)
   }
 
   /** Something that nobody asks for any more; if it is just being started, it will find that and end. */
@@ -157,6 +164,8 @@ export class PosixProcesses implements Launcher {
   }
 
   killTree(pid: number, signal: KillSignal): void {
+    // Who ends because the agent does must not take along what survives it.
+    if (this.#closed) return
     if (!this.#containers.has(pid) || this.#kills.get(pid) === 'SIGKILL') return
     this.#kills.set(pid, signal)
     // One look at /proc serves all kills of a moment, such as those of a framework that ends.

@@ -31,17 +31,13 @@ export async function recoverAgent(
   { disk, strict, policy, cleanup, log }: RecoverAgentOptions,
 ): Promise<Recovered | undefined> {
   const { processes, workDir } = options
-  const found = await recover({ disk, workDir, strict })
+  const found = cleanup ? undefined : await recover({ disk, workDir, strict })
   for (const error of found?.errors ?? []) log.error({ error }, 'a checkpoint is left out')
-  if (!found || cleanup) {
+  if (!found) {
     await processes.recover?.([])
-    if (cleanup) {
-      await disk.remove(metaLatestLink(workDir))
-      log.info(
-        { agent: found?.info.id?.value },
-        'what the agent before this one left has been ended',
-      )
-    }
+    if (!cleanup) return undefined
+    await disk.remove(metaLatestLink(workDir))
+    log.info('what the agent before this one left has been ended')
     return undefined
   }
   const resources = asBefore(found.info, options)

@@ -48,8 +48,6 @@ export interface RecoveryOptions {
   readonly manager: TaskStatusUpdateManager
   readonly starts: ExecutorStarts
   readonly ends: ExecutorEnds
-  /** As `Processes.forget`. */
-  readonly forget: (containerId: string) => void
 }
 
 const NEVER_LAUNCHED: PendingTermination = {
@@ -135,7 +133,7 @@ export class Recovery {
     if (executor.kind === 'command' && executor.tasks.size === 0) {
       // Its command has ended, and its last update is on disk.
       executor.state = 'TERMINATED'
-      this.#o.forget(executor.containerId)
+      ends.forget(executor)
       return ends.settled(executor.framework, hasIncompleteTasks(executor) ? undefined : executor)
     }
     if (process && executor.kind === 'command') {

@@ -145,7 +145,7 @@ function unsupportedCommand(
   return undefined
 }
 
-/** TASK_DROPPED, in the words that the framework understands. */
+/** TASK_DROPPED or TASK_GONE, in the words that the framework understands. */
 export function stateFor(state: TaskState, framework: FrameworkInfo | undefined): TaskState {
   if (
     (state !== 'TASK_DROPPED' && state !== 'TASK_GONE') ||

@@ -152,14 +152,14 @@ export class Tasks {
     executor.queued.set(taskId, task)
     starts.resize(executor)
     const why = await context.resume(starts.save(executor, task))
-    // It may have been killed meanwhile, or its executor have ended.
-    if (!executor.queued.has(taskId)) return
-    if (why === undefined) return executors.saved(executor)
-    return this.#o.updates.fromAgent(executor, taskId, {
+    // It may have been killed meanwhile, or its executor have ended; others may have waited behind it.
+    if (why === undefined || !executor.queued.has(taskId)) return executors.saved(executor)
+    await this.#o.updates.fromAgent(executor, taskId, {
       state: 'TASK_FAILED',
       reason: 'REASON_CONTAINER_LAUNCH_FAILED',
       message: `Failed to launch container: ${why}`,
     })
+    executors.saved(executor)
   }
 
   #refuse(

@@ -91,7 +91,7 @@ export const agentCommand: Command<typeof agentFlags> = {
         lock.release()
       }
       if (cleanup) {
-        end('told')
+        end('done')
         return close
       }
       startAgent(runtime, { ...options, ...(recovered && { recovered }) })

@@ -30,8 +30,8 @@ export interface Server {
   readonly end: (why: Ending) => void
 }
 
-/** Why a server ends. `parent`: the process that started it is gone. `told`: another process said so. */
-export type Ending = 'SIGINT' | 'SIGTERM' | 'parent' | 'told' | 'failure'
+/** Why a server ends. `parent`: the process that started it is gone. `told`: another process said so. `done`: nothing is left to do. */
+export type Ending = 'done' | 'SIGINT' | 'SIGTERM' | 'parent' | 'told' | 'failure'
 
 /** What has to be done before the runtime ends. */
 export type Finish = () => Promise<void>

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { isTerminal } from '../../src/messages/status.ts'
+import { freePorts } from '../../bench/ports.ts'
 import { Batch } from '../cluster/batch.ts'
 import { RealCluster, until } from './real-cluster.ts'
 
@@ -67,6 +68,52 @@ scenario('kill -9 of the master: agents, tasks and framework go on', 2, async (t
     if (!isTerminal(first)) t.equal(scheduler.last(id), 'TASK_FINISHED', `${id} finished`)
   }
 })
+
+for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+  scenario(
+    `${signal} to an agent: the tasks of a framework that checkpoints go on, others end with it`,
+    0,
+    async (t, cluster) => {
+      const [port = 0] = await freePorts(1)
+      const first = await cluster.restartAgent('agent', port)
+      await first.says(/registered with the master/)
+      const keeps = new Batch(
+        ['sleep 4; exit 3', 'sleep 1; exit 5'],
+        { checkpoint: true, failover_timeout: 60 },
+        { master: cluster.address },
+      )
+      const forgets = new Batch(['sleep 1000'], {}, { master: cluster.address })
+      await cluster.run(keeps)
+      await cluster.run(forgets)
+      await until(
+        () => keeps.count('TASK_RUNNING') === 2 && forgets.count('TASK_RUNNING') === 1,
+        'all run',
+      )
+      const before = (await cluster.state()).slaves[0]!.id
+      first.kill(signal)
+      await first.exited
+      await until(() => cluster.leftovers().some(left => /sleep 4/.test(left)), 'one goes on')
+      await until(
+        () => !cluster.leftovers().some(left => /sleep 1000/.test(left)),
+        'the other one has ended',
+      )
+      await new Promise(resolve => setTimeout(resolve, 1_500))
+      const second = await cluster.restartAgent('agent', port)
+      await second.says(/back with the master/)
+      t.equal((await cluster.state()).slaves[0]!.id, before)
+      await until(() => keeps.count('TASK_FAILED') === 2, 'both have ended')
+      t.match(keeps.statuses.get('t0')!.at(-1), { message: 'Command exited with status 3' })
+      t.match(keeps.statuses.get('t1')!.at(-1), { message: 'Command exited with status 5' })
+      second.kill('SIGTERM')
+      await second.exited
+      const cleaner = await cluster.restartAgent('agent', port, '--recover=cleanup')
+      await cleaner.exited
+      t.equal(cleaner.exit?.code, 0)
+      const third = await cluster.restartAgent('agent', port)
+      await third.says(/registered with the master/)
+    },
+  )
+}
 
 for (const aware of [false, true]) {
   const expected = aware ? 'TASK_UNREACHABLE' : 'TASK_LOST'

@@ -1,8 +1,11 @@
 // What checkpoints are written to. Real in system-disk.ts, in memory in the simulator. Paths are absolute.
 
 export interface CheckpointDisk {
-  /** Makes or replaces a file in one step, and the directories above it: there is the old text or the new one. */
-  write(path: string, text: string): Promise<void>
+  /**
+   * Makes or replaces a file in one step, and the directories above it: there is the old text or the new one. `durable`: after a loss
+   * of power, too.
+   */
+  write(path: string, text: string, options?: { readonly durable?: boolean }): Promise<void>
   /** Writes at a position of a file, which is made if need be in a directory that there is; what was behind goes first, if `cut`. */
   writeAt(path: string, at: number, text: string, cut: boolean): Promise<void>
   /** Undefined if there is none. */

@@ -70,7 +70,7 @@ export class Checkpoints implements StatusUpdateStore {
     string,
     { readonly line: string; readonly written: Promise<void> }
   >()
-  /** Directories of executors that are being removed: another one of that id may be about to come. */
+  /** Directories of executors and frameworks that are being removed: another one of that id may be about to come. */
   readonly #removals = new Map<string, Promise<void>>()
   /** Without it nothing below it would be found again. */
   #agent: Promise<void> = Promise.resolve()
@@ -85,7 +85,7 @@ export class Checkpoints implements StatusUpdateStore {
     const { disk, workDir } = this.#o
     const id = info.id!.value
     const write = async (): Promise<void> => {
-      await disk.write(agentInfoPath(workDir, id), toLine(info))
+      await disk.write(agentInfoPath(workDir, id), toLine(info), { durable: true })
       await disk.link(metaLatestLink(workDir), id)
     }
     this.#agent = write()
@@ -115,6 +115,7 @@ export class Checkpoints implements StatusUpdateStore {
     this.follow(run.frameworkId, taskId, { path, bytes: 0, isTorn: false, terminal: undefined })
     try {
       await this.#agent
+      await this.#removals.get(this.#frameworkDir(run.agentId, run.frameworkId))
       await this.#removals.get(metaExecutorDir(workDir, run))
       await Promise.all([
         this.framework(run.agentId, framework),
@@ -129,13 +130,12 @@ export class Checkpoints implements StatusUpdateStore {
 
   /** What it says of itself now. Written only if that is something new. */
   framework(agentId: string, info: FrameworkInfo): Promise<void> {
-    const { disk, workDir } = this.#o
     const id = info.id!.value
     const line = toLine(info)
     const before = this.#frameworks.get(id)
     if (before?.line === line) return before.written
-    const path = `${frameworkDir(frameworksDir(workDir, agentId), id)}/${FRAMEWORK_INFO}`
-    const written = disk.write(path, line)
+    const path = `${this.#frameworkDir(agentId, id)}/${FRAMEWORK_INFO}`
+    const written = this.#o.disk.write(path, line)
     const entry = { line, written }
     this.#frameworks.set(id, entry)
     written.catch(() => {
@@ -182,19 +182,27 @@ export class Checkpoints implements StatusUpdateStore {
 
   /** Nothing of it is left to be done. */
   async executorEnded(run: ExecutorPlace): Promise<void> {
-    const directory = metaExecutorDir(this.#o.workDir, run)
-    const removed = this.#remove(directory)
-    this.#removals.set(directory, removed)
-    await removed
-    if (this.#removals.get(directory) === removed) this.#removals.delete(directory)
+    await this.#removeAfter([], metaExecutorDir(this.#o.workDir, run))
   }
 
   async frameworkEnded(agentId: string, frameworkId: string): Promise<void> {
     const streams = [...(this.#streams.get(frameworkId)?.values() ?? [])]
     this.#streams.delete(frameworkId)
     this.#frameworks.delete(frameworkId)
-    await Promise.all(streams.map(({ written }) => written))
-    await this.#remove(frameworkDir(frameworksDir(this.#o.workDir, agentId), frameworkId))
+    const written = streams.map(stream => stream.written)
+    await this.#removeAfter(written, this.#frameworkDir(agentId, frameworkId))
+  }
+
+  /** Known as being removed from this turn on: what comes there waits for it. */
+  async #removeAfter(written: readonly Promise<void>[], directory: string): Promise<void> {
+    const removed = Promise.all(written).then(() => this.#remove(directory))
+    this.#removals.set(directory, removed)
+    await removed
+    if (this.#removals.get(directory) === removed) this.#removals.delete(directory)
+  }
+
+  #frameworkDir(agentId: string, frameworkId: string): string {
+    return frameworkDir(frameworksDir(this.#o.workDir, agentId), frameworkId)
   }
 
   #dir(run: Run): string {

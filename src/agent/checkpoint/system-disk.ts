@@ -21,16 +21,27 @@ export class SystemDisk implements CheckpointDisk {
     await rm(this.#trash, { recursive: true, force: true })
   }
 
-  async write(path: string, text: string): Promise<void> {
+  async write(
+    path: string,
+    text: string,
+    { durable = false }: { readonly durable?: boolean } = {},
+  ): Promise<void> {
     const temporary = this.#temporary(path)
     try {
-      await this.#writeNew(temporary, text)
+      await this.#writeNew(temporary, text, durable)
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw error
       await mkdir(dirname(path), { recursive: true })
-      await this.#writeNew(temporary, text)
+      await this.#writeNew(temporary, text, durable)
     }
     await rename(temporary, path)
+    if (!durable) return
+    const directory = await open(dirname(path), 'r')
+    try {
+      await directory.sync()
+    } finally {
+      await directory.close()
+    }
   }
 
   async writeAt(path: string, at: number, text: string, cut: boolean): Promise<void> {
@@ -81,10 +92,11 @@ export class SystemDisk implements CheckpointDisk {
     return unlessMissing(readlink(path))
   }
 
-  async #writeNew(path: string, text: string): Promise<void> {
+  async #writeNew(path: string, text: string, durable: boolean): Promise<void> {
     const file = await open(path, 'w', 0o644)
     try {
       await file.writeFile(text)
+      if (durable) await file.sync()
     } finally {
       await file.close()
     }

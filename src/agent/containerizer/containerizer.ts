@@ -70,7 +70,7 @@ export class Containerizer implements Processes {
     const plan = emptyPlan()
     let process: LaunchedProcess
     try {
-      launcher.prepare?.(id)
+      launcher.prepare?.(spec)
       for (const isolator of isolators) isolator.prepare(config, plan)
       process = await launcher.launch(spec, plan)
     } catch (error) {

@@ -5,7 +5,7 @@ import type { LaunchPlan } from './container.ts'
 
 export interface Launcher {
   /** Makes what a container needs to be in before isolators set its limits. */
-  prepare?(containerId: string): void
+  prepare?(spec: LaunchSpec): void
   /** As `Processes.launch`, the way that the plan wants it. `exited` resolves before anything of it is cleared away. */
   launch(spec: LaunchSpec, plan?: LaunchPlan): Promise<LaunchedProcess>
   /** As `Processes.recover`, of these containers. */

@@ -28,6 +28,7 @@ import {
   type RecordedPid,
   recordSurvival,
   survivalOf,
+  textOf,
 } from '../container-records.ts'
 import type { AgentGuard } from '../agent-guard.ts'
 import { makeDirectories } from '../make-directories.ts'
@@ -77,12 +78,14 @@ export class LinuxLauncher implements Launcher {
     this.#o = options
   }
 
-  prepare(containerId: string): void {
+  prepare({ containerId, survives }: LaunchSpec): void {
     const { guard, tree, controllers } = this.#o
     // The guard has looked for what is there, or will not look again.
     if (guard.isClosed) throw new UserError('unavailable', 'The agent ends.')
     const record = [guard.token, ...tree.directories(containerId, controllers), '']
     makeDirectories(containerRuntimeDir(guard.runtimeDir, containerId))
+    // First: it cannot be found half written, and says whose all the rest is.
+    if (survives) recordSurvival(guard.runtimeDir, containerId, guard.token)
     writeFileSync(cgroupsPath(guard.runtimeDir, containerId), record.join('\n'))
     tree.create(containerId, controllers)
   }
@@ -162,6 +165,8 @@ export class LinuxLauncher implements Launcher {
 
   killTree(pid: number, signal: KillSignal): void {
     const container = this.#containers.get(pid)
+    // Who ends because the agent does must not take along what survives it.
+    if (this.#o.guard.isClosed) return
     if (!container || container.kill === 'SIGKILL' || container.kill === signal) return
     container.kill = signal
     if (signal === 'SIGKILL') this.#destroy(container, AGAIN_MS)
@@ -191,6 +196,8 @@ export class LinuxLauncher implements Launcher {
   }
 
   forget(containerId: string): void {
+    forgetSurvival(this.#o.guard.runtimeDir, containerId)
+    // One that still runs is cleared away when it has ended.
     for (const { id } of this.#containers.values()) if (id === containerId) return
     this.#forget(containerId)
   }
@@ -230,7 +237,6 @@ export class LinuxLauncher implements Launcher {
       }
       if (guard.isClosed) throw new UserError('unavailable', 'The agent ends.')
       const id = spec.containerId
-      if (spec.survives) recordSurvival(guard.runtimeDir, id, guard.token)
       const { initially, front } = splitEnvironment(spec.env)
       const [program, ...args] = initCommand({
         sh: SHELL,
@@ -311,13 +317,10 @@ export class LinuxLauncher implements Launcher {
   }
 }
 
-/** Whether agents of this token made the groups of a container. */
+/** Whether it is a container of agents of this token. */
 function isRecordedFor({ runtimeDir, token }: AgentGuard, id: string): boolean {
-  try {
-    return readFileSync(cgroupsPath(runtimeDir, id), 'utf8').startsWith(`${token}\n`)
-  } catch {
-    return false
-  }
+  if (survivalOf(runtimeDir, id) === token) return true
+  return textOf(cgroupsPath(runtimeDir, id))?.startsWith(`${token}\n`) ?? false
 }
 
 function signalTo(pid: number, name: NodeJS.Signals): void {
