@@ -3,7 +3,7 @@
 // `name=script`; a name that begins with `s` survives. Without any it launches one survivor after the other.
 
 import { fileURLToPath } from 'node:url'
-import { nextContainerizer } from './containers.ts'
+import { nextContainerizer, scriptSpec } from './containers.ts'
 
 /** This file, to be given to node. */
 export const ADOPTION_HOST = fileURLToPath(import.meta.url)
@@ -18,15 +18,7 @@ async function main(args: readonly string[]): Promise<void> {
     ...flags.split(' ').filter(flag => flag !== ''),
   )
   const launch = (name: string, script: string) =>
-    processes.launch({
-      containerId: name,
-      argv: ['/bin/sh', '-c', script],
-      env: { PATH: '/usr/bin:/bin' },
-      cwd: box,
-      stdoutPath: `${box}/stdout`,
-      stderrPath: `${box}/stderr`,
-      survives: name.startsWith('s'),
-    })
+    processes.launch({ ...scriptSpec(box, name, script), survives: name.startsWith('s') })
   for (const each of scripts) {
     const at = each.indexOf('=')
     await launch(each.slice(0, at), each.slice(at + 1))

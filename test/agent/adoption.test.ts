@@ -12,9 +12,8 @@ import { ADOPTION_HOST } from './adoption-host.ts'
 import { nextContainerizer } from './containers.ts'
 
 const LONG = 600_000
-/** Rounds of kills at random moments: a command of its own. */
-const ROUNDS = Number(process.env['MESOS_TEST_ADOPTION_ROUNDS'] ?? 0)
-const random = ROUNDS > 0 ? {} : { skip: 'MESOS_TEST_ADOPTION_ROUNDS=8 npm test -- agent/adoption' }
+/** Rounds of kills at random moments. The long form: MESOS_TEST_ADOPTION_ROUNDS=100. */
+const ROUNDS = Number(process.env['MESOS_TEST_ADOPTION_ROUNDS'] ?? 4)
 
 const noCgroups = whyNoCgroups('/sys/fs/cgroup')
 const launchers: readonly { name: string; flags: string; skip?: string }[] = [
@@ -213,40 +212,34 @@ for (const { name, flags, ...skip } of launchers) {
     await processes.close()
   })
 
-  t.test(
-    `${name}: killed at any moment, an agent loses none that it launched`,
-    { ...random, ...skip },
-    async t => {
-      const p = place(t, flags)
-      for (let round = 0; round < ROUNDS; round++) {
-        const host = await p.host({})
-        let launched = -1
-        host.stdout!.on('data', (bytes: Buffer) => {
-          for (const [, id] of bytes.toString().matchAll(/launched (\d+)/g)) launched = Number(id)
-        })
-        await wait(Math.random() * 400)
-        await killed(host)
-        const ids = Array.from({ length: launched + 10 }, (_, i) => `s${i}`)
-        const { processes, found } = await p.next(...ids)
-        for (let i = 0; i <= launched; i++) {
-          // What ended while the agent lived was reported and forgotten.
-          const process = found.get(`s${i}`)
-          if (!process) continue
-          const end = await howEnded(process)
-          if (process.whyNeverRan?.() !== undefined && i === launched) continue
-          t.equal(end, `exited with status ${i % 100}`, `s${i}`)
-        }
-        for (const [id, process] of found) {
-          await process.exited
-          processes.forget(id)
-        }
-        // An empty directory may be left of one that was just being started; the next agent removes it.
-        const files = (): string[] => p.files().filter(path => path.includes('/'))
-        await until(() => files().length === 0, 'no record is left').catch(() =>
-          t.same(files(), []),
-        )
-        await processes.close()
+  t.test(`${name}: killed at any moment, an agent loses none that it launched`, skip, async t => {
+    const p = place(t, flags)
+    for (let round = 0; round < ROUNDS; round++) {
+      const host = await p.host({})
+      let launched = -1
+      host.stdout!.on('data', (bytes: Buffer) => {
+        for (const [, id] of bytes.toString().matchAll(/launched (\d+)/g)) launched = Number(id)
+      })
+      await wait(Math.random() * 400)
+      await killed(host)
+      const ids = Array.from({ length: launched + 10 }, (_, i) => `s${i}`)
+      const { processes, found } = await p.next(...ids)
+      for (let i = 0; i <= launched; i++) {
+        // What ended while the agent lived was reported and forgotten.
+        const process = found.get(`s${i}`)
+        if (!process) continue
+        const end = await howEnded(process)
+        if (process.whyNeverRan?.() !== undefined && i === launched) continue
+        t.equal(end, `exited with status ${i % 100}`, `s${i}`)
       }
-    },
-  )
+      for (const [id, process] of found) {
+        await process.exited
+        processes.forget(id)
+      }
+      // An empty directory may be left of one that was just being started; the next agent removes it.
+      const files = (): string[] => p.files().filter(path => path.includes('/'))
+      await until(() => files().length === 0, 'no record is left').catch(() => t.same(files(), []))
+      await processes.close()
+    }
+  })
 }

@@ -3,7 +3,7 @@
 // killed itself.
 
 import { fileURLToPath } from 'node:url'
-import { containerizer } from './containers.ts'
+import { containerizer, scriptSpec } from './containers.ts'
 
 /** This file, to be given to node. */
 export const CONTAINER_HOST = fileURLToPath(import.meta.url)
@@ -13,15 +13,7 @@ if (process.argv[1] === CONTAINER_HOST) await main(process.argv.slice(2))
 async function main(args: readonly string[]): Promise<void> {
   const [runtimeDir = '', box = '', flags = '', ...scripts] = args
   const processes = await containerizer(runtimeDir, ...flags.split(' '))
-  const launch = (name: string, script: string) =>
-    processes.launch({
-      containerId: name,
-      argv: ['/bin/sh', '-c', script],
-      env: { PATH: '/usr/bin:/bin' },
-      cwd: box,
-      stdoutPath: `${box}/stdout`,
-      stderrPath: `${box}/stderr`,
-    })
+  const launch = (name: string, script: string) => processes.launch(scriptSpec(box, name, script))
   for (const [index, script] of scripts.entries()) await launch(`host-${index}`, script)
   let count = 0
   /** Launches that end, that leave something behind, and that are killed at once. */

@@ -139,3 +139,13 @@ export async function place(t: Test, isolation: string, ...more: string[]): Prom
     },
   }
 }
+
+/** A script as a container of a host program launches it. */
+export const scriptSpec = (box: string, containerId: string, script: string): LaunchSpec => ({
+  containerId,
+  argv: ['/bin/sh', '-c', script],
+  env: { PATH: '/usr/bin:/bin' },
+  cwd: box,
+  stdoutPath: `${box}/stdout`,
+  stderrPath: `${box}/stderr`,
+})

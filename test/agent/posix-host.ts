@@ -3,6 +3,7 @@
 
 import { fileURLToPath } from 'node:url'
 import { PosixProcesses } from '../../src/agent/posix-processes.ts'
+import { scriptSpec } from './containers.ts'
 import { silentLogger } from '../../src/base/log.ts'
 
 /** This file, to be given to node. */
@@ -13,14 +14,7 @@ if (process.argv[1] === HOST) await main(process.argv.slice(2))
 async function main([runtimeDir = '', box = '', ...scripts]: readonly string[]): Promise<void> {
   const processes = await PosixProcesses.start({ runtimeDir, log: silentLogger })
   for (const [index, script] of scripts.entries()) {
-    await processes.launch({
-      containerId: `host-${index}`,
-      argv: ['/bin/sh', '-c', script],
-      env: { PATH: '/usr/bin:/bin' },
-      cwd: box,
-      stdoutPath: `${box}/stdout`,
-      stderrPath: `${box}/stderr`,
-    })
+    await processes.launch(scriptSpec(box, `host-${index}`, script))
   }
   process.stdout.write('ready\n')
   setInterval(() => {}, 60_000)
