@@ -2,7 +2,7 @@
 
 import { linkSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { makeDirectories } from './make-directories.ts'
-import { containersDir, pidPath, statusPath, survivesPath } from './paths.ts'
+import { cgroupsPath, containersDir, pidPath, statusPath, survivesPath } from './paths.ts'
 import { endedBySignal } from './wait-status.ts'
 import { constants } from 'node:os'
 import { parseEnd, type RecordedEnd } from './containerizer/linux-script.ts'
@@ -33,7 +33,19 @@ export function recordSurvival(runtimeDir: string, id: string, token: string): v
   linkSync(tokenPath(runtimeDir, token), survivesPath(runtimeDir, id))
 }
 
-/** Called once, before `recordSurvival`. */
+/** Before the groups are made. Written elsewhere and moved there: a guard has to be able to read whose they are, at every instant. */
+export function recordCgroups(
+  runtimeDir: string,
+  id: string,
+  token: string,
+  directories: readonly string[],
+): void {
+  const written = `${tokenPath(runtimeDir, token)}.cgroups`
+  writeFileSync(written, [token, ...directories, ''].join('\n'))
+  renameSync(written, cgroupsPath(runtimeDir, id))
+}
+
+/** Called once, before the other records. */
 export function recordToken(runtimeDir: string, token: string): void {
   const path = tokenPath(runtimeDir, token)
   makeDirectories(`${runtimeDir}/tokens`)

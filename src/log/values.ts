@@ -53,7 +53,7 @@ export class Values {
   /** The records in a range, all of which is chosen. */
   async entries(from: Position, to: Position): Promise<ReadResult> {
     const reads: Promise<Written | undefined>[] = []
-    for (let p = from; p <= to; p++) reads.push(this.chosenForReader(p))
+    for (let p = from; p <= to; p++) reads.push(this.#chosenForReader(p))
     const entries: Entry[] = []
     for (const [i, written] of (await Promise.all(reads)).entries()) {
       if (!written) return { type: 'bad range', reason: `The position ${from + i} is damaged here` }
@@ -67,7 +67,7 @@ export class Values {
    * The same for whoever reads here. A value that is damaged, and that others do not give now, is no reason to end: this replica
    * need not have it in order to vote, and they may have truncated it, or be down themselves. Undefined then.
    */
-  async chosenForReader(position: Position): Promise<Written | undefined> {
+  async #chosenForReader(position: Position): Promise<Written | undefined> {
     try {
       return await this.chosen(position)
     } catch (error) {

@@ -24,6 +24,7 @@ import {
   forgetSurvival,
   readEnd,
   readPid,
+  recordCgroups,
   recordedContainers,
   type RecordedPid,
   recordSurvival,
@@ -82,11 +83,10 @@ export class LinuxLauncher implements Launcher {
     const { guard, tree, controllers } = this.#o
     // The guard has looked for what is there, or will not look again.
     if (guard.isClosed) throw new UserError('unavailable', 'The agent ends.')
-    const record = [guard.token, ...tree.directories(containerId, controllers), '']
     makeDirectories(containerRuntimeDir(guard.runtimeDir, containerId))
-    // First: it cannot be found half written, and says whose all the rest is.
     if (survives) recordSurvival(guard.runtimeDir, containerId, guard.token)
-    writeFileSync(cgroupsPath(guard.runtimeDir, containerId), record.join('\n'))
+    const groups = tree.directories(containerId, controllers)
+    recordCgroups(guard.runtimeDir, containerId, guard.token, groups)
     tree.create(containerId, controllers)
   }
 
