@@ -56,7 +56,8 @@ function parsePath(text: string): string {
   if (path === '') {
     refuse("it needs the path of a node, such as /mesos: '/' itself is not supported")
   }
-  if (!isNodePath(path)) refuse(`'${text}' is not the path of a node`)
+  // Before an @ there may be a password, where a slash has come into the user's name or into the password itself.
+  if (!isNodePath(path)) refuse(`'${text.replace(/^.*@/s, '<secret>@')}' is not the path of a node`)
   return path
 }
 

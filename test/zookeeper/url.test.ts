@@ -55,6 +55,7 @@ t.test('any text is read or refused, and the password is not shown', async () =>
       }
       return !said.includes(secret)
     }),
+    { examples: [['!//', '', '']] },
   )
 })
 
