@@ -13,7 +13,7 @@ import type { Environment } from './environment.ts'
 import { type AgentFlags, agentFlags } from './flags.ts'
 import { agentResources, type Machine } from './machine.ts'
 import type { Processes } from './processes.ts'
-import type { Recovered } from './recovery.ts'
+import type { Recovered } from './recovered.ts'
 import type { SandboxFiles } from './sandbox-files.ts'
 import type { AgentSettings } from './settings.ts'
 

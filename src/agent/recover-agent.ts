@@ -11,7 +11,7 @@ import { amountsOf } from './containerizer/demands.ts'
 import type { Resource } from '../messages/resource.ts'
 import type { AgentOptions } from './options.ts'
 import type { KnownContainer } from './processes.ts'
-import type { Recovered } from './recovery.ts'
+import type { Recovered } from './recovered.ts'
 
 export interface RecoverAgentOptions {
   readonly disk: CheckpointDisk

@@ -8,7 +8,6 @@
 //
 // Which of the four a task meets is decided here, before the agent speaks to anybody.
 
-import type { Resource } from '../messages/resource.ts'
 import type { Context } from '../actors/actor.ts'
 import { formatDuration } from '../base/duration.ts'
 import {
@@ -19,26 +18,16 @@ import {
   type PendingTermination,
 } from './agent-state.ts'
 import type { Checkpoints } from './checkpoint/checkpoints.ts'
-import type { RecoveredExecutor, RecoveredFramework, RecoveredTask } from './checkpoint/recover.ts'
+import type { RecoveredExecutor, RecoveredTask } from './checkpoint/recover.ts'
 import { type ExecutorEnds, NEVER_RAN } from './executor-ends.ts'
 import type { ExecutorStarts } from './executor-starts.ts'
 import type { LaunchedProcess } from './processes.ts'
+import type { Recovered } from './recovered.ts'
 import type { AgentSettings } from './settings.ts'
 import { StatusUpdateStream } from './status-update-stream.ts'
 import { applyStatus, taskRecord } from './task-record.ts'
 import type { TaskStatusUpdateManager } from './task-status-update-manager.ts'
 import { isTerminal } from '../messages/status.ts'
-
-export interface Recovered {
-  readonly agentId: string
-  /** What the agent has, as it is to be said from now on. */
-  readonly resources: readonly Resource[]
-  readonly frameworks: readonly RecoveredFramework[]
-  /** By container id. */
-  readonly containers: ReadonlyMap<string, LaunchedProcess>
-  /** Checkpoints that could not be read, and were left out. */
-  readonly errors: number
-}
 
 export interface RecoveryOptions {
   readonly context: Context
