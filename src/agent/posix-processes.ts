@@ -76,7 +76,7 @@ export class PosixProcesses implements Launcher {
     this.#alive.add(id)
     let child: ChildProcess
     try {
-      child = await this.#spawn(spec, plan?.prefix ?? [])
+      child = await this.#spawn(spec, plan?.prefix.flat() ?? [])
     } catch (error) {
       this.#alive.delete(id)
       throw error

@@ -15,7 +15,12 @@ export interface LaunchSpec {
   readonly argv0?: string
   /** The whole environment: nothing of the agent's own is added. */
   readonly env: Readonly<Record<string, string>>
+  /** Its sandbox. */
   readonly cwd: string
+  /** That of the container that it is nested in. */
+  readonly parentSandbox?: string
+  /** Its root file system, where the machine has it; absent: the machine's own. */
+  readonly rootfs?: string
   /** Opened for appending, and made if need be. */
   readonly stdoutPath: string
   readonly stderrPath: string

@@ -104,7 +104,6 @@ function unsupportedContainer(
   }
   const asked: [boolean, string][] = [
     [container.mesos?.image !== undefined, 'container images'],
-    [(container.volumes ?? []).length > 0, 'volumes'],
     [(container.network_infos ?? []).some(n => n.name !== undefined), 'container networks'],
     [(container.network_infos ?? []).some(n => n.port_mappings?.length), 'port mappings'],
     [container.hostname !== undefined, "a container's own hostname"],

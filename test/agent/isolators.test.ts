@@ -200,6 +200,7 @@ const config: ContainerConfig = {
   resources: { cpus: 0.5, memMb: 100 },
   limits: {},
   info: undefined,
+  sandbox: '/box',
 }
 
 t.test('amounts in the terms of the kernel', async t => {

@@ -3,6 +3,7 @@
 import type { ContainerInfo } from '../../messages/container.ts'
 import type { Resource } from '../../messages/resource.ts'
 import type { TaskStatusReason } from '../../messages/status.ts'
+import type { Mount } from './mounts.ts'
 
 /** An amount of each resource that a kernel can hold a container to. */
 export interface Amounts {
@@ -18,6 +19,12 @@ export interface ContainerConfig {
   /** Upper bounds above the request; Infinity: none. What is absent is bounded by the request, or not at all. */
   readonly limits: Partial<Amounts>
   readonly info: ContainerInfo | undefined
+  /** Its sandbox, where the machine has it. */
+  readonly sandbox: string
+  /** That of the container that it is nested in. */
+  readonly parentSandbox?: string
+  /** Its root file system, where the machine has it; absent: the machine's own. */
+  readonly rootfs?: string
 }
 
 export type Namespace = 'mount' | 'pid' | 'ipc'
@@ -25,20 +32,42 @@ export type Namespace = 'mount' | 'pid' | 'ipc'
 /** How a container is to be started. Isolators add to it, each what it is there for. */
 export interface LaunchPlan {
   readonly namespaces: Set<Namespace>
-  /** Lines of shell that prepare the new namespaces. Nothing that a framework wrote may be part of them. */
-  readonly setup: string[]
-  /** Programs in front of the container's own, each of which becomes the next: the last one added is the outermost. */
-  readonly prefix: string[]
+  /** What is mounted in the new mount namespace, in this order but for what lies in another one. */
+  readonly mounts: Mount[]
+  /** The container's root file system becomes this one. */
+  root?: Root
+  /** Programs in front of the container's own, each of which becomes the next: the first one is the outermost. */
+  readonly prefix: string[][]
   /** Written to `oom_score_adj` of all that it runs. */
   oomScoreAdj: number | undefined
 }
 
 export const emptyPlan = (): LaunchPlan => ({
   namespaces: new Set(),
-  setup: [],
+  mounts: [],
   prefix: [],
   oomScoreAdj: undefined,
 })
+
+/** A root file system of a container's own, and what of the machine is seen in it. */
+export interface Root {
+  /** Where the machine has it. */
+  readonly path: string
+  /** A directory with device files and the machine's programs, as toolbox.ts makes it: the container's /dev. */
+  readonly toolbox: Toolbox
+  /** Where its sandbox is seen, and where its program starts unless the image says otherwise. */
+  readonly sandbox: string
+  readonly workingDirectory?: string
+}
+
+/** Programs of the machine that run in any root file system. */
+export interface Toolbox {
+  readonly directory: string
+  /** By these programs find hosts: the network is the machine's, and so are they. Those that there are. */
+  readonly networkFiles: readonly string[]
+  /** The command line, inside of a container, of a program that is at this path outside. */
+  command(program: string): readonly string[]
+}
 
 /** A container took more than it may have, and is ended for it. */
 export interface Limitation {

@@ -66,6 +66,9 @@ export class Containerizer implements Processes {
       resources: spec.resources ?? NOTHING,
       limits: spec.limits ?? {},
       info: spec.container,
+      sandbox: spec.cwd,
+      ...(spec.parentSandbox !== undefined && { parentSandbox: spec.parentSandbox }),
+      ...(spec.rootfs !== undefined && { rootfs: spec.rootfs }),
     }
     const plan = emptyPlan()
     let process: LaunchedProcess
@@ -90,6 +93,7 @@ export class Containerizer implements Processes {
         resources: resources ?? NOTHING,
         limits: limits ?? {},
         info,
+        sandbox: '',
       }
       found.set(id, this.#watched(config, process))
     }

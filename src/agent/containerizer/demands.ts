@@ -5,12 +5,14 @@ import type { TaskInfo } from '../../messages/task.ts'
 import { Resources } from '../../resources/resources.ts'
 import type { Amounts } from './container.ts'
 import type { Isolation, IsolatorName } from './isolation.ts'
+import { whyNoVolumes } from './volumes.ts'
 
 /** What a container wants and cannot have; undefined if nothing. Finishes "this agent does not support …". */
 export function whyNotContained(
-  { linux_info: linux, rlimit_info: rlimits }: ContainerInfo,
+  container: ContainerInfo,
   isolation: Isolation,
 ): string | undefined {
+  const { linux_info: linux, rlimit_info: rlimits } = container
   const asked: [boolean, string, IsolatorName | undefined][] = [
     [
       (linux?.capability_info ?? linux?.bounding_capabilities ?? linux?.effective_capabilities) !==
@@ -26,7 +28,7 @@ export function whyNotContained(
   ]
   const [, what, isolator] =
     asked.find(([is, , name]) => is && !(name !== undefined && isolation.has(name))) ?? []
-  if (what === undefined) return undefined
+  if (what === undefined) return whyNoVolumes(container, name => isolation.has(name))
   return isolator === undefined ? what : `${what} without the isolator '${isolator}'`
 }
 

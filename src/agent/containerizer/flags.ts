@@ -71,6 +71,11 @@ export const isolationFlags = defineFlags({
     example:
       '{"allowed_devices":[{"device":{"path":"/dev/fuse"},"access":{"read":true,"write":true}}]}',
   }),
+  sandbox_directory: flag.path({
+    group,
+    default: '/mnt/mesos/sandbox',
+    help: 'Where a container that has a root file system of its own sees its sandbox (filesystem/linux).',
+  }),
   disallow_sharing_agent_pid_namespace: flag.boolean({
     group,
     default: false,
@@ -106,6 +111,7 @@ const OF_ISOLATOR: { readonly [F in keyof IsolationFlags]?: IsolatorName } = {
   cgroups_limit_swap: 'cgroups/mem',
   cgroups_pids_max: 'cgroups/pids',
   allowed_devices: 'cgroups/devices',
+  sandbox_directory: 'filesystem/linux',
   disallow_sharing_agent_pid_namespace: 'namespaces/pid',
   disallow_sharing_agent_ipc_namespace: 'namespaces/ipc',
   default_container_shm_size: 'namespaces/ipc',

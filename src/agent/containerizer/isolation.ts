@@ -5,6 +5,9 @@
  * is fixed here and not by the flag: what the kernel does to a container does not depend on how an operator lists it.
  */
 export const ISOLATORS = [
+  'filesystem/linux',
+  'volume/sandbox_path',
+  'volume/host_path',
   'namespaces/mnt',
   'namespaces/pid',
   'namespaces/ipc',
@@ -35,6 +38,13 @@ const ALIASES: Readonly<Record<string, readonly IsolatorName[]>> = {
   process: ['posix/cpu', 'posix/mem'],
   cgroups: ['cgroups/cpu', 'cgroups/mem'],
   'cgroups/all': ISOLATORS.filter(name => name.startsWith('cgroups/')),
+  // What every agent does that is not told otherwise.
+  'filesystem/posix': [],
+}
+
+/** Isolators that bring others along, as in Mesos. */
+const WITH: Readonly<Partial<Record<IsolatorName, readonly IsolatorName[]>>> = {
+  'filesystem/linux': ['volume/sandbox_path', 'volume/host_path'],
 }
 
 /** The isolators that a list names, in their order; or what is wrong with the list. */
@@ -43,11 +53,14 @@ export function parseIsolation(text: string): Isolation | string {
   for (const part of text.split(',')) {
     const name = part.trim()
     const meant = ALIASES[name] ?? ISOLATORS.filter(known => known === name)
-    if (meant.length === 0) {
+    if (meant.length === 0 && !(name in ALIASES)) {
       const known = [...Object.keys(ALIASES), ...ISOLATORS].join(', ')
       return `'${name}' is no isolator of this agent; it has ${known}`
     }
-    for (const each of meant) wanted.add(each)
+    for (const each of meant) {
+      wanted.add(each)
+      for (const other of WITH[each] ?? []) wanted.add(other)
+    }
   }
   return new Set(ISOLATORS.filter(name => wanted.has(name)))
 }
@@ -55,6 +68,6 @@ export function parseIsolation(text: string): Isolation | string {
 /** What is wrong with an isolation under a launcher; undefined if nothing. */
 export function whyNotUnder(launcher: LauncherName, isolation: Isolation): string | undefined {
   if (launcher === 'linux') return undefined
-  const name = [...isolation].find(each => /^(cgroups|namespaces)\//.test(each))
+  const name = [...isolation].find(each => /^(cgroups|namespaces|filesystem|volume)\//.test(each))
   return name && `the isolator '${name}' needs '--launcher=linux'`
 }

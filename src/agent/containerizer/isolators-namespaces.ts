@@ -2,6 +2,7 @@
 
 import { UserError } from '../../base/errors.ts'
 import type { Isolator } from './isolator.ts'
+import { inRoot } from './mounts.ts'
 
 /** Mounts that a container makes are its own; what the machine mounts later it sees. */
 export const mountIsolator: Isolator = {
@@ -27,8 +28,6 @@ export function pidIsolator(forbidsSharing: boolean): Isolator {
 }
 
 export interface IpcIsolatorOptions {
-  /** Where that program is. */
-  readonly mount: string
   /** `--disallow_sharing_agent_ipc_namespace`. */
   readonly forbidsSharing: boolean
   /** `--default_container_shm_size`; undefined: the kernel's default, half of the memory. */
@@ -39,7 +38,7 @@ export interface IpcIsolatorOptions {
  * System V IPC, POSIX message queues and, where a container asks to be PRIVATE, shared memory of its own. One that asks for
  * nothing has an IPC namespace and the machine's /dev/shm, as in Mesos.
  */
-export function ipcIsolator({ mount, forbidsSharing, shmBytes }: IpcIsolatorOptions): Isolator {
+export function ipcIsolator({ forbidsSharing, shmBytes }: IpcIsolatorOptions): Isolator {
   return {
     name: 'namespaces/ipc',
     prepare: ({ info }, plan) => {
@@ -56,7 +55,7 @@ export function ipcIsolator({ mount, forbidsSharing, shmBytes }: IpcIsolatorOpti
       plan.namespaces.add('mount')
       const size = shmMb !== undefined ? shmMb * 2 ** 20 : shmBytes
       const options = `nosuid,nodev,mode=1777${size === undefined ? '' : `,size=${size}`}`
-      plan.setup.push(`${mount} -t tmpfs -o ${options} tmpfs /dev/shm`)
+      plan.mounts.push({ kind: 'fs', type: 'tmpfs', options, at: inRoot('/dev/shm') })
     },
   }
 }

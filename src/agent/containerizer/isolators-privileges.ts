@@ -35,7 +35,7 @@ export function rlimitsIsolator(prlimit: string): Isolator {
     name: 'posix/rlimits',
     prepare: ({ info }, plan) => {
       const rlimits = info?.rlimit_info?.rlimits ?? []
-      if (rlimits.length > 0) plan.prefix.unshift(prlimit, ...prlimitArguments(rlimits), '--')
+      if (rlimits.length > 0) plan.prefix.unshift([prlimit, ...prlimitArguments(rlimits), '--'])
     },
   }
 }
@@ -101,9 +101,9 @@ export function nnpIsolator(setpriv: string): Isolator {
 
 /** One setpriv(1) does for both: it is in front of the program that all others in front of it become. */
 function usePrivileges(plan: LaunchPlan, setpriv: string, args: readonly string[]): void {
-  const at = plan.prefix.indexOf(setpriv)
-  if (at === -1) plan.prefix.push(setpriv, ...args, '--')
-  else plan.prefix.splice(at + 1, 0, ...args)
+  const known = plan.prefix.find(([program]) => program === setpriv)
+  if (known) known.splice(1, 0, ...args)
+  else plan.prefix.push([setpriv, ...args, '--'])
 }
 
 /** All away, then these. */

@@ -41,6 +41,8 @@ import { endedBySignal } from '../wait-status.ts'
 import type { CgroupTree } from './cgroup-tree.ts'
 import type { LaunchPlan } from './container.ts'
 import type { Launcher } from './launcher.ts'
+import type { MountPrograms } from './mount-script.ts'
+import { mountWords } from './mounts.ts'
 import { initCommand, parseEnd, type RecordedEnd, splitEnvironment } from './linux-script.ts'
 
 const SHELL = '/bin/sh'
@@ -56,6 +58,7 @@ export interface LinuxLauncherOptions {
   readonly controllers: readonly string[]
   /** Where unshare(1) is. */
   readonly unshare: string
+  readonly programs: MountPrograms
   /** How long groups may take to be empty, until it is complained of. */
   readonly destroyTimeoutMs: number
   readonly log: Logger
@@ -228,7 +231,7 @@ export class LinuxLauncher implements Launcher {
   }
 
   async #spawn(spec: LaunchSpec, plan: LaunchPlan): Promise<ChildProcess> {
-    const { guard, tree, controllers, unshare } = this.#o
+    const { guard, tree, controllers, unshare, programs } = this.#o
     const files: FileHandle[] = []
     try {
       // Sandboxes are on a disk, where making a file may take milliseconds: the agent does not wait for that.
@@ -242,10 +245,14 @@ export class LinuxLauncher implements Launcher {
         sh: SHELL,
         unshare,
         plan,
+        mounts: mountWords(plan, { sandbox: spec.cwd }),
+        programs,
+        sandbox: spec.cwd,
         statusPath: statusPath(guard.runtimeDir, id),
         leasePath: spec.survives ? survivesPath(guard.runtimeDir, id) : guard.leasePath,
         doors: tree.doors(id, controllers),
-        argv: [...front, ...named(spec)],
+        front,
+        argv: named(spec),
       })
       const child = spawn(program, args, {
         cwd: spec.cwd,

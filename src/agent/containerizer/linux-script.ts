@@ -14,6 +14,8 @@
 
 import { endedBySignal, exitedWith } from '../wait-status.ts'
 import type { LaunchPlan } from './container.ts'
+import { mountArguments, type MountPrograms, mountScript } from './mount-script.ts'
+import type { MountWords } from './mounts.ts'
 
 /** Of an init that could not start the program. */
 const NEVER_STARTED_STATUS = 125
@@ -26,10 +28,10 @@ const SILENT_SIGNALS: readonly number[] = [2, 13]
 
 /**
  * Arguments: status file, lease, score for the kernel's choice of whom to kill (may be empty), number of groups, a file
- * of each to write to, then the program and its arguments. The lease is looked for after the groups are entered, as a guard
+ * of each to write to, what is to be mounted, then the program and its arguments. The lease is looked for after the groups are entered, as a guard
  * removes it before it looks into the groups: whichever comes first, nothing slips through between.
  */
-function script(setup: readonly string[]): string {
+function script(mounting: string): string {
   return `
 status=$1 lease=$2 adj=$3 groups=$4
 shift 4
@@ -46,8 +48,7 @@ while [ "$groups" -gt 0 ]; do
 done
 [ -e "$lease" ] || never 'its agent is gone'
 [ -z "$adj" ] || echo "$adj" >/proc/self/oom_score_adj || never 'its oom_score_adj could not be set'
-${setup.map(line => `${line} 2>&3 || never 'its namespaces could not be prepared'\n`).join('')}
-( exec 2>&3 3>&-; exec "$@" )
+${mounting}( exec 2>&3 3>&-; exec "$@" )
 echo $? >&2
 `
 }
@@ -56,28 +57,51 @@ export interface InitOptions {
   readonly sh: string
   readonly unshare: string
   readonly plan: LaunchPlan
+  readonly mounts: readonly MountWords[]
+  readonly programs: MountPrograms
+  readonly sandbox: string
   readonly statusPath: string
   readonly leasePath: string
   /** Files of the control groups that take the process in. */
   readonly doors: readonly string[]
+  /** What gives the program the rest of its environment, as `splitEnvironment` says; may be empty. */
+  readonly front: readonly string[]
   /** The program and its arguments. */
   readonly argv: readonly string[]
 }
 
 /** The command line of a container's first process. */
 export function initCommand(options: InitOptions): [string, ...string[]] {
-  const { sh, unshare, plan, statusPath, leasePath, doors, argv } = options
-  const { namespaces, setup, prefix, oomScoreAdj } = plan
+  const {
+    sh,
+    unshare,
+    plan,
+    mounts,
+    programs,
+    sandbox,
+    statusPath,
+    leasePath,
+    doors,
+    front,
+    argv,
+  } = options
+  const { namespaces, root, prefix, oomScoreAdj } = plan
+  const inside = (command: readonly string[]): readonly string[] =>
+    root && command.length > 0
+      ? [...root.toolbox.command(command[0]!), ...command.slice(1)]
+      : command
   const init = [
     '-c',
-    script(setup),
+    script(mountScript(mounts, root, programs)),
     'sh',
     statusPath,
     leasePath,
     String(oomScoreAdj ?? ''),
     String(doors.length),
     ...doors,
-    ...prefix,
+    ...mountArguments(mounts, root, sandbox),
+    ...prefix.flatMap(inside),
+    ...inside(front),
     ...argv,
   ]
   if (namespaces.size === 0) return [sh, ...init]
@@ -90,8 +114,12 @@ export function initCommand(options: InitOptions): [string, ...string[]] {
   return [unshare, ...flags, '--', sh, ...init]
 }
 
-/** Variables by which the system's loader, the C library or a shell can be told to run something else. */
-const MEDDLING = /^(LD_.*|GLIBC_TUNABLES|GCONV_PATH|LOCPATH|NLSPATH|MALLOC_.*|BASH_ENV|ENV|IFS)$/
+/**
+ * Variables by which the system's loader, the C library or a shell can be told to run something else, and those that the script
+ * uses itself: a shell passes on a variable that it was given, with what it has become.
+ */
+const MEDDLING =
+  /^(LD_.*|GLIBC_TUNABLES|GCONV_PATH|LOCPATH|NLSPATH|MALLOC_.*|BASH_ENV|ENV|IFS|(OLD)?PWD|status|lease|adj|groups|mounts|at|rest|part|name)$/
 
 /**
  * The environment of the init and of what takes privileges away, and the front of a command line that gives the program the

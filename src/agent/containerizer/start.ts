@@ -7,18 +7,28 @@ import { AgentGuard } from '../agent-guard.ts'
 import { PosixProcesses } from '../posix-processes.ts'
 import { CgroupTree } from './cgroup-tree.ts'
 import { Containerizer } from './containerizer.ts'
+import type { Toolbox } from './container.ts'
 import type { IsolationFlags } from './flags.ts'
 import { type Isolation, ISOLATORS, type IsolatorName } from './isolation.ts'
 import type { Isolator } from './isolator.ts'
 import { cpuIsolator } from './isolator-cpu.ts'
 import { devicesIsolator } from './isolator-devices.ts'
 import { memoryIsolator } from './isolator-memory.ts'
+import { filesystemIsolator, volumeIsolator } from './isolators-filesystem.ts'
 import { blkioIsolator, cpusetIsolator, pidsIsolator } from './isolators-cgroups.ts'
 import { ipcIsolator, mountIsolator, pidIsolator } from './isolators-namespaces.ts'
 import { posixCpuIsolator, posixMemoryIsolator } from './isolators-posix.ts'
 import { capabilitiesIsolator, nnpIsolator, rlimitsIsolator } from './isolators-privileges.ts'
 import { LinuxLauncher } from './linux-launcher.ts'
-import { deviceName, findProgram, ownCapabilities, SessionUsage } from './system-programs.ts'
+import type { MountPrograms } from './mount-script.ts'
+import {
+  deviceName,
+  findProgram,
+  kindOfPath,
+  ownCapabilities,
+  SessionUsage,
+} from './system-programs.ts'
+import { makeToolbox } from './toolbox.ts'
 
 export interface ContainerizerStart {
   readonly flags: IsolationFlags
@@ -44,7 +54,14 @@ export async function startContainerizer(start: ContainerizerStart): Promise<Con
   const { cgroups_hierarchy: hierarchy, cgroups_root: root } = flags
   const isLinux = flags.launcher === 'linux'
   const tree = isLinux ? CgroupTree.open({ hierarchy, root }) : undefined
-  const makers = isolatorMakers(start, tree)
+  const programs = isLinux ? programsOf() : undefined
+  const toolbox = isolation.has('filesystem/linux')
+    ? await makeToolbox(
+        runtimeDir,
+        TOOLS.map(tool => findProgram(tool, 'filesystem/linux')),
+      )
+    : undefined
+  const makers = isolatorMakers(start, tree, toolbox)
   const isolators = ISOLATORS.filter(name => isolation.has(name)).map(name => makers[name]())
   const controllers = [...new Set(isolators.flatMap(isolator => isolator.controllers ?? []))]
   for (const isolator of isolators) {
@@ -52,12 +69,13 @@ export async function startContainerizer(start: ContainerizerStart): Promise<Con
     if (missing !== undefined) throw noController(isolator.name, missing, hierarchy)
     isolator.recover?.()
   }
-  if (!tree) {
+  if (!tree || !programs) {
     const launcher = await PosixProcesses.start(guarding)
     return new Containerizer({ launcher, isolators, clock, log })
   }
   const launcher = new LinuxLauncher({
     unshare: findProgram('unshare', '--launcher=linux'),
+    programs,
     guard: await AgentGuard.start({ ...guarding, removes: tree.roots(controllers) }),
     tree,
     controllers,
@@ -70,16 +88,20 @@ export async function startContainerizer(start: ContainerizerStart): Promise<Con
 function isolatorMakers(
   { flags, machineBytes }: ContainerizerStart,
   tree: CgroupTree | undefined,
+  toolbox: Toolbox | undefined,
 ): Record<IsolatorName, () => Isolator> {
   // Isolators of control groups are refused under the posix launcher, when the flags are read.
   const cgroups = tree!
   const usage = new SessionUsage()
   return {
+    'filesystem/linux': () =>
+      filesystemIsolator({ toolbox: toolbox!, sandboxDirectory: flags.sandbox_directory }),
+    'volume/sandbox_path': () => volumeIsolator('sandbox_path', kindOfPath),
+    'volume/host_path': () => volumeIsolator('host_path', kindOfPath),
     'namespaces/mnt': () => mountIsolator,
     'namespaces/pid': () => pidIsolator(flags.disallow_sharing_agent_pid_namespace),
     'namespaces/ipc': () =>
       ipcIsolator({
-        mount: findProgram('mount', 'namespaces/ipc'),
         forbidsSharing: flags.disallow_sharing_agent_ipc_namespace,
         shmBytes: flags.default_container_shm_size,
       }),
@@ -105,6 +127,20 @@ function isolatorMakers(
         own: ownCapabilities,
       }),
     'linux/nnp': () => nnpIsolator(findProgram('setpriv', 'linux/nnp')),
+  }
+}
+
+/** Run in containers that have a root file system of their own. */
+const TOOLS = ['umount', 'setpriv', 'prlimit', 'env']
+
+function programsOf(): MountPrograms {
+  const find = (name: string): string => findProgram(name, '--launcher=linux')
+  return {
+    mkdir: find('mkdir'),
+    mount: find('mount'),
+    umount: find('umount'),
+    pivotRoot: find('pivot_root'),
+    rm: find('rm'),
   }
 }
 

@@ -21,6 +21,13 @@ export function findProgram(name: string, neededBy: string): string {
   })
 }
 
+/** What is at a path; undefined if nothing that a container could be given. */
+export function kindOfPath(path: string): 'file' | 'directory' | undefined {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (found?.isDirectory()) return 'directory'
+  return found ? 'file' : undefined
+}
+
 /** The most that this process can give to others. */
 export function ownCapabilities(): ReadonlySet<string> {
   const status = readFileSync('/proc/self/status', 'utf8')

@@ -1,0 +1,34 @@
+// filesystem/linux, volume/host_path, volume/sandbox_path: what a container sees of file systems.
+
+import type { Toolbox } from './container.ts'
+import type { Isolator } from './isolator.ts'
+import { type KindOfPath, type VolumeKind, volumeMounts } from './volumes.ts'
+
+export interface FilesystemOptions {
+  readonly toolbox: Toolbox
+  /** `--sandbox_directory`: where a container with a root file system of its own sees its sandbox. */
+  readonly sandboxDirectory: string
+}
+
+/** A mount namespace for every container, and a root file system of its own for those that were given one. */
+export function filesystemIsolator({ toolbox, sandboxDirectory }: FilesystemOptions): Isolator {
+  return {
+    name: 'filesystem/linux',
+    prepare: ({ rootfs }, plan) => {
+      plan.namespaces.add('mount')
+      if (rootfs !== undefined) plan.root = { path: rootfs, toolbox, sandbox: sandboxDirectory }
+    },
+  }
+}
+
+export function volumeIsolator(kind: VolumeKind, kindOfPath: KindOfPath): Isolator {
+  return {
+    name: `volume/${kind}`,
+    prepare: (config, plan) => {
+      const mounts = volumeMounts(kind, config, kindOfPath)
+      if (mounts.length === 0) return
+      plan.namespaces.add('mount')
+      plan.mounts.push(...mounts)
+    },
+  }
+}

@@ -1,0 +1,148 @@
+// What is mounted for a container, and in which order. Nothing here touches the machine: mount-script.ts does, inside of the
+// container's mount namespace.
+
+import { posix } from 'node:path'
+import { UserError } from '../../base/errors.ts'
+import type { ContainerConfig, LaunchPlan, Root } from './container.ts'
+
+/** A path as the container sees it (absolute), or one below its sandbox (relative). Normal: without `.`, `..` and `//`. */
+export interface Place {
+  readonly in: 'root' | 'sandbox'
+  readonly path: string
+}
+
+/** A directory or file of the machine, seen at another place as well. */
+interface Bind {
+  readonly kind: 'bind'
+  readonly isFile?: boolean
+  /** Absolute. */
+  readonly source: string
+  /** Below `source`, normal; each part is made if it is missing, and none may be a link. */
+  readonly below?: string
+  readonly at: Place
+  /** What is mounted below the source is then not seen, as nothing would hold it to that. */
+  readonly isReadOnly: boolean
+}
+
+/** A file system of its own. */
+interface FileSystem {
+  readonly kind: 'fs'
+  readonly type: 'tmpfs' | 'proc' | 'devpts'
+  readonly options: string
+  readonly at: Place
+}
+
+export type Mount = Bind | FileSystem
+
+export const inRoot = (path: string): Place => ({ in: 'root', path })
+export const inSandbox = (path: string): Place => ({ in: 'sandbox', path })
+
+/** A path that a framework gave, made normal. Throws a `UserError` if it may lead outside of where it is relative to. */
+export function placeOf(containerPath: string): Place {
+  const path = normal(containerPath)
+  if (path.startsWith('/')) return inRoot(path)
+  return inSandbox(path)
+}
+
+/** Without `.`, `//` and a slash at the end. `..` is refused, also where it would do no harm. */
+export function normal(path: string): string {
+  if (path === '' || path.includes('\0')) throw invalid(path, 'is no path')
+  if (path.split('/').includes('..')) throw invalid(path, "contains '..'")
+  const clean = posix.normalize(path).replace(/(?<=.)\/$/, '')
+  if (clean === '.' || clean === '/') throw invalid(path, 'is the whole of it')
+  return clean
+}
+
+const invalid = (path: string, why: string): UserError =>
+  new UserError('invalid_value', `the path '${path}' of a volume ${why}`)
+
+/** What one mount needs to be told, as the script takes it. */
+export type MountWords = readonly [
+  kind: 'bind' | 'file' | 'fs' | 'mask',
+  source: string,
+  below: string,
+  base: string,
+  path: string,
+  makes: 'make' | '',
+  options: string,
+]
+
+/** Binds that only have to be there, and are no more than their source: nothing is remounted. */
+const AS_IS = ''
+const READ_ONLY = 'ro'
+/** The directory may lie on a file system without devices and programs. It is seen with both, and is not written to. */
+const OF_TOOLBOX = 'ro,dev,exec,nosuid'
+
+/**
+ * All mounts of a container, in an order in which none hides another: a directory comes before what lies in it, the sandbox is whole
+ * before it is seen a second time, and a root file system is furnished before volumes are put into it.
+ */
+export function mountWords(
+  plan: LaunchPlan,
+  config: Pick<ContainerConfig, 'sandbox'>,
+): MountWords[] {
+  const words = (mount: Mount): MountWords => wordsOf(mount, config.sandbox, plan.root?.path)
+  const sorted = (where: Place['in']): Mount[] =>
+    plan.mounts
+      .filter(({ at }) => at.in === where)
+      .toSorted((one, other) => depth(one.at) - depth(other.at))
+  return [
+    ...sorted('sandbox').map(words),
+    ...(plan.root ? furniture(plan.root, plan, config.sandbox) : []),
+    ...sorted('root').map(words),
+  ]
+}
+
+const depth = ({ path }: Place): number => path.split('/').length
+
+function wordsOf(mount: Mount, sandbox: string, rootfs: string | undefined): MountWords {
+  const { at } = mount
+  // A directory of the machine's is not made for a container. It may be reached through links: they are the machine's own.
+  const isMachines = at.in === 'root' && rootfs === undefined
+  const isFile = mount.kind === 'bind' && mount.isFile === true
+  const [top, rest] = isFile
+    ? [posix.dirname(at.path), `/${posix.basename(at.path)}`]
+    : [at.path, '']
+  const base = at.in === 'sandbox' ? sandbox : (rootfs ?? top)
+  const path = isMachines ? rest : posix.join('/', at.path)
+  const makes = isMachines ? '' : 'make'
+  if (mount.kind === 'fs') return ['fs', mount.type, '', base, path, makes, mount.options]
+  const { source, below = '', isReadOnly } = mount
+  return [
+    isFile ? 'file' : 'bind',
+    source,
+    below,
+    base,
+    path,
+    makes,
+    isReadOnly ? READ_ONLY : AS_IS,
+  ]
+}
+
+/** What a root file system needs to be one that programs can live in. */
+function furniture(root: Root, plan: LaunchPlan, sandbox: string): MountWords[] {
+  const { path: rootfs, toolbox } = root
+  const at = (kind: MountWords[0], source: string, path: string, options: string): MountWords => [
+    kind,
+    source,
+    '',
+    rootfs,
+    path,
+    'make',
+    options,
+  ]
+  return [
+    // The kernel only lets a mount become the root.
+    ['bind', rootfs, '', rootfs, '', '', AS_IS],
+    at('bind', toolbox.directory, '/dev', OF_TOOLBOX),
+    at('fs', 'devpts', '/dev/pts', 'newinstance,ptmxmode=0666,mode=0620'),
+    at('bind', '/dev/shm', '/dev/shm', AS_IS),
+    plan.namespaces.has('pid')
+      ? at('fs', 'proc', '/proc', 'nosuid,nodev,noexec')
+      : at('bind', '/proc', '/proc', AS_IS),
+    at('mask', '', '/proc', AS_IS),
+    at('bind', '/sys', '/sys', READ_ONLY),
+    ...toolbox.networkFiles.map(path => at('file', path, path, READ_ONLY)),
+    at('bind', sandbox, root.sandbox, AS_IS),
+  ]
+}

@@ -1,0 +1,93 @@
+// What a container's volumes mean: directories and files of the machine, and of sandboxes, seen at another place.
+
+import { UserError } from '../../base/errors.ts'
+import type { ContainerInfo } from '../../messages/container.ts'
+import type { Volume } from '../../messages/volume.ts'
+import type { ContainerConfig } from './container.ts'
+import { type Mount, normal, placeOf } from './mounts.ts'
+
+/** What is at a path of the machine. */
+export type KindOfPath = (path: string) => 'file' | 'directory' | undefined
+
+export type VolumeKind = 'host_path' | 'sandbox_path'
+
+/** What a volume is, or words that finish "this agent does not support …". */
+export function kindOf(volume: Volume): VolumeKind | { readonly unsupported: string } {
+  const { source, image, host_path: hostPath } = volume
+  if (image) return { unsupported: 'volumes with an image' }
+  if (!source) {
+    if (hostPath === undefined) return { unsupported: 'volumes without a source' }
+    return hostPath.startsWith('/') ? 'host_path' : 'sandbox_path'
+  }
+  switch (source.type) {
+    case 'HOST_PATH':
+      if (source.host_path?.mount_propagation?.mode === 'BIDIRECTIONAL') {
+        return { unsupported: 'volumes whose mounts are seen by the machine (BIDIRECTIONAL)' }
+      }
+      return 'host_path'
+    case 'SANDBOX_PATH':
+      return 'sandbox_path'
+    default:
+      return { unsupported: `volumes of type ${source.type ?? 'UNKNOWN'}` }
+  }
+}
+
+/** Why a container cannot have its volumes; undefined if it can. Finishes "this agent does not support …". */
+export function whyNoVolumes(
+  { volumes = [] }: ContainerInfo,
+  has: (isolator: `volume/${VolumeKind}`) => boolean,
+): string | undefined {
+  for (const volume of volumes) {
+    const kind = kindOf(volume)
+    if (typeof kind !== 'string') return kind.unsupported
+    if (!has(`volume/${kind}`)) return `volumes without the isolator 'volume/${kind}'`
+  }
+  return undefined
+}
+
+/** The mounts of a container's volumes of one kind. Throws a `UserError` if one of them cannot be. */
+export function volumeMounts(
+  kind: VolumeKind,
+  config: ContainerConfig,
+  kindOfPath: KindOfPath,
+): Mount[] {
+  return (config.info?.volumes ?? [])
+    .filter(volume => kindOf(volume) === kind)
+    .map(volume => {
+      const from = kind === 'host_path' ? hostPath(volume, kindOfPath) : sandboxPath(volume, config)
+      const at = placeOf(volume.container_path)
+      const isMachines = at.in === 'root' && config.rootfs === undefined
+      if (isMachines && kindOfPath(at.path) !== (from.isFile ? 'file' : 'directory')) {
+        const what = from.isFile ? 'file' : 'directory'
+        throw refused(`the machine has no ${what} '${at.path}' that a volume could be seen at`)
+      }
+      return { kind: 'bind', ...from, at, isReadOnly: volume.mode === 'RO' }
+    })
+}
+
+interface Source {
+  readonly source: string
+  readonly below?: string
+  readonly isFile?: boolean
+}
+
+function hostPath({ source, host_path }: Volume, kindOfPath: KindOfPath): Source {
+  const path = source?.host_path?.path ?? host_path ?? ''
+  if (!path.startsWith('/')) throw refused(`the host path '${path}' of a volume is not absolute`)
+  const kind = path.includes('\0') ? undefined : kindOfPath(path)
+  if (kind === undefined) throw refused(`the host path '${path}' of a volume does not exist`)
+  return { source: path, isFile: kind === 'file' }
+}
+
+function sandboxPath({ source, host_path }: Volume, config: ContainerConfig): Source {
+  const { type = 'SELF', path = host_path ?? '' } = source?.sandbox_path ?? {}
+  if (path.startsWith('/')) throw refused(`the sandbox path '${path}' of a volume is not relative`)
+  const below = normal(path)
+  if (type === 'SELF') return { source: config.sandbox, below }
+  if (config.parentSandbox === undefined) {
+    throw refused(`the sandbox path '${path}' is of a parent, and the container has none`)
+  }
+  return { source: config.parentSandbox, below }
+}
+
+const refused = (why: string): UserError => new UserError('invalid_value', why)
