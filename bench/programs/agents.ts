@@ -62,6 +62,7 @@ class InstantAgent extends Actor {
       shutdown: ({ message }) => {
         throw new Error(`the master shut the agent down: ${message}`)
       },
+      run_task_group: () => {},
       update_framework: () => {},
     }),
   ]

@@ -44,8 +44,11 @@ export interface AgentExecutor {
   readonly id: string
   readonly info: ExecutorInfo
   readonly framework: AgentFramework
-  /** `command`: an actor of this process, for one task. `custom`: a process that the framework brought. */
-  readonly kind: 'command' | 'custom'
+  /**
+   * `command`: an actor of this process, for one task. `default`: one for task groups. `custom`: a process that the
+   * framework brought.
+   */
+  readonly kind: 'command' | 'default' | 'custom'
   /** The task with which the master counted it last. */
   launchedFor: string
   readonly containerId: string
@@ -62,6 +65,8 @@ export interface AgentExecutor {
   readonly queued: Map<string, TaskInfo>
   /** Of these, those that have to be written down first. */
   readonly unsaved: Set<string>
+  /** The tasks of the group that a task is of, until its end is acknowledged. */
+  readonly groups: Map<string, readonly string[]>
   readonly tasks: Map<string, Task>
   /** Ended, but the scheduler has not acknowledged that. */
   readonly terminated: Map<string, Task>

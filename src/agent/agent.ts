@@ -19,7 +19,6 @@ import {
   type RegisterAgent,
   type Registered,
   type Reregistered,
-  type RunTask,
   type ShutdownExecutor,
   type ShutdownFramework,
   type UpdateFramework,
@@ -52,7 +51,9 @@ export class Agent extends Actor {
       registered: (message, from) => this.#registered(message, from),
       reregistered: (message, from) => this.#reregistered(message, from),
       ping: (message, from) => this.#ping(message, from),
-      run_task: (message, from) => this.#ofMaster(from, 'run_task', () => this.#run(message)),
+      run_task: (message, from) => this.#ofMaster(from, 'run_task', () => this.#tasks.run(message)),
+      run_task_group: (message, from) =>
+        this.#ofMaster(from, 'run_task_group', () => this.#tasks.runGroup(message)),
       kill_task: (message, from) =>
         this.#ofMaster(from, 'kill_task', () => this.#tasks.kill(message)),
       status_update_acknowledgement: (message, from) =>
@@ -186,7 +187,7 @@ export class Agent extends Actor {
     const { checkpoints, recovered, settings } = options
     if (checkpoints && recovered) {
       metrics.recovered(recovered.errors)
-      const recovery = { context, state, settings, checkpoints, manager, starts, ends }
+      const recovery = { context, state, settings, checkpoints, manager, starts, ends, updates }
       void makeAgentDirectory(options, state.info, this.log)
       await new Recovery(recovery).begin(recovered)
     }
@@ -305,21 +306,6 @@ export class Agent extends Actor {
     if (id && (connected || this.#registration.connected))
       this.#registration.master.tell('pong', { agent_id: id })
     return this.#registration.pinged(connected, registration)
-  }
-
-  /**
-   * A task that comes while the agent asks to be registered was sent before its silence was noticed, maybe long ago: its
-   * scheduler may have been told otherwise meanwhile. The master finds it missing when it has the agent back, and says so.
-   */
-  #run(message: RunTask): Promise<void> | void {
-    if (this.#registration.connected) return this.#tasks.run(message)
-    const task = message.task.task_id.value
-    this.log.warn({ task }, 'task ignored: the agent is not registered at present')
-    const executor = message.task.executor?.executor_id.value
-    const framework = message.framework.id?.value
-    if (message.launch_executor === false || executor === undefined || !framework) return
-    // A master that never noticed the silence has counted it, and takes it for running from then on.
-    this.#ends.reportExit(framework, executor, task)
   }
 
   /** Only the master may say this, and only while the agent is its. */

@@ -28,6 +28,8 @@ export interface CommandExecutorOptions {
   readonly executor: ExecutorInfo
   readonly containerId: string
   readonly sandbox: string
+  /** That of the container that its own is nested in. */
+  readonly parentSandbox?: string
   readonly environment: Environment
   readonly processes: Processes
   /** Its framework checkpoints: the command outlives the agent. */
@@ -81,7 +83,9 @@ export class CommandExecutor extends Actor {
     this.link(this.#options.agent)
     this.#agent.tell('call', { type: 'SUBSCRIBE', ...this.#sender, subscribe: {} })
     const { adopted } = this.#options
-    if (adopted) this.dispatch(() => this.#adopt(adopted))
+    if (!adopted) return
+    this.#task = adopted.task
+    this.dispatch(() => this.#adopt(adopted))
   }
 
   /** Nothing may outlive its supervisor. */
@@ -127,7 +131,7 @@ export class CommandExecutor extends Actor {
   async #launch({ launch: { task } }: Event<'LAUNCH'>): Promise<void> {
     if (this.#task || !task.command) return
     this.#task = task
-    const { containerId, sandbox, environment, processes } = this.#options
+    const { containerId, sandbox, parentSandbox, environment, processes } = this.#options
     const role = task.resources?.[0]?.allocation_info?.role
     const env = commandEnvironment(
       { ...environment, ...(role !== undefined && { MESOS_ALLOCATION_ROLE: role }) },
@@ -138,6 +142,7 @@ export class CommandExecutor extends Actor {
       ...commandLine(task.command),
       env,
       cwd: sandbox,
+      ...(parentSandbox !== undefined && { parentSandbox }),
       stdoutPath: `${sandbox}/stdout`,
       stderrPath: `${sandbox}/stderr`,
       // The task alone: there is no process beside it that would need something.
@@ -160,7 +165,6 @@ export class CommandExecutor extends Actor {
 
   /** Goes on with a command that runs, or has ended meanwhile. */
   #adopt({ task, process, state, startedAtMs, kill }: AdoptedCommand): Promise<void> {
-    this.#task = task
     this.#process = process
     if (state === 'TASK_STAGING') this.#update('TASK_STARTING')
     if (state === 'TASK_STAGING' || state === 'TASK_STARTING') this.#update('TASK_RUNNING')
@@ -170,7 +174,8 @@ export class CommandExecutor extends Actor {
       this.#graceMs = kill.grace_ms
       // The signal may have been sent, or not.
       this.#signal()
-    } else this.#limitCompletion(task, startedAtMs ?? this.clock.now())
+    } else if (this.#killing) this.#signal()
+    else this.#limitCompletion(task, startedAtMs ?? this.clock.now())
     return this.#watch(process)
   }
 

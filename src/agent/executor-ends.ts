@@ -13,6 +13,7 @@ import {
 } from './agent-state.ts'
 import { durationMs } from './command-executor.ts'
 import type { ExecutorLinks } from './executor-links.ts'
+import { containersOf } from './nested.ts'
 import type { FileAttachments } from './files.ts'
 import type { AgentMetrics } from './metrics.ts'
 import type { AgentOptions } from './options.ts'
@@ -91,8 +92,9 @@ export class ExecutorEnds {
   }
 
   /** The end of one of its tasks is acknowledged, and it goes on. */
-  taskEnded({ framework, id, containerId }: AgentExecutor, taskId: string): void {
+  taskEnded({ framework, id, containerId, groups }: AgentExecutor, taskId: string): void {
     const { options, state } = this.#o
+    groups.delete(taskId)
     if (!framework.info.checkpoint) return
     const place = { agentId: state.agentId!, frameworkId: framework.id, executorId: id }
     void options.checkpoints?.taskEnded({ ...place, containerId }, taskId)
@@ -155,7 +157,7 @@ export class ExecutorEnds {
   /** Kills it. Its end is concluded when it is seen. */
   destroy(executor: AgentExecutor): void {
     const { context, options } = this.#o
-    if (executor.kind === 'command') {
+    if (executor.kind !== 'custom') {
       // The actor kills its process in its last turn; then its link tells us.
       if (executor.pid !== undefined) context.terminate(executor.pid)
     } else if (executor.process) options.processes.killTree(executor.process.pid, 'SIGKILL')
@@ -180,7 +182,7 @@ export class ExecutorEnds {
     this.#o.metrics.count('executors_terminated')
     executor.deadline?.cancel()
     links.disconnect(executor)
-    if (executor.kind === 'custom') {
+    if (executor.kind !== 'command') {
       const how = waitStatus === NEVER_RAN ? 'was not started' : describeWaitStatus(waitStatus)
       context.log.info({ executor: id, framework: framework.id }, `executor ${how}`)
       this.reportExit(framework.id, id, executor.launchedFor, waitStatus)
@@ -200,8 +202,11 @@ export class ExecutorEnds {
   }
 
   /** What its end meant for its tasks is on disk: the container's record need not tell of it again. */
-  forget({ framework, containerId }: AgentExecutor): void {
-    if (framework.info.checkpoint) this.#o.options.processes.forget?.(containerId)
+  forget(executor: AgentExecutor): void {
+    if (!executor.framework.info.checkpoint) return
+    for (const containerId of containersOf(executor)) {
+      this.#o.options.processes.forget?.(containerId)
+    }
   }
 
   #remove(executor: AgentExecutor): void {

@@ -13,7 +13,6 @@ import {
   MAX_COMPLETED_TASKS_PER_EXECUTOR,
 } from './agent-state.ts'
 import type { Run } from './checkpoint/checkpoints.ts'
-import type { KillRecord } from './checkpoint/forms.ts'
 import { type AdoptedCommand, CommandExecutor, durationMs } from './command-executor.ts'
 import {
   commandEnvironment,
@@ -22,6 +21,7 @@ import {
   executorEnvironment,
 } from './environment.ts'
 import { type ExecutorEnds, NEVER_RAN } from './executor-ends.ts'
+import { type AdoptedGroup, DefaultExecutor } from './default-executor.ts'
 import type { ExecutorLinks } from './executor-links.ts'
 import type { FileAttachments } from './files.ts'
 import { amountsOf } from './containerizer/demands.ts'
@@ -70,6 +70,7 @@ export class ExecutorStarts {
       waitStatus: undefined,
       queued: new Map(),
       unsaved: new Set(),
+      groups: new Map(),
       tasks: new Map(),
       terminated: new Map(),
       completed: new BoundedRing(MAX_COMPLETED_TASKS_PER_EXECUTOR),
@@ -104,6 +105,7 @@ export class ExecutorStarts {
     if (unsaved !== undefined) return this.#o.ends.launchFailed(executor, unsaved)
     if (executor.state !== 'REGISTERING') return this.#o.ends.conclude(executor, NEVER_RAN)
     if (executor.kind === 'command') return this.#startActor(executor)
+    if (executor.kind === 'default') return this.#startDefault(executor)
     return this.#startProcess(executor)
   }
 
@@ -112,11 +114,12 @@ export class ExecutorStarts {
     const { checkpoints } = this.#o.options
     const { framework, info, kind, launchedFor, unsaved } = executor
     if (!checkpoints || !framework.info.checkpoint) return undefined
-    const record = kind === 'custom' ? { kind, info, launched_for: launchedFor } : undefined
+    const record = kind === 'command' ? undefined : { kind, info, launched_for: launchedFor }
     const taskId = task.task_id.value
     unsaved.add(taskId)
     try {
-      await checkpoints.task(this.#runOf(executor), framework.info, record, task)
+      const group = executor.groups.get(taskId)
+      await checkpoints.task(this.#runOf(executor), framework.info, record, task, group)
       return undefined
     } catch (error) {
       return `what the next agent has to know could not be written down: ${messageOf(error)}`
@@ -136,17 +139,15 @@ export class ExecutorStarts {
   }
 
   /** The command of an agent before this one: it runs, or has ended. */
-  adoptCommand(
-    executor: AgentExecutor,
-    task: TaskInfo,
-    process: LaunchedProcess,
-    kill: KillRecord | undefined,
-  ): void {
+  adoptCommand(executor: AgentExecutor, command: AdoptedCommand): void {
     this.#attach(executor)
-    const { statuses = [], state } = executor.tasks.get(task.task_id.value)!
-    const running = statuses.find(status => status.state === 'TASK_RUNNING')
-    const startedAtMs = running?.timestamp && running.timestamp * 1000
-    this.#startActor(executor, { task, process, state, startedAtMs, kill })
+    this.#startActor(executor, command)
+  }
+
+  /** What a default executor of an agent before this one launched. */
+  adoptGroups(executor: AgentExecutor, groups: readonly AdoptedGroup[]): void {
+    this.#attach(executor)
+    this.#startDefault(executor, groups)
   }
 
   /** The process of an executor that an agent before this one started. Resolves at its end. */
@@ -185,6 +186,25 @@ export class ExecutorStarts {
       sandbox: executor.directory,
       environment: this.#environment(executor),
       processes: options.processes,
+    })
+    this.#o.links.connect(executor, context.spawn(actor))
+  }
+
+  #startDefault(executor: AgentExecutor, adopted?: readonly AdoptedGroup[]): void {
+    const { context, options } = this.#o
+    const { checkpoints, files, processes } = options
+    const actor = new DefaultExecutor({
+      ...(adopted && { adopted }),
+      survives: this.#survives(executor),
+      noteKill: (taskId, kill) => void checkpoints?.kill(this.#runOf(executor), kill, { taskId }),
+      agent: context.self,
+      framework: executor.framework.info,
+      executor: executor.info,
+      containerId: executor.containerId,
+      sandbox: executor.directory,
+      environment: this.#environment(executor),
+      processes,
+      files,
     })
     this.#o.links.connect(executor, context.spawn(actor))
   }

@@ -4,6 +4,7 @@ import type { Context } from '../actors/actor.ts'
 import type { Pid } from '../actors/pid.ts'
 import { formatDuration } from '../base/duration.ts'
 import type { ExecutorCall, ExecutorEvent } from '../messages/executor-api.ts'
+import type { TaskInfo } from '../messages/task.ts'
 import type { AgentExecutor, AgentState, TaskKill } from './agent-state.ts'
 import { type AcknowledgeableStatus, whyInvalid } from './executor-call.ts'
 import type { ExecutorEnds } from './executor-ends.ts'
@@ -88,14 +89,31 @@ export class Executors {
 
   /** Gives a running executor all that waits for it. */
   deliver(executor: AgentExecutor): void {
-    for (const [taskId, task] of executor.queued) {
+    for (const taskId of executor.queued.keys()) {
+      const group = executor.groups.get(taskId)
+      const ids = group ?? [taskId]
       // Those behind it wait, too: tasks come to an executor in the order of their launch.
-      if (executor.unsaved.has(taskId)) break
-      executor.queued.delete(taskId)
-      executor.tasks.set(taskId, taskRecord(task, executor.framework.info))
-      executor.wasUsed = true
-      this.tell(executor, { type: 'LAUNCH', launch: { task } })
+      if (ids.some(id => executor.unsaved.has(id))) break
+      // A group is taken from the queue whole, by its first.
+      const tasks = ids.flatMap(id => this.#take(executor, id))
+      if (!group) this.tell(executor, { type: 'LAUNCH', launch: { task: tasks[0]! } })
+      else if (tasks.length > 0) {
+        const members = tasks.map(({ executor: _, ...task }) => task)
+        this.tell(executor, {
+          type: 'LAUNCH_GROUP',
+          launch_group: { task_group: { tasks: members } },
+        })
+      }
     }
+  }
+
+  #take(executor: AgentExecutor, taskId: string): TaskInfo | [] {
+    const task = executor.queued.get(taskId)
+    if (!task) return []
+    executor.queued.delete(taskId)
+    executor.tasks.set(taskId, taskRecord(task, executor.framework.info))
+    executor.wasUsed = true
+    return task
   }
 
   /** A linked executor ended, or cannot be reached. */
@@ -103,7 +121,7 @@ export class Executors {
     const { context, ends, links } = this.#o
     const executor = links.lost(pid)
     if (!executor) return
-    if (executor.kind === 'command') return ends.conclude(executor, 0)
+    if (executor.kind !== 'custom') return ends.conclude(executor, 0)
     if (executor.waitStatus !== undefined) return ends.conclude(executor, executor.waitStatus)
     if (executor.state !== 'RUNNING') return
     const fields = { executor: executor.id, framework: executor.framework.id }

@@ -10,6 +10,7 @@ import { type RecoveredAgent, type RecoveredExecutor, recover } from './checkpoi
 import { amountsOf } from './containerizer/demands.ts'
 import type { Resource } from '../messages/resource.ts'
 import type { AgentOptions } from './options.ts'
+import { nestedId } from './nested.ts'
 import type { KnownContainer } from './processes.ts'
 import type { Recovered } from './recovered.ts'
 
@@ -81,14 +82,28 @@ function checkCompatible(before: AgentInfo, options: AgentOptions, policy: Polic
 }
 
 function knownContainers({ frameworks }: RecoveredAgent): KnownContainer[] {
-  return frameworks.flatMap(({ executors }) => executors.map(knownContainer))
+  return frameworks.flatMap(({ executors }) => executors.flatMap(knownContainersOf))
 }
 
-function knownContainer({ containerId, info, tasks }: RecoveredExecutor): KnownContainer {
-  const infos = tasks.map(task => task.info)
-  return {
-    containerId,
-    ...amountsOf(infos, info.resources),
-    container: info.container ?? infos[0]?.container,
+function knownContainersOf({
+  kind,
+  containerId,
+  info,
+  tasks,
+}: RecoveredExecutor): KnownContainer[] {
+  if (kind === 'default') {
+    return tasks.map(({ info: task }) => ({
+      containerId: nestedId(containerId, task.task_id.value),
+      ...amountsOf([task]),
+      container: task.container,
+    }))
   }
+  const infos = tasks.map(task => task.info)
+  return [
+    {
+      containerId,
+      ...amountsOf(infos, info.resources),
+      container: info.container ?? infos[0]?.container,
+    },
+  ]
 }

@@ -18,15 +18,19 @@ import {
   type PendingTermination,
 } from './agent-state.ts'
 import type { Checkpoints } from './checkpoint/checkpoints.ts'
+import type { KillRecord } from './checkpoint/forms.ts'
 import type { RecoveredExecutor, RecoveredTask } from './checkpoint/recover.ts'
+import type { AdoptedCommand } from './command-executor.ts'
 import { type ExecutorEnds, NEVER_RAN } from './executor-ends.ts'
 import type { ExecutorStarts } from './executor-starts.ts'
+import { nestedId } from './nested.ts'
 import type { LaunchedProcess } from './processes.ts'
 import type { Recovered } from './recovered.ts'
 import type { AgentSettings } from './settings.ts'
 import { StatusUpdateStream } from './status-update-stream.ts'
 import { applyStatus, taskRecord } from './task-record.ts'
 import type { TaskStatusUpdateManager } from './task-status-update-manager.ts'
+import type { Updates } from './updates.ts'
 import { isTerminal } from '../messages/status.ts'
 
 export interface RecoveryOptions {
@@ -37,6 +41,7 @@ export interface RecoveryOptions {
   readonly manager: TaskStatusUpdateManager
   readonly starts: ExecutorStarts
   readonly ends: ExecutorEnds
+  readonly updates: Updates
 }
 
 const NEVER_LAUNCHED: PendingTermination = {
@@ -73,7 +78,7 @@ export class Recovery {
     context.log.info({ ...fields, containers: containers.size }, 'recovered')
     const goingOn: Promise<void>[] = []
     for (const [executor, recovered] of found)
-      goingOn.push(this.#goOn(executor, recovered, containers.get(executor.containerId)))
+      goingOn.push(this.#goOn(executor, recovered, containers))
     // One that died before it wrote down a task leaves a framework without any.
     for (const framework of [...state.frameworks.values()]) ends.settled(framework, undefined)
     await Promise.all(goingOn)
@@ -84,7 +89,10 @@ export class Recovery {
     const executor = this.#o.starts.create(framework, info, kind, launchedFor, containerId)
     executor.isRecovered = true
     executor.wasUsed = tasks.some(({ records }) => records.length > 0)
-    for (const task of tasks) this.#restoreTask(executor, task)
+    for (const task of tasks) {
+      if (task.group) executor.groups.set(task.info.task_id.value, task.group)
+      this.#restoreTask(executor, task)
+    }
     return executor
   }
 
@@ -116,23 +124,30 @@ export class Recovery {
   async #goOn(
     executor: AgentExecutor,
     recovered: RecoveredExecutor,
-    process: LaunchedProcess | undefined,
+    containers: Recovered['containers'],
   ): Promise<void> {
     const { context, ends, starts } = this.#o
-    if (executor.kind === 'command' && executor.tasks.size === 0) {
-      // Its command has ended, and its last update is on disk.
+    const process = containers.get(executor.containerId)
+    if (executor.kind !== 'custom' && executor.tasks.size === 0) {
+      // Its commands have ended, and their last updates are on disk.
       executor.state = 'TERMINATED'
       ends.forget(executor)
       return ends.settled(executor.framework, hasIncompleteTasks(executor) ? undefined : executor)
     }
     if (process && executor.kind === 'command') {
-      const { info } = recovered.tasks[0]!
-      return starts.adoptCommand(executor, info, process, recovered.kill)
+      return starts.adoptCommand(
+        executor,
+        adopted(executor, recovered.tasks[0]!, process, recovered.kill),
+      )
     }
     if (process) {
       this.#expect(executor)
       // That ends when the process does.
       return context.dispatch(() => starts.adoptProcess(executor, process))
+    }
+    if (executor.kind === 'default') {
+      const isThere = await this.#goOnWithGroups(executor, recovered, containers)
+      if (isThere) return undefined
     }
     const hasStarted = [...executor.tasks.values()].some(({ state }) => state !== 'TASK_STAGING')
     executor.pendingTermination = hasStarted ? GONE : NEVER_LAUNCHED
@@ -144,6 +159,42 @@ export class Recovery {
     return ends.conclude(executor, NEVER_RAN)
   }
 
+  /** False if nothing is left of any of its containers. */
+  async #goOnWithGroups(
+    executor: AgentExecutor,
+    { tasks }: RecoveredExecutor,
+    containers: Recovered['containers'],
+  ): Promise<boolean> {
+    const { starts, updates } = this.#o
+    const groups = new Map<string, { tasks: AdoptedCommand[]; isBroken: boolean }>()
+    const lost: RecoveredTask[] = []
+    for (const task of tasks) {
+      const taskId = task.info.task_id.value
+      const [first = taskId] = task.group ?? []
+      const group = groups.get(first) ?? { tasks: [], isBroken: false }
+      groups.set(first, group)
+      if (!executor.tasks.has(taskId)) {
+        const end = executor.terminated.get(taskId)?.state ?? 'TASK_FINISHED'
+        group.isBroken ||= end !== 'TASK_FINISHED'
+        continue
+      }
+      const process = containers.get(nestedId(executor.containerId, taskId))
+      if (process) group.tasks.push(adopted(executor, task, process, task.kill))
+      else {
+        group.isBroken = true
+        lost.push(task)
+      }
+    }
+    if (lost.length === executor.tasks.size) return false
+    starts.adoptGroups(executor, [...groups.values()])
+    for (const { info } of lost) {
+      const taskId = info.task_id.value
+      const hasStarted = executor.tasks.get(taskId)?.state !== 'TASK_STAGING'
+      await updates.fromAgent(executor, taskId, verdictOf(hasStarted ? GONE : NEVER_LAUNCHED))
+    }
+    return true
+  }
+
   #expect(executor: AgentExecutor): void {
     const { settings, ends } = this.#o
     const limitMs = settings.executorReregistrationTimeoutMs
@@ -153,3 +204,22 @@ export class Recovery {
     })
   }
 }
+
+/** A command of an agent before this one, and how far it had come. */
+function adopted(
+  executor: AgentExecutor,
+  { info: task }: RecoveredTask,
+  process: LaunchedProcess,
+  kill: KillRecord | undefined,
+): AdoptedCommand {
+  const { statuses = [], state } = executor.tasks.get(task.task_id.value)!
+  const running = statuses.find(status => status.state === 'TASK_RUNNING')
+  const startedAtMs = running?.timestamp && running.timestamp * 1000
+  return { task, process, state, startedAtMs, kill }
+}
+
+const verdictOf = ({ state = 'TASK_FAILED', reason, message }: PendingTermination) => ({
+  state,
+  reason,
+  message,
+})

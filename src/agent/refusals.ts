@@ -7,7 +7,7 @@ import type { CommandInfo } from '../messages/command.ts'
 import type { ContainerInfo } from '../messages/container.ts'
 import type { FrameworkInfo } from '../messages/framework.ts'
 import type { TaskState, TaskStatusReason } from '../messages/status.ts'
-import type { TaskInfo } from '../messages/task.ts'
+import type { ExecutorInfo, TaskInfo } from '../messages/task.ts'
 import { whyNoPathSegment } from './paths.ts'
 
 export interface Refusal {
@@ -46,6 +46,23 @@ export function whyRefused(task: TaskInfo, context: RefusalContext): Refusal | u
   )
 }
 
+/** The same of a task group, whose tasks name their executor: none of them runs if one cannot. */
+export function whyGroupRefused(
+  executor: ExecutorInfo,
+  tasks: readonly TaskInfo[],
+  context: RefusalContext,
+): Refusal | undefined {
+  for (const task of tasks) {
+    const { executor: _, ...alone } = task
+    // Each task is a command to its executor, and what the executor is, counts as its own.
+    const why =
+      whyRefused(executor.type === 'DEFAULT' ? alone : { ...task, command: undefined }, context) ??
+      malformedId('executor', executor.executor_id.value)
+    if (why) return why
+  }
+  return undefined
+}
+
 function malformed(task: TaskInfo, framework: FrameworkInfo): Refusal | undefined {
   const ids: [string, string | undefined][] = [
     ['task', task.task_id.value],
@@ -53,15 +70,15 @@ function malformed(task: TaskInfo, framework: FrameworkInfo): Refusal | undefine
     ['framework', framework.id?.value],
   ]
   for (const [what, id] of ids) {
-    const why = id === undefined ? undefined : whyNoPathSegment(id)
-    if (why !== undefined) return invalid(`The ${what} id '${id}' ${why}`)
+    const why = malformedId(what, id)
+    if (why) return why
   }
   if ((task.executor === undefined) === (task.command === undefined)) {
     return invalid('Task should have at least one (but not both) of CommandInfo or ExecutorInfo')
   }
   const { executor } = task
   if (executor?.type === 'DEFAULT') {
-    return invalid('Task groups and their default executor are not supported by this agent')
+    return invalid('The default executor is for task groups')
   }
   if (executor && !executor.command) {
     return invalid("'ExecutorInfo.command' must be set for 'CUSTOM' executor")
@@ -71,6 +88,11 @@ function malformed(task: TaskInfo, framework: FrameworkInfo): Refusal | undefine
     return invalid("'CommandInfo.value' must be set: there is nothing to run")
   }
   return undefined
+}
+
+function malformedId(what: string, id: string | undefined): Refusal | undefined {
+  const why = id === undefined ? undefined : whyNoPathSegment(id)
+  return why === undefined ? undefined : invalid(`The ${what} id '${id}' ${why}`)
 }
 
 function unsupportedTask(task: TaskInfo, isolation: Isolation): Refusal | undefined {

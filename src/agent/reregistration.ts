@@ -69,7 +69,7 @@ export function contents(state: AgentState): Contents {
       ...frameworks.flatMap(({ refused }) => [...refused.values()]),
     ],
     executor_infos: executors
-      .filter(({ kind, state: at }) => kind === 'custom' && at !== 'TERMINATED')
+      .filter(({ kind, state: at }) => kind !== 'command' && at !== 'TERMINATED')
       .map(({ info }) => info),
     frameworks: frameworks.map(({ info }) => info),
   }

@@ -133,7 +133,7 @@ function executorJson(
     resources: stateResources(resources),
     ...(role !== undefined && { role }),
     ...(info.labels && { labels: info.labels.labels ?? [] }),
-    ...(kind === 'custom' && { type: info.type ?? 'CUSTOM' }),
+    ...(kind !== 'command' && { type: info.type ?? 'CUSTOM' }),
   }
 }
 

@@ -1,13 +1,19 @@
 // What the master asks about tasks: run this one, kill that one; and what became of one that nobody here knows.
 
 import type { Context } from '../actors/actor.ts'
-import type { KillTask, Reconciliation, RunTask } from '../messages/agent-registration.ts'
+import type {
+  KillTask,
+  Reconciliation,
+  RunTask,
+  RunTaskGroup,
+} from '../messages/agent-registration.ts'
+import type { ExecutorInfo, TaskInfo } from '../messages/task.ts'
 import type { AgentExecutor, AgentFramework, AgentState } from './agent-state.ts'
 import type { Isolation } from './containerizer/isolation.ts'
 import type { ExecutorEnds } from './executor-ends.ts'
 import type { ExecutorStarts } from './executor-starts.ts'
 import type { Executors } from './executors.ts'
-import { whyRefused } from './refusals.ts'
+import { whyGroupRefused, whyRefused } from './refusals.ts'
 import { commandExecutorInfo } from './task-record.ts'
 import type { AgentVerdict, Updates } from './updates.ts'
 
@@ -32,21 +38,12 @@ export class Tasks {
   }
 
   async run(message: RunTask): Promise<void> {
-    const { context, state, starts, user, isolation } = this.#o
+    const { context, starts, user, isolation } = this.#o
     const { framework: info, task, launch_executor: isNew = true } = message
     const frameworkId = info.id?.value
     const taskId = task.task_id.value
-    if (frameworkId === undefined) {
-      return context.log.warn({ task: taskId }, 'task ignored: its framework has no id')
-    }
-    const framework = state.framework(frameworkId) ?? state.addFramework(frameworkId, info)
-    if (framework.state === 'TERMINATING') {
-      return context.log.warn(
-        { framework: frameworkId, task: taskId },
-        'task ignored: its framework ends',
-      )
-    }
-    framework.info = info
+    const framework = this.#frameworkOf(message, taskId, task.executor)
+    if (!framework || frameworkId === undefined) return
     const refusal = whyRefused(task, { framework: info, user, isolation })
     if (refusal) return this.#refuse(framework, message, refusal)
     const kind = task.executor ? 'custom' : 'command'
@@ -72,6 +69,77 @@ export class Tasks {
     const fields = { framework: frameworkId, task: taskId, container: executor.containerId }
     context.log.info(fields, kind === 'command' ? 'running a command' : 'starting an executor')
     return starts.start(executor)
+  }
+
+  /** All of its tasks run, or none. */
+  async runGroup(message: RunTaskGroup): Promise<void> {
+    const { context, starts, user, isolation } = this.#o
+    const { framework: info, executor: described, launch_executor: isNew = true } = message
+    // Each is known with its executor from here on.
+    const tasks = (message.task_group.tasks ?? []).map(task => ({ ...task, executor: described }))
+    const [first] = tasks
+    if (!first) return
+    const framework = this.#frameworkOf(message, first.task_id.value, described)
+    if (!framework) return
+    const ids = tasks.map(task => task.task_id.value)
+    const each = tasks.map(task => ({ ...message, task }))
+    const refuse = async (verdict: AgentVerdict): Promise<void> => {
+      for (const one of each) await this.#refuse(framework, one, verdict)
+    }
+    const refusal = whyGroupRefused(described, tasks, { framework: info, user, isolation })
+    if (refusal) return refuse(refusal)
+    const existing = framework.executors.get(described.executor_id.value)
+    if (existing) return this.#addGroup(existing, each, refuse)
+    if (!isNew) {
+      return refuse({
+        state: 'TASK_DROPPED',
+        reason: 'REASON_EXECUTOR_TERMINATED',
+        message: 'Executor terminated',
+      })
+    }
+    const kind = described.type === 'DEFAULT' ? 'default' : 'custom'
+    const executor = starts.create(
+      framework,
+      { ...described, framework_id: { value: framework.id } },
+      kind,
+      ids[0]!,
+    )
+    queue(executor, tasks)
+    const fields = { framework: framework.id, tasks: ids, container: executor.containerId }
+    context.log.info(fields, 'running a task group')
+    return starts.start(executor)
+  }
+
+  /**
+   * Undefined if what came for it is not to be run. What comes while the agent asks to be registered was sent before its silence
+   * was noticed, maybe long ago: its scheduler may have been told otherwise meanwhile. The master finds it missing when it has the
+   * agent back, and says so.
+   */
+  #frameworkOf(
+    { framework: info, launch_executor: isNew }: Pick<RunTask, 'framework' | 'launch_executor'>,
+    task: string,
+    executor: ExecutorInfo | undefined,
+  ): AgentFramework | undefined {
+    const { context, ends, registered, state } = this.#o
+    const id = info.id?.value
+    if (!registered()) {
+      context.log.warn({ task }, 'task ignored: the agent is not registered at present')
+      // A master that never noticed the silence has counted it, and takes it for running from then on.
+      if (isNew !== false && executor && id !== undefined)
+        ends.reportExit(id, executor.executor_id.value, task)
+      return undefined
+    }
+    if (id === undefined) {
+      context.log.warn({ task }, 'task ignored: its framework has no id')
+      return undefined
+    }
+    const framework = state.framework(id) ?? state.addFramework(id, info)
+    if (framework.state === 'TERMINATING') {
+      context.log.warn({ framework: id, task }, 'task ignored: its framework ends')
+      return undefined
+    }
+    framework.info = info
+    return framework
   }
 
   kill({ framework_id, task_id, kill_policy }: KillTask): Promise<void> | void {
@@ -121,8 +189,8 @@ export class Tasks {
   }
 
   async #add(executor: AgentExecutor, message: RunTask): Promise<void> {
-    const { context, executors, ends, starts } = this.#o
-    const { task, launch_executor: isNew = true } = message
+    const { context, executors, starts } = this.#o
+    const { task } = message
     const taskId = task.task_id.value
     const { framework } = executor
     if (executor.queued.has(taskId) || executor.tasks.has(taskId)) {
@@ -131,35 +199,73 @@ export class Tasks {
         'task ignored: it is here already',
       )
     }
-    if (executor.kind === 'command' || !task.executor) {
-      return this.#refuse(framework, message, {
-        state: 'TASK_DROPPED',
-        reason: 'REASON_TASK_INVALID',
-        message: 'Cannot reuse an already existing executor for a command task',
-      })
-    }
-    if (executor.state === 'TERMINATING' || executor.state === 'TERMINATED') {
-      // The end of this one was reported; what the master has counted since would never be given back.
-      if (isNew && executor.state === 'TERMINATED')
-        ends.reportExit(framework.id, executor.id, taskId)
-      return this.#refuse(framework, message, {
-        state: 'TASK_DROPPED',
-        reason: 'REASON_EXECUTOR_TERMINATED',
-        message: `Executor ${executor.state.toLowerCase()}`,
-      })
-    }
-    if (isNew) executor.launchedFor = taskId
+    const verdict = this.#whyNotAdded(executor, message)
+    if (verdict) return this.#refuse(framework, message, verdict)
     executor.queued.set(taskId, task)
     starts.resize(executor)
     const why = await context.resume(starts.save(executor, task))
     // It may have been killed meanwhile, or its executor have ended; others may have waited behind it.
     if (why === undefined || !executor.queued.has(taskId)) return executors.saved(executor)
-    await this.#o.updates.fromAgent(executor, taskId, {
-      state: 'TASK_FAILED',
-      reason: 'REASON_CONTAINER_LAUNCH_FAILED',
-      message: `Failed to launch container: ${why}`,
-    })
+    await this.#o.updates.fromAgent(executor, taskId, notWritten(why))
     executors.saved(executor)
+  }
+
+  async #addGroup(
+    executor: AgentExecutor,
+    each: readonly RunTask[],
+    refuse: (verdict: AgentVerdict) => Promise<void>,
+  ): Promise<void> {
+    const { context, executors, starts, updates } = this.#o
+    const tasks = each.map(({ task }) => task)
+    const [first] = each
+    const known = tasks.find(
+      ({ task_id: { value } }) => executor.queued.has(value) || executor.tasks.has(value),
+    )
+    if (known) {
+      const fields = { framework: executor.framework.id, task: known.task_id.value }
+      return context.log.warn(fields, 'task group ignored: a task of it is here already')
+    }
+    const verdict = this.#whyNotAdded(executor, first!)
+    if (verdict) return refuse(verdict)
+    queue(executor, tasks)
+    starts.resize(executor)
+    const saved = await context.resume(Promise.all(tasks.map(task => starts.save(executor, task))))
+    const why = saved.find(each => each !== undefined)
+    if (why !== undefined) {
+      for (const { task_id } of tasks) {
+        if (!executor.queued.has(task_id.value)) continue
+        await updates.fromAgent(executor, task_id.value, notWritten(why))
+      }
+    }
+    return executors.saved(executor)
+  }
+
+  /** Why an executor that is here takes no more tasks, or not this one. */
+  #whyNotAdded(
+    executor: AgentExecutor,
+    { task, launch_executor: isNew = true }: RunTask,
+  ): AgentVerdict | undefined {
+    const { framework } = executor
+    if (executor.kind === 'command' || !task.executor) {
+      return {
+        state: 'TASK_DROPPED',
+        reason: 'REASON_TASK_INVALID',
+        message: 'Cannot reuse an already existing executor for a command task',
+      }
+    }
+    if (executor.state === 'TERMINATING' || executor.state === 'TERMINATED') {
+      const taskId = task.task_id.value
+      // The end of this one was reported; what the master has counted since would never be given back.
+      if (isNew && executor.state === 'TERMINATED')
+        this.#o.ends.reportExit(framework.id, executor.id, taskId)
+      return {
+        state: 'TASK_DROPPED',
+        reason: 'REASON_EXECUTOR_TERMINATED',
+        message: `Executor ${executor.state.toLowerCase()}`,
+      }
+    }
+    if (isNew) executor.launchedFor = task.task_id.value
+    return undefined
   }
 
   #refuse(
@@ -179,12 +285,31 @@ export class Tasks {
 
   async #killQueued(executor: AgentExecutor, taskId: string): Promise<void> {
     const { ends, updates } = this.#o
-    await updates.fromAgent(executor, taskId, {
-      state: 'TASK_KILLED',
-      reason: 'REASON_TASK_KILLED_DURING_LAUNCH',
-      message: 'Killed before delivery to the executor',
-    })
+    // A group that has not begun goes whole.
+    for (const id of executor.groups.get(taskId) ?? [taskId]) {
+      if (!executor.queued.has(id)) continue
+      await updates.fromAgent(executor, id, {
+        state: 'TASK_KILLED',
+        reason: 'REASON_TASK_KILLED_DURING_LAUNCH',
+        message: 'Killed before delivery to the executor',
+      })
+    }
     // Executors end themselves after their last task, but not before their first.
     if (!executor.wasUsed && executor.queued.size === 0) ends.shutdown(executor)
   }
 }
+
+/** The tasks of a group wait for their executor together. */
+function queue(executor: AgentExecutor, tasks: readonly TaskInfo[]): void {
+  const ids = tasks.map(task => task.task_id.value)
+  for (const task of tasks) {
+    executor.queued.set(task.task_id.value, task)
+    executor.groups.set(task.task_id.value, ids)
+  }
+}
+
+const notWritten = (why: string): AgentVerdict => ({
+  state: 'TASK_FAILED',
+  reason: 'REASON_CONTAINER_LAUNCH_FAILED',
+  message: `Failed to launch container: ${why}`,
+})

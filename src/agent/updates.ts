@@ -140,7 +140,7 @@ export class Updates {
     if (executor && task) {
       executor.terminated.delete(taskId)
       executor.completed.push(task)
-      if (executor.kind === 'custom') this.#o.taskEnded(executor, taskId)
+      if (executor.kind !== 'command') this.#o.taskEnded(executor, taskId)
     } else framework.refused.delete(taskId)
     this.#o.settled(framework, executor)
   }

@@ -3,14 +3,12 @@
 import type { Call } from '../messages/scheduler-api.ts'
 import type { OfferOperation } from '../messages/operation.ts'
 import type { TaskState, TaskStatusReason } from '../messages/status.ts'
-import type { TaskInfo } from '../messages/task.ts'
 import { Resources } from '../resources/resources.ts'
 import type { MasterContext } from './context.ts'
+import { launch, launchGroup, refuse } from './launch.ts'
 import { forgetOffer } from './offers.ts'
 import type { AgentRecord, FrameworkRecord, OfferRecord } from './state.ts'
-import { masterStatus, newTask, stateFor } from './status.ts'
-import { addTask } from './tasks.ts'
-import { type TaskSetting, validateTask } from './task-validation.ts'
+import { stateFor } from './status.ts'
 
 type Accept = Extract<Call, { type: 'ACCEPT' }>['accept']
 
@@ -128,88 +126,13 @@ function perform(
         }
         break
       case 'LAUNCH_GROUP':
-        refuseAll(
-          m,
-          framework,
-          [operation],
-          'TASK_ERROR',
-          'REASON_TASK_GROUP_INVALID',
-          'Task groups are not supported by this master; launch the tasks one by one (LAUNCH)',
-        )
+        left = launchGroup(m, framework, agent, role, left, operation)
         break
       default:
         refuseOperation(m, framework, agent, operation.type, operation.id?.value)
     }
   }
   return left
-}
-
-function launch(
-  m: MasterContext,
-  framework: FrameworkRecord,
-  agent: AgentRecord,
-  role: string,
-  available: Resources,
-  task: TaskInfo,
-  operationId: string | undefined,
-): Resources {
-  const executors = framework.executors.get(agent.id)
-  const checked =
-    operationId !== undefined
-      ? { ok: false as const, error: "The 'id' field must not be set for LAUNCH operations" }
-      : validateTask(task, {
-          frameworkId: framework.id,
-          agentId: agent.id,
-          role,
-          available,
-          task: id => taskOf(framework, id),
-          executor: id => executors?.get(id)?.info,
-        })
-  if (!checked.ok) {
-    refuse(m, framework, task, 'TASK_ERROR', 'REASON_TASK_INVALID', checked.error)
-    return available
-  }
-  const { needs } = checked
-  const record = newTask(task, framework, role, needs.resources)
-  addTask(m, framework, agent, record)
-  if (needs.newExecutor) {
-    const { info, resources } = needs.newExecutor
-    const known = executors ?? new Map()
-    known.set(info.executor_id.value, {
-      info,
-      role,
-      resources,
-      launchedFor: task.task_id.value,
-    })
-    framework.executors.set(agent.id, known)
-  }
-  const launchedFor =
-    task.executor && !needs.newExecutor
-      ? executors?.get(task.executor.executor_id.value)?.launchedFor
-      : undefined
-  const executor = task.executor && {
-    executor: {
-      ...task.executor,
-      framework_id: { value: framework.id },
-      ...(task.executor.resources && {
-        resources: Resources.of(task.executor.resources).unallocate().allocate(role).list(),
-      }),
-    },
-  }
-  m.tellAgent(agent, 'run_task', {
-    framework: framework.info,
-    task: { ...task, ...executor, resources: record.task.resources ?? [] },
-    launch_executor: !task.executor || needs.newExecutor !== undefined,
-    ...(launchedFor !== undefined && { launched_for: { value: launchedFor } }),
-  })
-  return available.subtract(needs.total)
-}
-
-function taskOf(framework: FrameworkRecord, id: string): ReturnType<TaskSetting['task']> {
-  const known = framework.tasks.get(id)?.task
-  if (known) return { state: known.state, known: true }
-  const unreachable = framework.unreachableTasks.get(id)
-  return unreachable && { state: unreachable.state, known: false }
 }
 
 function refuseAll(
@@ -229,24 +152,6 @@ function refuseAll(
           : []
     for (const task of tasks ?? []) refuse(m, framework, task, state, reason, message)
   }
-}
-
-function refuse(
-  m: MasterContext,
-  framework: FrameworkRecord,
-  task: TaskInfo,
-  state: TaskState,
-  reason: TaskStatusReason,
-  message: string,
-): void {
-  const { task_id, agent_id } = task
-  m.log.info(
-    { framework_id: framework.id, task_id: task_id.value, reason, message },
-    'task refused',
-  )
-  const status = masterStatus(task_id.value, agent_id.value, state, reason, message, m.nowSeconds())
-  m.metrics.ended(status)
-  m.tellFramework(framework, { type: 'UPDATE', update: { status } })
 }
 
 function refuseOperation(

@@ -44,7 +44,18 @@ export function validateTask(
   | { readonly ok: true; readonly needs: TaskNeeds }
   | { readonly ok: false; readonly error: string } {
   const resources = Resources.of(task.resources).unallocate()
-  const error =
+  const error = validateAlone(task, resources, setting) ?? validateExecutor(task, setting)
+  if (error !== undefined) return { ok: false, error }
+  return withinOffer(task, resources, setting)
+}
+
+/** What every task has to be, whoever runs it. `resources`: its own, allocated to nobody. */
+export function validateAlone(
+  task: TaskInfo,
+  resources: Resources,
+  setting: TaskSetting,
+): string | undefined {
+  return (
     validateIdentity(task, setting) ??
     validatePolicies(task) ??
     prefixed('TaskInfo ', whyTooLarge('task', task)) ??
@@ -59,10 +70,8 @@ export function validateTask(
       "Task's `ContainerInfo` is invalid: ",
       task.container && validateContainer(task.container),
     ) ??
-    validateLimits(task, resources) ??
-    validateExecutor(task, setting)
-  if (error !== undefined) return { ok: false, error }
-  return withinOffer(task, resources, setting)
+    validateLimits(task, resources)
+  )
 }
 
 function withinOffer(
@@ -134,7 +143,8 @@ function validateExecutor(task: TaskInfo, setting: TaskSetting): string | undefi
   )
 }
 
-function validateExecutorPlace(
+/** An executor's resources, and whether it is the one that runs under its id. */
+export function validateExecutorPlace(
   executor: ExecutorInfo,
   { frameworkId, role, executor: known }: TaskSetting,
 ): string | undefined {
@@ -189,7 +199,7 @@ function allocatedElsewhere(list: TaskInfo['resources'], role: string): string |
   return undefined
 }
 
-function mixesRevocable(resources: Resources): string | undefined {
+export function mixesRevocable(resources: Resources): string | undefined {
   const kinds = resources.kinds()
   if (!kinds.some(kind => kind.revocable)) return undefined
   const mixed = kinds.find(a => a.revocable && kinds.some(b => b.name === a.name && !b.revocable))

@@ -11,7 +11,7 @@ import { AgentID, ExecutorID, FrameworkID, TaskID } from './ids.ts'
 import { Resource } from './resource.ts'
 import { bytes, double, flag, integer, message, optional, text } from './schema.ts'
 import { TaskState, TaskStatus } from './status.ts'
-import { ExecutorInfo, KillPolicy, Task, TaskInfo } from './task.ts'
+import { ExecutorInfo, KillPolicy, Task, TaskGroupInfo, TaskInfo } from './task.ts'
 
 const list = v.array
 
@@ -170,6 +170,16 @@ export const RunTask = message({
 })
 export type RunTask = v.InferOutput<typeof RunTask>
 
+/** Run these tasks on this executor, all or none. The rest as in `RunTask`. */
+export const RunTaskGroup = message({
+  framework: FrameworkInfo,
+  executor: ExecutorInfo,
+  task_group: TaskGroupInfo,
+  launch_executor: optional(flag),
+  launched_for: optional(TaskID),
+})
+export type RunTaskGroup = v.InferOutput<typeof RunTaskGroup>
+
 /** Kill this task, under this policy rather than the task's own, if given. */
 export const KillTask = message({
   framework_id: FrameworkID,
@@ -209,6 +219,7 @@ export const AgentMaster = protocol('agent.master', {
   reregistered: cast(Reregistered),
   ping: cast(Ping),
   run_task: cast(RunTask),
+  run_task_group: cast(RunTaskGroup),
   kill_task: cast(KillTask),
   status_update_acknowledgement: cast(StatusUpdateAcknowledgement),
   shutdown_framework: cast(ShutdownFramework),

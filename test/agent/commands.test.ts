@@ -227,7 +227,7 @@ t.test('what the agent cannot do is refused, and said', async t => {
   const expected: Record<string, readonly [string, string, RegExp]> = {
     docker: ['TASK_FAILED', 'REASON_EXECUTOR_TERMINATED', /unknown container; .* no Docker/],
     image: [...failed, /does not support container images$/],
-    volume: [...failed, /does not support volumes$/],
+    volume: [...failed, /does not support volumes without a source$/],
     uri: [...failed, /^Failed to fetch all URIs: this agent does not fetch URIs$/],
     user: [...failed, /as user 'nobody', but this agent runs tasks only as 'root'/],
     health: [...invalid, /^Health checks are not supported/],

@@ -13,7 +13,7 @@ import {
 } from '../../src/messages/agent-registration.ts'
 import { type BrowseResponse, Files, type ReadResponse } from '../../src/messages/files.ts'
 import type { FrameworkInfo } from '../../src/messages/framework.ts'
-import type { TaskInfo } from '../../src/messages/task.ts'
+import type { ExecutorInfo, TaskInfo } from '../../src/messages/task.ts'
 
 export const TOTAL_PING_TIMEOUT_S = 75
 const PING_MS = 15_000
@@ -106,6 +106,21 @@ export class FakeMaster extends Actor {
 
   run(framework: FrameworkInfo, ...tasks: readonly TaskInfo[]): void {
     for (const task of tasks) this.say.tell('run_task', { framework, task })
+  }
+
+  /** A group on the executor that is so called. `isNew`: the master has counted it. */
+  runGroup(
+    framework: FrameworkInfo,
+    executor: ExecutorInfo,
+    tasks: readonly TaskInfo[],
+    isNew = true,
+  ): void {
+    this.say.tell('run_task_group', {
+      framework,
+      executor,
+      task_group: { tasks: [...tasks] },
+      launch_executor: isNew,
+    })
   }
 
   kill(framework: FrameworkInfo, taskId: string, graceMs?: number): void {

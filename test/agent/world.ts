@@ -178,6 +178,15 @@ export const command = (id: string, value: string, more: Partial<TaskInfo> = {})
   ...more,
 })
 
+/** The executor of groups. */
+export const podExecutor = (id = 'pod', more: Partial<ExecutorInfo> = {}): ExecutorInfo => ({
+  type: 'DEFAULT',
+  executor_id: { value: id },
+  framework_id: { value: 'F1' },
+  resources: resources(),
+  ...more,
+})
+
 export const custom = (
   id: string,
   executorId = 'ex',

@@ -66,6 +66,7 @@ class RegisteringAgent extends Actor {
       shutdown_executor: () => {},
       framework_message: () => {},
       shutdown: () => {},
+      run_task_group: () => {},
       update_framework: () => {},
     }),
   ]

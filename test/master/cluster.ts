@@ -341,6 +341,12 @@ export class FakeAgent extends Actor {
       shutdown_executor: body => this.#hear('shutdown_executor', body),
       framework_message: body => this.#hear('framework_message', body),
       shutdown: body => this.#hear('shutdown', body),
+      run_task_group: body =>
+        this.#hear('run_task_group', body, () => {
+          for (const task of body.task_group.tasks ?? []) {
+            this.#run(body.framework, { ...task, executor: body.executor })
+          }
+        }),
       update_framework: body =>
         this.#hear('update_framework', body, () => {
           this.frameworks.set(body.framework.id!.value, body.framework)

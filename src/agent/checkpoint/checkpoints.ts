@@ -25,6 +25,7 @@ import {
   FRAMEWORK_INFO,
   frameworkDir,
   frameworksDir,
+  GROUP,
   KILL,
   metaExecutorDir,
   metaLatestLink,
@@ -99,14 +100,15 @@ export class Checkpoints implements StatusUpdateStore {
   }
 
   /**
-   * A task, before it is given to its executor, with whose it is. Rejects if it cannot be written. The executor of a command
-   * is not written: it is made of the task.
+   * A task, before it is given to its executor, with whose it is, and its group, if it is of one. Rejects if it cannot be
+   * written. The executor of a command is not written: it is made of the task.
    */
   async task(
     run: Run,
     framework: FrameworkInfo,
     executor: ExecutorRecord | undefined,
     task: TaskInfo,
+    group?: readonly string[],
   ): Promise<void> {
     const { disk, workDir } = this.#o
     const taskId = task.task_id.value
@@ -120,6 +122,7 @@ export class Checkpoints implements StatusUpdateStore {
       await Promise.all([
         this.framework(run.agentId, framework),
         executor && disk.write(`${this.#dir(run)}/${EXECUTOR_INFO}`, toLine(executor)),
+        group && disk.write(`${directory}/${GROUP}`, toLine({ tasks: group })),
         disk.write(`${directory}/${TASK_INFO}`, toLine(task)),
       ])
     } catch (error) {
@@ -145,9 +148,11 @@ export class Checkpoints implements StatusUpdateStore {
   }
 
   /** A command was asked to end: if its agent dies now, the next one knows that it did not end by itself. */
-  async kill(run: Run, kill: KillRecord): Promise<void> {
+  async kill(run: Run, kill: KillRecord, ofGroup?: { readonly taskId: string }): Promise<void> {
+    const runDir = this.#dir(run)
+    const directory = ofGroup ? metaTaskDir(runDir, ofGroup.taskId) : runDir
     try {
-      await this.#o.disk.write(`${this.#dir(run)}/${KILL}`, toLine(kill))
+      await this.#o.disk.write(`${directory}/${KILL}`, toLine(kill))
     } catch (error) {
       this.#o.log.warn({ error: messageOf(error) }, 'a kill could not be written down')
     }

@@ -11,11 +11,15 @@ export { AgentInfo, FrameworkInfo, TaskInfo }
 
 /** `launched_for`: the task with which the master counted it last. */
 export const ExecutorRecord = message({
-  kind: oneOf(['command', 'custom']),
+  kind: oneOf(['command', 'default', 'custom']),
   info: ExecutorInfo,
   launched_for: text,
 })
 export type ExecutorRecord = v.InferOutput<typeof ExecutorRecord>
+
+/** The tasks of a group, in the directory of each of them. */
+export const GroupRecord = message({ tasks: v.array(text) })
+export type GroupRecord = v.InferOutput<typeof GroupRecord>
 
 /** That a command was asked to end, when (ms since the epoch), and how long it may take then. */
 export const KillRecord = message({

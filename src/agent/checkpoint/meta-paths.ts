@@ -44,6 +44,7 @@ export const EXECUTOR_INFO = 'executor.info'
 export const TASK_INFO = 'task.info'
 export const TASK_UPDATES = 'task.updates'
 export const KILL = 'kill'
+export const GROUP = 'group'
 
 export const metaExecutorDir = (workDir: string, place: ExecutorPlace): string =>
   executorDir(metaDir(workDir), place)

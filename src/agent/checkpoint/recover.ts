@@ -12,6 +12,7 @@ import {
   AgentInfo,
   ExecutorRecord,
   FrameworkInfo,
+  GroupRecord,
   KillRecord,
   TaskInfo,
   UpdateRecord,
@@ -23,6 +24,7 @@ import {
   FRAMEWORK_INFO,
   frameworkDir,
   frameworksDir,
+  GROUP,
   KILL,
   metaLatestLink,
   metaTaskDir,
@@ -32,6 +34,10 @@ import {
 
 export interface RecoveredTask {
   readonly info: TaskInfoType
+  /** The tasks of its group, itself among them. */
+  readonly group: readonly string[] | undefined
+  /** That it was asked to end, where it is one of a group. */
+  readonly kill: KillRecord | undefined
   /** In the order in which they came. */
   readonly records: readonly RecoveredUpdate[]
   /** The file of these records, and how much of it is good. */
@@ -152,7 +158,10 @@ class Recovery {
     try {
       const { values, bytes, isTorn } = fromLines(text)
       const records = values.map(value => checked(UpdateRecord, value) as RecoveredUpdate)
-      return { info, records, updates: { path, bytes, isTorn } }
+      const isOfGroup = info.executor !== undefined
+      const group = isOfGroup ? await this.#info(`${directory}/${GROUP}`, GroupRecord) : undefined
+      const kill = group && (await this.#info(`${directory}/${KILL}`, KillRecord))
+      return { info, group: group?.tasks, kill, records, updates: { path, bytes, isTorn } }
     } catch (error) {
       this.#damaged(path, error)
       return undefined
