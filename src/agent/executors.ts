@@ -98,7 +98,7 @@ export class Executors {
       const tasks = ids.flatMap(id => this.#take(executor, id))
       if (!group) this.tell(executor, { type: 'LAUNCH', launch: { task: tasks[0]! } })
       else if (tasks.length > 0) {
-        const members = tasks.map(({ executor: _, ...task }) => task)
+        const members = tasks.map(withoutExecutor)
         this.tell(executor, {
           type: 'LAUNCH_GROUP',
           launch_group: { task_group: { tasks: members } },
@@ -200,6 +200,12 @@ export class Executors {
         }),
       )
   }
+}
+
+/** As executors know the tasks of a group. */
+function withoutExecutor(task: TaskInfo): TaskInfo {
+  const { executor: _, ...alone } = task
+  return alone
 }
 
 /** What an agent before this one sent it may have been lost with that. A command has its task from its checkpoint. */

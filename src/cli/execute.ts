@@ -1,6 +1,12 @@
 // mesos-execute: runs one command on the cluster as if it ran here: its output, and its success as exit status.
 
-import { checkExecuteFlags, executeFlags, frameworkOf, taskOf } from './execute/flags.ts'
+import {
+  checkExecuteFlags,
+  executeFlags,
+  frameworkOf,
+  outputsOf,
+  wantedOf,
+} from './execute/flags.ts'
 import { addressOf } from '../actors/pid.ts'
 import type { Command } from './main.ts'
 
@@ -16,21 +22,17 @@ export const executeCommand: Command<typeof executeFlags> = {
   check: checkExecuteFlags,
   run: async (flags, { warnings }) => {
     for (const warning of warnings) process.stderr.write(`${warning}\n`)
-    const task = taskOf(flags)
+    const wanted = wantedOf(flags)
     const [{ runScheduler }, { ExecuteScheduler }, { Terminal }] = await Promise.all([
       import('../framework/run.ts'),
       import('./execute/scheduler.ts'),
       import('./execute/terminal.ts'),
     ])
-    const watcher = new Terminal(
-      flags,
-      task.executor?.executor_id.value ?? task.task_id.value,
-      () => addressOf(scheduler.server),
-    )
+    const watcher = new Terminal(flags, outputsOf(wanted), () => addressOf(scheduler.server))
     const options = { master: flags.master, framework: frameworkOf(flags) }
     const scheduler: InstanceType<typeof ExecuteScheduler> = new ExecuteScheduler(
       options,
-      task,
+      wanted,
       watcher,
       flags.kill_after,
     )

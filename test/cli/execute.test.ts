@@ -6,6 +6,7 @@ import {
   executeFlags,
   frameworkOf,
   taskOf,
+  wantedOf,
 } from '../../src/cli/execute/flags.ts'
 import { Follower, outputPath } from '../../src/cli/execute/follow.ts'
 import { ExecuteScheduler } from '../../src/cli/execute/scheduler.ts'
@@ -126,7 +127,7 @@ async function running(...argv: string[]) {
   const heard: string[] = []
   const scheduler = new ExecuteScheduler(
     { master: MASTER, framework: { user: 'u', ...frameworkOf(flags) } },
-    taskOf(flags),
+    wantedOf(flags),
     {
       line: text => heard.push(text),
       notice: text => heard.push(`! ${text}`),

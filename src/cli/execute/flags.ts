@@ -8,7 +8,7 @@ import { defineFlags, flag, type FlagValues } from '../../base/flags.ts'
 import { masterFlag } from '../../detector/flags.ts'
 import type { FrameworkDescription } from '../../framework/description.ts'
 import { Environment } from '../../messages/command.ts'
-import { TaskInfo } from '../../messages/task.ts'
+import { type ExecutorInfo, TaskInfo } from '../../messages/task.ts'
 import { parseResources } from '../../resources/parse.ts'
 import { Resources } from '../../resources/resources.ts'
 
@@ -41,6 +41,10 @@ export const executeFlags = defineFlags({
     help: 'The whole task as a TaskInfo of the v1 API, instead of --name, --command, --env and --resources.',
     example: '/path/to/task.json',
   }),
+  task_group: flag.json(readTaskGroup, {
+    help: 'A task group as a TaskGroupInfo of the v1 API: its tasks run together, and if one of them fails the others are killed.',
+    example: '/path/to/task_group.json',
+  }),
   role: flag.string({ help: 'Role to get offers for.', default: '*' }),
   principal: flag.string({ help: 'Principal of the framework.', example: 'ops' }),
   checkpoint: flag.boolean({
@@ -64,11 +68,18 @@ export const executeFlags = defineFlags({
 export type ExecuteFlags = FlagValues<typeof executeFlags>
 
 /** What the flags lack together, or contradict. */
-export function checkExecuteFlags({ task, name, command }: ExecuteFlags): string[] {
-  if (task !== undefined) {
+export function checkExecuteFlags(flags: ExecuteFlags): string[] {
+  const { task, task_group: group, name, command } = flags
+  if (task !== undefined && group !== undefined) {
+    return ["Flags '--task' and '--task_group' are two ways to say what to run: leave out one."]
+  }
+  const whole = task !== undefined ? 'task' : group !== undefined ? 'task_group' : undefined
+  if (whole !== undefined) {
     return name === undefined && command === undefined
       ? []
-      : ["Flag '--task' describes the whole task: leave out '--name' and '--command'."]
+      : [
+          `Flag '--${whole}' describes the whole ${whole === 'task' ? 'task' : 'group'}: leave out '--name' and '--command'.`,
+        ]
   }
   const errors: string[] = []
   if (name === undefined) errors.push("Flag '--name' is required, for example '--name=hello'.")
@@ -82,6 +93,34 @@ export function checkExecuteFlags({ task, name, command }: ExecuteFlags): string
 
 /** A task that does not know yet on which agent, and with which part of an offer, it will run. */
 export type WantedTask = Omit<TaskInfo, 'agent_id'>
+
+/** One task, or a group with the executor that it runs on. */
+export interface Wanted {
+  readonly tasks: readonly WantedTask[]
+  readonly executor?: ExecutorInfo
+}
+
+/** What its own executor takes at least; beside the tasks, as in Mesos' mesos-execute. */
+const GROUP_EXECUTOR_RESOURCES = 'cpus:0.1;mem:32;disk:32'
+
+export function wantedOf(flags: ExecuteFlags): Wanted {
+  if (!flags.task_group) return { tasks: [taskOf(flags)] }
+  const executor: ExecutorInfo = {
+    type: 'DEFAULT',
+    executor_id: { value: 'default-executor' },
+    resources: parseResources(GROUP_EXECUTOR_RESOURCES).list(),
+  }
+  return { tasks: flags.task_group, executor }
+}
+
+/** Below the directory by which an agent shows the output of what runs: see outputPath. */
+export function outputsOf({ tasks, executor }: Wanted): { executorId: string; below: string }[] {
+  return tasks.map(task => {
+    const taskId = task.task_id.value
+    if (executor) return { executorId: executor.executor_id.value, below: `tasks/${taskId}/` }
+    return { executorId: task.executor?.executor_id.value ?? taskId, below: '' }
+  })
+}
 
 export function taskOf(flags: ExecuteFlags): WantedTask {
   if (flags.task) return flags.task
@@ -139,6 +178,14 @@ function readTask(json: unknown): WantedTask {
     throw new UserError('invalid_value', "the task has no 'resources'")
   }
   return task
+}
+
+function readTaskGroup(json: unknown): readonly WantedTask[] {
+  const tasks = (json as { tasks?: unknown } | null)?.tasks
+  if (!Array.isArray(tasks) || tasks.length === 0) {
+    throw new UserError('invalid_value', "it is not a TaskGroupInfo: it has no list 'tasks'")
+  }
+  return tasks.map(readTask)
 }
 
 function read<T>(schema: v.GenericSchema<unknown, T>, json: unknown, what: string): T {

@@ -45,11 +45,7 @@ export class Follower {
   }
 }
 
-/** Where a command task's output is, in the names that agents show files by. */
-export function outputPath(
-  frameworkId: string,
-  executorId: string,
-  file: 'stdout' | 'stderr',
-): string {
+/** Where output is, in the names that agents show files by. `file`: below the sandbox of the executor's latest run. */
+export function outputPath(frameworkId: string, executorId: string, file: string): string {
   return `/frameworks/${frameworkId}/executors/${executorId}/runs/latest/${file}`
 }

@@ -1,6 +1,6 @@
 // The terminal of mesos-execute: it prints what happens to the task, and follows its output by way of the master.
 
-import type { ExecuteFlags } from './flags.ts'
+import type { ExecuteFlags, outputsOf } from './flags.ts'
 import { Follower, outputPath, type ReadFile } from './follow.ts'
 import type { Watcher } from './scheduler.ts'
 
@@ -10,10 +10,12 @@ const LAST_READ_LIMIT_MS = 3_000
 const REQUEST_LIMIT_MS = 5_000
 const LINE_END = 0x0a
 
+type Outputs = ReturnType<typeof outputsOf>
+
 /** Prints lines and the task's output, each output stream to ours of the same name. */
 export class Terminal implements Watcher {
   readonly #flags: ExecuteFlags
-  readonly #executorId: string
+  readonly #outputs: Outputs
   readonly #master: () => string
   #followers: readonly Follower[] = []
   #timer: NodeJS.Timeout | undefined
@@ -21,10 +23,10 @@ export class Terminal implements Watcher {
   #midLine = false
 
   /** `master`: the address of the one that leads, as far as is known. */
-  constructor(flags: ExecuteFlags, executorId: string, master: () => string) {
+  constructor(flags: ExecuteFlags, outputs: Outputs, master: () => string) {
     this.#flags = flags
     this.#master = master
-    this.#executorId = executorId
+    this.#outputs = outputs
   }
 
   line(text: string): void {
@@ -39,15 +41,17 @@ export class Terminal implements Watcher {
   launched(frameworkId: string, agentId: string): void {
     if (!this.#flags.follow) return
     const read = readThrough(this.#master, agentId)
-    const follow = (file: 'stdout' | 'stderr', print: (bytes: Uint8Array) => void): Follower =>
-      new Follower(outputPath(frameworkId, this.#executorId, file), read, print)
-    this.#followers = [
-      follow('stdout', bytes => {
-        process.stdout.write(bytes)
-        this.#midLine = bytes.at(-1) !== LINE_END
-      }),
-      follow('stderr', bytes => process.stderr.write(bytes)),
-    ]
+    this.#followers = this.#outputs.flatMap(({ executorId, below }) => {
+      const follow = (file: 'stdout' | 'stderr', print: (bytes: Uint8Array) => void): Follower =>
+        new Follower(outputPath(frameworkId, executorId, `${below}${file}`), read, print)
+      return [
+        follow('stdout', bytes => {
+          process.stdout.write(bytes)
+          this.#midLine = bytes.at(-1) !== LINE_END
+        }),
+        follow('stderr', bytes => process.stderr.write(bytes)),
+      ]
+    })
     this.#poll()
   }
 
