@@ -167,8 +167,18 @@ export class Agent extends Actor {
       ends,
       updates,
     })
-    const { user, isolation } = options
-    const tasks = { context, state, starts, executors, ends, updates, user, isolation, registered }
+    const { isolation } = options
+    const tasks = {
+      context,
+      state,
+      starts,
+      executors,
+      ends,
+      updates,
+      switching: options,
+      isolation,
+      registered,
+    }
     this.#tasks = new Tasks(tasks)
     this.#ends = ends
     this.#starts = starts

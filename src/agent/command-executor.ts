@@ -16,6 +16,7 @@ import type { KillRecord } from './checkpoint/forms.ts'
 import { amountsOf } from './containerizer/demands.ts'
 import { commandEnvironment, commandLine, type Environment } from './environment.ts'
 import type { LaunchedProcess, Processes } from './processes.ts'
+import { otherUser, type Switching } from './run-as.ts'
 import { hasCapability } from './refusals.ts'
 import { describeWaitStatus, succeeded } from './wait-status.ts'
 
@@ -32,6 +33,7 @@ export interface CommandExecutorOptions {
   readonly parentSandbox?: string
   readonly environment: Environment
   readonly processes: Processes
+  readonly switching: Switching
   /** Its framework checkpoints: the command outlives the agent. */
   readonly survives?: boolean
   /** Called when it is asked to end. */
@@ -131,17 +133,20 @@ export class CommandExecutor extends Actor {
   async #launch({ launch: { task } }: Event<'LAUNCH'>): Promise<void> {
     if (this.#task || !task.command) return
     this.#task = task
-    const { containerId, sandbox, parentSandbox, environment, processes } = this.#options
+    const { containerId, framework, sandbox, parentSandbox, environment, processes, switching } =
+      this.#options
     const role = task.resources?.[0]?.allocation_info?.role
     const env = commandEnvironment(
       { ...environment, ...(role !== undefined && { MESOS_ALLOCATION_ROLE: role }) },
       task.command,
     )
+    const user = otherUser(task.command, framework, switching)
     const launching = processes.launch({
       containerId,
       ...commandLine(task.command),
       env,
       cwd: sandbox,
+      ...(user !== undefined && { user }),
       ...(parentSandbox !== undefined && { parentSandbox }),
       stdoutPath: `${sandbox}/stdout`,
       stderrPath: `${sandbox}/stderr`,

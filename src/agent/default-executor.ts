@@ -31,6 +31,7 @@ import { type AdoptedCommand, CommandExecutor } from './command-executor.ts'
 import type { Environment } from './environment.ts'
 import { type NestedContainer, nestedContainer } from './nested.ts'
 import { SANDBOX_MODE } from './paths.ts'
+import type { Switching } from './run-as.ts'
 import type { Processes } from './processes.ts'
 import type { SandboxFiles } from './sandbox-files.ts'
 
@@ -43,6 +44,7 @@ export interface DefaultExecutorOptions {
   readonly environment: Environment
   readonly processes: Processes
   readonly files: SandboxFiles
+  readonly switching: Switching
   /** Its framework checkpoints: the tasks outlive the agent. */
   readonly survives: boolean
   /** Called when a task is asked to end. */
@@ -196,7 +198,7 @@ export class DefaultExecutor extends Actor {
 
   #start(child: Child, adopted?: AdoptedCommand): void {
     const { container, task } = child
-    const { environment, executor, framework, processes, sandbox, survives, noteKill } =
+    const { environment, executor, framework, processes, sandbox, survives, switching, noteKill } =
       this.#options
     const taskId = task.task_id.value
     child.pid = this.spawn(
@@ -214,6 +216,7 @@ export class DefaultExecutor extends Actor {
           MESOS_TASK_ID: taskId,
         },
         processes,
+        switching,
         ...(survives && { survives, noteKill: kill => noteKill(taskId, kill) }),
         ...(adopted && { adopted }),
       }),

@@ -53,13 +53,18 @@ export function executorEnvironment(source: EnvironmentSource): Record<string, s
   }
 }
 
-/** The same with what the command itself sets, which wins. Secrets are refused before. */
+/** The same with what the command itself sets, which wins. Secrets that only a resolver could tell are refused before. */
 export function commandEnvironment(
   environment: Environment,
   command: CommandInfo | undefined,
 ): Record<string, string> {
   const out = { ...environment }
-  for (const { name, value } of command?.environment?.variables ?? []) out[name] = value ?? ''
+  for (const { name, type, value, secret } of command?.environment?.variables ?? []) {
+    out[name] =
+      type === 'SECRET'
+        ? Buffer.from(secret?.value?.data ?? '', 'base64').toString()
+        : (value ?? '')
+  }
   return out
 }
 

@@ -26,6 +26,7 @@ import type { ExecutorLinks } from './executor-links.ts'
 import type { FileAttachments } from './files.ts'
 import { amountsOf } from './containerizer/demands.ts'
 import type { AgentOptions } from './options.ts'
+import { otherUser } from './run-as.ts'
 import type { LaunchedProcess } from './processes.ts'
 import { latestRunLink, SANDBOX_MODE, sandboxDir, virtualRunPath } from './paths.ts'
 
@@ -186,6 +187,7 @@ export class ExecutorStarts {
       sandbox: executor.directory,
       environment: this.#environment(executor),
       processes: options.processes,
+      switching: options,
     })
     this.#o.links.connect(executor, context.spawn(actor))
   }
@@ -205,6 +207,7 @@ export class ExecutorStarts {
       environment: this.#environment(executor),
       processes,
       files,
+      switching: options,
     })
     this.#o.links.connect(executor, context.spawn(actor))
   }
@@ -212,11 +215,13 @@ export class ExecutorStarts {
   async #startProcess(executor: AgentExecutor): Promise<void> {
     const { context, options } = this.#o
     const command = executor.info.command!
+    const user = otherUser(command, executor.framework.info, options)
     const launching = options.processes.launch({
       containerId: executor.containerId,
       ...commandLine(command),
       env: commandEnvironment(this.#processEnvironment(executor), command),
       cwd: executor.directory,
+      ...(user !== undefined && { user }),
       stdoutPath: `${executor.directory}/stdout`,
       stderrPath: `${executor.directory}/stderr`,
       ...amountsOf(tasksOf(executor), executor.info.resources),

@@ -103,6 +103,11 @@ export const agentFlags = defineFlags({
     default: 'equal',
     help: 'How the agent may differ from what it was before. equal: not at all. additive: it may have more resources and attributes.',
   }),
+  switch_user: flag.boolean({
+    group: 'Executors',
+    default: true,
+    help: "Tasks run under the account that their command, or else their framework, names, for which the agent has to be root. Otherwise all run under the agent's own.",
+  }),
   executor_environment_variables: flag.json(readVariables, {
     group: 'Executors',
     help: "JSON object of environment variables for executors and tasks. PATH is the agent's unless it is among them; LIBPROCESS_… and MESOS_… are the agent's to set.",

@@ -38,8 +38,10 @@ export interface AgentOptions {
   readonly environment: Environment
   /** Makes what an executor proves by who it is; absent: nobody here has to prove anything. */
   readonly executorToken?: (frameworkId: string, executorId: string) => string
-  /** The account that the agent, and so every task, runs under. */
+  /** The account that the agent runs under. */
   readonly user: string
+  /** Whether tasks run under the account that their framework names, rather than the agent's. */
+  readonly switchUser: boolean
   readonly processes: Processes
   /** The isolators that `processes` has; what needs another one is refused. */
   readonly isolation: Isolation
@@ -113,6 +115,7 @@ export function agentOptions(flags: AgentFlags, own: AgentProcess): AgentOptions
         deriveToken(secret, executorPrincipal(frameworkId, executorId)),
     }),
     user: machine.user,
+    switchUser: flags.switch_user,
     processes: own.processes,
     isolation: isolationOf(flags.isolation),
     files: own.files,

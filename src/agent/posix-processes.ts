@@ -10,6 +10,7 @@ import { AdoptedProcesses, lives } from './adopted-processes.ts'
 import { AgentGuard, type AgentGuardOptions } from './agent-guard.ts'
 import type { LaunchPlan } from './containerizer/container.ts'
 import type { Launcher } from './containerizer/launcher.ts'
+import { splitEnvironment } from './late-environment.ts'
 import { makeDirectories } from './make-directories.ts'
 import {
   forgetSurvival,
@@ -205,10 +206,11 @@ export class PosixProcesses implements Launcher {
       const [stdoutPath, stderrPath] = [spec.stdoutPath, spec.stderrPath]
       files.push(openSync(stdoutPath, 'a', 0o644))
       files.push(openSync(stderrPath, 'a', 0o644))
-      const [program, args] = this.#commandLine(spec, prefix)
+      const { initially, front } = splitEnvironment(spec.env)
+      const [program, args] = this.#commandLine(spec, [...prefix, ...front])
       const child = spawn(program, args, {
         cwd: spec.cwd,
-        env: { ...spec.env, [CONTAINER_MARK]: markOf(this.#token, spec.containerId) },
+        env: { ...initially, [CONTAINER_MARK]: markOf(this.#token, spec.containerId) },
         stdio: ['ignore', files[0]!, files[1]!],
         // A session of its own: a Ctrl-C in the agent's terminal is not meant for tasks.
         detached: true,

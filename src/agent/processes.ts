@@ -24,6 +24,8 @@ export interface LaunchSpec {
   /** Opened for appending, and made if need be. */
   readonly stdoutPath: string
   readonly stderrPath: string
+  /** The account that it runs under, and that owns its sandbox from then on; absent: the agent's. */
+  readonly user?: string
   /** What it asked for, and upper bounds above that. What holds it to them is the isolators' matter. */
   readonly resources?: Amounts
   readonly limits?: Partial<Amounts>

@@ -9,6 +9,7 @@ import type { FrameworkInfo } from '../messages/framework.ts'
 import type { TaskState, TaskStatusReason } from '../messages/status.ts'
 import type { ExecutorInfo, TaskInfo } from '../messages/task.ts'
 import { whyNoPathSegment } from './paths.ts'
+import { otherUser, type Switching, whyNotSwitched } from './run-as.ts'
 
 export interface Refusal {
   /** TASK_DROPPED stands for TASK_LOST as well, where the framework is not partition-aware. */
@@ -19,8 +20,7 @@ export interface Refusal {
 
 export interface RefusalContext {
   readonly framework: FrameworkInfo
-  /** The account the agent runs under, and thereby all its tasks. */
-  readonly user: string
+  readonly switching: Switching
   readonly isolation: Isolation
 }
 
@@ -138,15 +138,20 @@ function unsupportedContainer(
 
 function unsupportedCommand(
   command: CommandInfo | undefined,
-  { framework, user }: RefusalContext,
+  { framework, switching }: RefusalContext,
 ): Refusal | undefined {
   if ((command?.uris ?? []).length > 0) {
     return launchFailed('Failed to fetch all URIs: this agent does not fetch URIs')
   }
-  for (const { name, type } of command?.environment?.variables ?? []) {
-    if (type === 'SECRET') {
+  for (const { name, type, secret } of command?.environment?.variables ?? []) {
+    if (type === 'SECRET' && secret?.value === undefined) {
       return launchFailed(
-        `Failed to launch container: the environment variable '${name}' is a secret, and this agent resolves none`,
+        `Failed to launch container: the environment variable '${name}' is a reference to a secret, and this agent resolves none; it takes those that come with their value`,
+      )
+    }
+    if (type === 'SECRET' && Buffer.from(secret?.value?.data ?? '', 'base64').includes(0)) {
+      return launchFailed(
+        `Failed to launch container: the secret of the environment variable '${name}' contains a NUL character`,
       )
     }
     if (name === '' || name.includes('=') || name.includes('\0')) {
@@ -157,12 +162,8 @@ function unsupportedCommand(
   if (texts.some(text => text?.includes('\0'))) {
     return invalid('The command contains a NUL character')
   }
-  const wanted = command?.user ?? framework.user
-  if (wanted !== '' && wanted !== user) {
-    return launchFailed(
-      `Failed to launch container: it is to run as user '${wanted}', but this agent runs tasks only as '${user}', its own user`,
-    )
-  }
+  const why = whyNotSwitched(otherUser(command, framework, switching), switching)
+  if (why !== undefined) return launchFailed(`Failed to launch container: ${why}`)
   return undefined
 }
 

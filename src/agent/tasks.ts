@@ -13,6 +13,7 @@ import type { Isolation } from './containerizer/isolation.ts'
 import type { ExecutorEnds } from './executor-ends.ts'
 import type { ExecutorStarts } from './executor-starts.ts'
 import type { Executors } from './executors.ts'
+import type { Switching } from './run-as.ts'
 import { whyGroupRefused, whyRefused } from './refusals.ts'
 import { commandExecutorInfo } from './task-record.ts'
 import type { AgentVerdict, Updates } from './updates.ts'
@@ -24,7 +25,7 @@ export interface TasksOptions {
   readonly executors: Executors
   readonly ends: ExecutorEnds
   readonly updates: Updates
-  readonly user: string
+  readonly switching: Switching
   readonly isolation: Isolation
   /** Whether the master has this agent. */
   readonly registered: () => boolean
@@ -38,13 +39,13 @@ export class Tasks {
   }
 
   async run(message: RunTask): Promise<void> {
-    const { context, starts, user, isolation } = this.#o
+    const { context, starts, switching, isolation } = this.#o
     const { framework: info, task, launch_executor: isNew = true } = message
     const frameworkId = info.id?.value
     const taskId = task.task_id.value
     const framework = this.#frameworkOf(message, taskId, task.executor)
     if (!framework || frameworkId === undefined) return
-    const refusal = whyRefused(task, { framework: info, user, isolation })
+    const refusal = whyRefused(task, { framework: info, switching, isolation })
     if (refusal) return this.#refuse(framework, message, refusal)
     const kind = task.executor ? 'custom' : 'command'
     const executorId = task.executor?.executor_id.value ?? taskId
@@ -73,7 +74,7 @@ export class Tasks {
 
   /** All of its tasks run, or none. */
   async runGroup(message: RunTaskGroup): Promise<void> {
-    const { context, starts, user, isolation } = this.#o
+    const { context, starts, switching, isolation } = this.#o
     const { framework: info, executor: described, launch_executor: isNew = true } = message
     // Each is known with its executor from here on.
     const tasks = (message.task_group.tasks ?? []).map(task => ({ ...task, executor: described }))
@@ -86,7 +87,7 @@ export class Tasks {
     const refuse = async (verdict: AgentVerdict): Promise<void> => {
       for (const one of each) await this.#refuse(framework, one, verdict)
     }
-    const refusal = whyGroupRefused(described, tasks, { framework: info, user, isolation })
+    const refusal = whyGroupRefused(described, tasks, { framework: info, switching, isolation })
     if (refusal) return refuse(refusal)
     const existing = framework.executors.get(described.executor_id.value)
     if (existing) return this.#addGroup(existing, each, refuse)

@@ -222,6 +222,7 @@ export class Cluster {
       version: '0.1.0',
       environment: { PATH: '/usr/bin:/bin' },
       user: 'root',
+      switchUser: true,
       processes,
       isolation: new Set(),
       files,

@@ -124,6 +124,7 @@ export async function scene(given: SceneOptions = {}): Promise<Scene> {
     version: '0.1.0',
     environment: { PATH: '/usr/bin:/bin' },
     user: 'root',
+    switchUser: true,
     processes,
     checkpoints: new Checkpoints({ disk, workDir: '/work', clock: made.agent.clock, log }),
     isolation: new Set(),

@@ -51,6 +51,7 @@ export const WORLD: Readonly<Record<string, string>> = {
   'src/agent/containerizer/linux-launcher.ts': 'processes',
   'src/agent/containerizer/cgroup-tree.ts': 'control groups',
   'src/agent/containerizer/system-programs.ts': 'what the machine has, and what processes use',
+  'src/agent/containerizer/accounts.ts': 'accounts of the machine',
   'src/agent/containerizer/toolbox.ts': 'programs and devices for containers',
   'src/agent/make-directories.ts': 'files',
   'src/agent/process-table.ts': 'processes, read only',

@@ -25,6 +25,16 @@ export interface ContainerConfig {
   readonly parentSandbox?: string
   /** Its root file system, where the machine has it; absent: the machine's own. */
   readonly rootfs?: string
+  /** The account that its program runs under; absent: the agent's. */
+  readonly account?: Account
+}
+
+/** As the machine numbers it. */
+export interface Account {
+  readonly uid: number
+  readonly gid: number
+  /** All of its groups. */
+  readonly groups: readonly number[]
 }
 
 export type Namespace = 'mount' | 'pid' | 'ipc'
@@ -38,6 +48,8 @@ export interface LaunchPlan {
   root?: Root
   /** Programs in front of the container's own, each of which becomes the next: the first one is the outermost. */
   readonly prefix: string[][]
+  /** What is made for it in sandboxes is this one's. */
+  owner?: Account
   /** Written to `oom_score_adj` of all that it runs. */
   oomScoreAdj: number | undefined
 }

@@ -5,7 +5,7 @@
 //   its end   last question for limitations ─▶ launcher kills and removes what is left ─▶ isolators clean up, in reverse
 
 import type { Clock } from '../../actors/clock.ts'
-import { messageOf } from '../../base/errors.ts'
+import { messageOf, UserError } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts'
 import type {
   KillSignal,
@@ -14,6 +14,7 @@ import type {
   LaunchSpec,
   Processes,
 } from '../processes.ts'
+import type { Accounts } from './accounts.ts'
 import {
   type Amounts,
   type ContainerConfig,
@@ -22,6 +23,7 @@ import {
   type Limitation,
 } from './container.ts'
 import type { Isolator } from './isolator.ts'
+import { runAs } from './isolators-privileges.ts'
 import type { Launcher } from './launcher.ts'
 
 /** Containers are looked at this often, or less often where that would take more than its share of the time. */
@@ -43,6 +45,9 @@ export interface ContainerizerOptions {
   readonly launcher: Launcher
   /** In their order. */
   readonly isolators: readonly Isolator[]
+  readonly accounts: Accounts
+  /** Where setpriv(1) is; absent: all run as the agent does. */
+  readonly setpriv?: string
   readonly clock: Clock
   readonly log: Logger
 }
@@ -59,8 +64,10 @@ export class Containerizer implements Processes {
   }
 
   async launch(spec: LaunchSpec): Promise<LaunchedProcess> {
-    const { launcher, isolators } = this.#o
+    const { accounts, launcher, isolators } = this.#o
     const id = spec.containerId
+    const account = spec.user === undefined ? undefined : await accounts.find(spec.user)
+    if (account) await accounts.give(account, spec)
     const config: ContainerConfig = {
       containerId: id,
       resources: spec.resources ?? NOTHING,
@@ -69,18 +76,29 @@ export class Containerizer implements Processes {
       sandbox: spec.cwd,
       ...(spec.parentSandbox !== undefined && { parentSandbox: spec.parentSandbox }),
       ...(spec.rootfs !== undefined && { rootfs: spec.rootfs }),
+      ...(account && { account }),
     }
     const plan = emptyPlan()
     let process: LaunchedProcess
     try {
       launcher.prepare?.(spec)
       for (const isolator of isolators) isolator.prepare(config, plan)
+      if (account) runAs(plan, this.#setpriv(), account)
       process = await launcher.launch(spec, plan)
     } catch (error) {
       await this.#clear(id)
       throw error
     }
     return this.#watched(config, process)
+  }
+
+  #setpriv(): string {
+    const { setpriv } = this.#o
+    if (setpriv !== undefined) return setpriv
+    throw new UserError(
+      'not_found',
+      "there is no program 'setpriv' (util-linux) to change the user",
+    )
   }
 
   async recover(known: readonly KnownContainer[]): Promise<ReadonlyMap<string, LaunchedProcess>> {

@@ -5,7 +5,7 @@
 import { UserError } from '../../base/errors.ts'
 import type { RLimitInfo } from '../../messages/container.ts'
 import { CAPABILITIES } from './capabilities.ts'
-import type { LaunchPlan } from './container.ts'
+import type { Account, LaunchPlan } from './container.ts'
 import type { Isolator } from './isolator.ts'
 
 type RLimit = NonNullable<RLimitInfo['rlimits']>[number]
@@ -99,7 +99,18 @@ export function nnpIsolator(setpriv: string): Isolator {
   }
 }
 
-/** One setpriv(1) does for both: it is in front of the program that all others in front of it become. */
+/**
+ * The program runs under another account than the agent. Not an isolator that one could do without: it is always there, and
+ * does nothing for those that run as the agent does.
+ */
+export function runAs(plan: LaunchPlan, setpriv: string, account: Account): void {
+  const { uid, gid, groups } = account
+  plan.owner = account
+  const all = groups.length > 0 ? `--groups=${groups.join(',')}` : '--clear-groups'
+  usePrivileges(plan, setpriv, [`--reuid=${uid}`, `--regid=${gid}`, all])
+}
+
+/** One setpriv(1) does for all of them: it is in front of the program that all others in front of it become. */
 function usePrivileges(plan: LaunchPlan, setpriv: string, args: readonly string[]): void {
   const known = plan.prefix.find(([program]) => program === setpriv)
   if (known) known.splice(1, 0, ...args)

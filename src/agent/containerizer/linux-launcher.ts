@@ -32,6 +32,7 @@ import {
   textOf,
 } from '../container-records.ts'
 import type { AgentGuard } from '../agent-guard.ts'
+import { splitEnvironment } from '../late-environment.ts'
 import { makeDirectories } from '../make-directories.ts'
 import { cgroupsPath, containerRuntimeDir, pidPath, statusPath, survivesPath } from '../paths.ts'
 import { named } from '../posix-processes.ts'
@@ -43,7 +44,7 @@ import type { LaunchPlan } from './container.ts'
 import type { Launcher } from './launcher.ts'
 import type { MountPrograms } from './mount-script.ts'
 import { mountWords } from './mounts.ts'
-import { initCommand, parseEnd, type RecordedEnd, splitEnvironment } from './linux-script.ts'
+import { initCommand, parseEnd, type RecordedEnd } from './linux-script.ts'
 
 const SHELL = '/bin/sh'
 

@@ -92,7 +92,7 @@ export function initCommand(options: InitOptions): [string, ...string[]] {
       : command
   const init = [
     '-c',
-    script(mountScript(mounts, root, programs)),
+    script(mountScript(mounts, plan, programs)),
     'sh',
     statusPath,
     leasePath,
@@ -112,31 +112,6 @@ export function initCommand(options: InitOptions): [string, ...string[]] {
   // If unshare, which waits outside, should be killed, the container goes with it: nobody would hear of its end.
   if (namespaces.has('pid')) flags.push('--pid', '--fork', '--kill-child', '--mount-proc')
   return [unshare, ...flags, '--', sh, ...init]
-}
-
-/**
- * Variables by which the system's loader, the C library or a shell can be told to run something else, and those that the script
- * uses itself: a shell passes on a variable that it was given, with what it has become.
- */
-const MEDDLING =
-  /^(LD_.*|GLIBC_TUNABLES|GCONV_PATH|LOCPATH|NLSPATH|MALLOC_.*|BASH_ENV|ENV|IFS|(OLD)?PWD|status|lease|adj|groups|mounts|at|rest|part|name)$/
-
-/**
- * The environment of the init and of what takes privileges away, and the front of a command line that gives the program the
- * rest of its own: nothing that a framework chose is run before the program is as unprivileged as it will be.
- */
-export function splitEnvironment(env: Readonly<Record<string, string>>): {
-  readonly initially: Record<string, string>
-  readonly front: readonly string[]
-} {
-  const all = Object.entries(env)
-  const late = all
-    .filter(([name]) => MEDDLING.test(name))
-    .map(([name, value]) => `${name}=${value}`)
-  return {
-    initially: Object.fromEntries(all.filter(([name]) => !MEDDLING.test(name))),
-    front: late.length === 0 ? [] : ['/usr/bin/env', ...late],
-  }
 }
 
 /** How a container's program ended, as its init wrote it down: a wait(2) status, or why it never ran. */

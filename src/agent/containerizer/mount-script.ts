@@ -8,7 +8,7 @@
 // A root file system is entered by pivot_root(8), after which the machine's is no longer there, not even for root. Programs of
 // the machine that are run after that (umount, setpriv …) are in the container's /dev, with all that they need (toolbox.ts).
 
-import type { Root } from './container.ts'
+import type { Account, LaunchPlan, Root } from './container.ts'
 import type { MountWords } from './mounts.ts'
 
 const WORDS_PER_MOUNT = 7
@@ -20,14 +20,17 @@ export const OLD_ROOT = '.mesos/old'
 const HIDDEN = 'kcore keys key-users latency_stats timer_list timer_stats sched_debug'
 const NOT_TO_BE_WRITTEN = 'bus fs irq sys sysrq-trigger'
 
-const functions = ({ mount, mkdir, rm }: MountPrograms): string => `
+const functions = (
+  { mount, mkdir, rm, chown }: MountPrograms,
+  owner: Account | undefined,
+): string => `
 enter() {
   cd -P "$1" || return 1
   at=\${PWD%/} rest=$2/
   while [ "$rest" ]; do
     part=\${rest%%/*} rest=\${rest#*/}
     [ "$part" ] || continue
-    [ "$3" != make ] || [ -e "./$part" ] || ${mkdir} "./$part"
+    [ "$3" != make ] || [ -e "./$part" ] || { ${mkdir} "./$part"${owner ? ` && ${chown} -h ${owner.uid}:${owner.gid} "./$part"` : ''}; }
     cd -P "./$part" && at=$at/$part && [ "$PWD" = "$at" ] || return 1
   done
 }
@@ -82,6 +85,7 @@ done
 export const PLAIN_PATH = /^[\w./+-]+$/
 
 export interface MountPrograms {
+  readonly chown: string
   readonly mkdir: string
   readonly mount: string
   readonly umount: string
@@ -92,11 +96,13 @@ export interface MountPrograms {
 /** Empty if nothing is to be mounted. `never` of linux-script.ts has to be there, and what a container says goes to 3. */
 export function mountScript(
   mounts: readonly MountWords[],
-  root: Root | undefined,
+  { owner, root }: Pick<LaunchPlan, 'owner' | 'root'>,
   programs: MountPrograms,
 ): string {
   if (mounts.length === 0) return ''
-  return functions(programs) + LOOP + (root ? entering(root, programs) : 'cd -P "$1"; shift\n')
+  return (
+    functions(programs, owner) + LOOP + (root ? entering(root, programs) : 'cd -P "$1"; shift\n')
+  )
 }
 
 function entering({ toolbox }: Root, { umount, pivotRoot }: MountPrograms): string {

@@ -5,6 +5,7 @@ import { UserError } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts'
 import { AgentGuard } from '../agent-guard.ts'
 import { PosixProcesses } from '../posix-processes.ts'
+import { SystemAccounts } from './accounts.ts'
 import { CgroupTree } from './cgroup-tree.ts'
 import { Containerizer } from './containerizer.ts'
 import type { Toolbox } from './container.ts'
@@ -25,6 +26,7 @@ import {
   deviceName,
   findProgram,
   kindOfPath,
+  programAt,
   ownCapabilities,
   SessionUsage,
 } from './system-programs.ts'
@@ -69,9 +71,17 @@ export async function startContainerizer(start: ContainerizerStart): Promise<Con
     if (missing !== undefined) throw noController(isolator.name, missing, hierarchy)
     isolator.recover?.()
   }
+  const setpriv = programAt('setpriv')
+  const common = {
+    isolators,
+    accounts: new SystemAccounts(() => clock.now()),
+    ...(setpriv !== undefined && { setpriv }),
+    clock,
+    log,
+  }
   if (!tree || !programs) {
     const launcher = await PosixProcesses.start(guarding)
-    return new Containerizer({ launcher, isolators, clock, log })
+    return new Containerizer({ launcher, ...common })
   }
   const launcher = new LinuxLauncher({
     unshare: findProgram('unshare', '--launcher=linux'),
@@ -82,7 +92,7 @@ export async function startContainerizer(start: ContainerizerStart): Promise<Con
     destroyTimeoutMs: flags.cgroups_destroy_timeout,
     log,
   })
-  return new Containerizer({ launcher, isolators, clock, log })
+  return new Containerizer({ launcher, ...common })
 }
 
 function isolatorMakers(
@@ -136,6 +146,7 @@ const TOOLS = ['umount', 'setpriv', 'prlimit', 'env']
 function programsOf(): MountPrograms {
   const find = (name: string): string => findProgram(name, '--launcher=linux')
   return {
+    chown: find('chown'),
     mkdir: find('mkdir'),
     mount: find('mount'),
     umount: find('umount'),

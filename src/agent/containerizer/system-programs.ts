@@ -12,9 +12,13 @@ const PAGE_BYTES = 4096
 /** One look at all processes serves all containers that are asked for at a time. */
 const LOOK_MS = 100
 
+/** Where a program is; undefined if nowhere. */
+export const programAt = (name: string): string | undefined =>
+  DIRECTORIES.map(directory => `${directory}/${name}`).find(each => existsSync(each))
+
 /** The path of a program of util-linux. Not looked for in PATH: tasks are not to choose what runs before them. */
 export function findProgram(name: string, neededBy: string): string {
-  const path = DIRECTORIES.map(directory => `${directory}/${name}`).find(each => existsSync(each))
+  const path = programAt(name)
   if (path !== undefined) return path
   throw new UserError('not_found', `There is no program '${name}', which '${neededBy}' needs.`, {
     hint: 'It is part of util-linux.',
