@@ -14,6 +14,8 @@ import type { ExecutorInfo, KillPolicy, TaskInfo } from '../messages/task.ts'
 import type { DurationInfo } from '../messages/values.ts'
 import type { KillRecord } from './checkpoint/forms.ts'
 import { amountsOf } from './containerizer/demands.ts'
+import type { Probes } from './checks/probes.ts'
+import { TaskChecks } from './checks/task-checks.ts'
 import { commandEnvironment, commandLine, type Environment } from './environment.ts'
 import type { LaunchedProcess, Processes } from './processes.ts'
 import { otherUser, type Switching } from './run-as.ts'
@@ -34,6 +36,7 @@ export interface CommandExecutorOptions {
   readonly environment: Environment
   readonly processes: Processes
   readonly switching: Switching
+  readonly probes: Probes
   /** Its framework checkpoints: the command outlives the agent. */
   readonly survives?: boolean
   /** Called when it is asked to end. */
@@ -47,6 +50,7 @@ export interface AdoptedCommand {
   readonly process: LaunchedProcess
   /** What was said of it last. */
   readonly state: TaskState
+  readonly said: Pick<TaskStatus, 'healthy' | 'check_status'> | undefined
   /** When it was said to run. */
   readonly startedAtMs: number | undefined
   readonly kill: KillRecord | undefined
@@ -75,6 +79,7 @@ export class CommandExecutor extends Actor {
   #completion: Timer | undefined
   /** The update after whose acknowledgement there is nothing left to do. */
   #lastUuid: string | undefined
+  #checks: TaskChecks | undefined
 
   constructor(options: CommandExecutorOptions) {
     super()
@@ -92,6 +97,7 @@ export class CommandExecutor extends Actor {
 
   /** Nothing may outlive its supervisor. */
   protected override finalize(): void {
+    this.#checks?.stop()
     if (this.#process) this.#options.processes.killTree(this.#process.pid, 'SIGKILL')
   }
 
@@ -133,13 +139,9 @@ export class CommandExecutor extends Actor {
   async #launch({ launch: { task } }: Event<'LAUNCH'>): Promise<void> {
     if (this.#task || !task.command) return
     this.#task = task
-    const { containerId, framework, sandbox, parentSandbox, environment, processes, switching } =
-      this.#options
-    const role = task.resources?.[0]?.allocation_info?.role
-    const env = commandEnvironment(
-      { ...environment, ...(role !== undefined && { MESOS_ALLOCATION_ROLE: role }) },
-      task.command,
-    )
+    const env = this.#environmentOf(task)
+    this.#checks = this.#checksOf(task, env)
+    const { containerId, framework, sandbox, parentSandbox, processes, switching } = this.#options
     const user = otherUser(task.command, framework, switching)
     const launching = processes.launch({
       containerId,
@@ -165,11 +167,45 @@ export class CommandExecutor extends Actor {
     this.#limitCompletion(task, this.clock.now())
     // Asked to end while it was being launched.
     if (this.#killing) this.#signal()
+    else this.#checks?.start(this.clock.now())
     return this.#watch(this.#process)
   }
 
+  #environmentOf(task: TaskInfo): Record<string, string> {
+    const role = task.resources?.[0]?.allocation_info?.role
+    const { environment } = this.#options
+    return commandEnvironment(
+      { ...environment, ...(role !== undefined && { MESOS_ALLOCATION_ROLE: role }) },
+      task.command,
+    )
+  }
+
+  #checksOf(
+    task: TaskInfo,
+    env: Readonly<Record<string, string>>,
+    before?: AdoptedCommand['said'],
+  ): TaskChecks | undefined {
+    if (!task.check && !task.health_check) return undefined
+    const { containerId, probes } = this.#options
+    return new TaskChecks({
+      task,
+      probed: { containerId, env },
+      probes,
+      clock: { now: () => this.clock.now(), delay: (ms, act) => this.delay(ms, act) },
+      resume: promise => this.resume(promise),
+      onHealth: kills => {
+        this.#update('TASK_RUNNING', { reason: 'REASON_TASK_HEALTH_CHECK_STATUS_UPDATED' })
+        if (kills) this.#kill(undefined)
+      },
+      onCheck: () => this.#update('TASK_RUNNING', { reason: 'REASON_TASK_CHECK_STATUS_UPDATED' }),
+      before,
+    })
+  }
+
   /** Goes on with a command that runs, or has ended meanwhile. */
-  #adopt({ task, process, state, startedAtMs, kill }: AdoptedCommand): Promise<void> {
+  #adopt(adopted: AdoptedCommand): Promise<void> {
+    const { task, process, state, startedAtMs = this.clock.now(), said, kill } = adopted
+    this.#checks = this.#checksOf(task, this.#environmentOf(task), said)
     this.#process = process
     if (state === 'TASK_STAGING') this.#update('TASK_STARTING')
     if (state === 'TASK_STAGING' || state === 'TASK_STARTING') this.#update('TASK_RUNNING')
@@ -180,7 +216,10 @@ export class CommandExecutor extends Actor {
       // The signal may have been sent, or not.
       this.#signal()
     } else if (this.#killing) this.#signal()
-    else this.#limitCompletion(task, startedAtMs ?? this.clock.now())
+    else {
+      this.#limitCompletion(task, startedAtMs)
+      this.#checks?.start(startedAtMs)
+    }
     return this.#watch(process)
   }
 
@@ -195,6 +234,7 @@ export class CommandExecutor extends Actor {
 
   async #watch(process: LaunchedProcess): Promise<void> {
     const waitStatus = await this.resume(process.exited)
+    this.#checks?.stop()
     const whyNeverRan = process.whyNeverRan?.()
     if (whyNeverRan === undefined || this.#killing) return this.#reaped(waitStatus)
     this.#process = undefined
@@ -239,6 +279,7 @@ export class CommandExecutor extends Actor {
 
   #begin(why: 'request' | 'completion time', graceMs: number): void {
     if (this.#killing) return
+    this.#checks?.stop()
     this.#killing = why
     this.#killedAtMs = this.clock.now()
     this.#graceMs = graceMs
@@ -292,6 +333,7 @@ export class CommandExecutor extends Actor {
     const status: TaskStatus = {
       task_id: this.#task!.task_id,
       state,
+      ...this.#checks?.said,
       ...more,
       source: 'SOURCE_EXECUTOR',
       timestamp: this.clock.now() / 1000,

@@ -27,6 +27,7 @@ import {
 } from '../messages/status.ts'
 import type { ExecutorInfo, KillPolicy, TaskInfo } from '../messages/task.ts'
 import type { KillRecord } from './checkpoint/forms.ts'
+import type { Probes } from './checks/probes.ts'
 import { type AdoptedCommand, CommandExecutor } from './command-executor.ts'
 import type { Environment } from './environment.ts'
 import { type NestedContainer, nestedContainer } from './nested.ts'
@@ -45,6 +46,7 @@ export interface DefaultExecutorOptions {
   readonly processes: Processes
   readonly files: SandboxFiles
   readonly switching: Switching
+  readonly probes: Probes
   /** Its framework checkpoints: the tasks outlive the agent. */
   readonly survives: boolean
   /** Called when a task is asked to end. */
@@ -198,8 +200,17 @@ export class DefaultExecutor extends Actor {
 
   #start(child: Child, adopted?: AdoptedCommand): void {
     const { container, task } = child
-    const { environment, executor, framework, processes, sandbox, survives, switching, noteKill } =
-      this.#options
+    const {
+      environment,
+      executor,
+      framework,
+      processes,
+      sandbox,
+      survives,
+      switching,
+      probes,
+      noteKill,
+    } = this.#options
     const taskId = task.task_id.value
     child.pid = this.spawn(
       new CommandExecutor({
@@ -217,6 +228,7 @@ export class DefaultExecutor extends Actor {
         },
         processes,
         switching,
+        probes,
         ...(survives && { survives, noteKill: kill => noteKill(taskId, kill) }),
         ...(adopted && { adopted }),
       }),

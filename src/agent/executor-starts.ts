@@ -188,6 +188,7 @@ export class ExecutorStarts {
       environment: this.#environment(executor),
       processes: options.processes,
       switching: options,
+      probes: options.probes,
     })
     this.#o.links.connect(executor, context.spawn(actor))
   }
@@ -208,6 +209,7 @@ export class ExecutorStarts {
       processes,
       files,
       switching: options,
+      probes: options.probes,
     })
     this.#o.links.connect(executor, context.spawn(actor))
   }

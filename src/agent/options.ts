@@ -7,6 +7,7 @@ import type { Masters } from '../detector/location.ts'
 import type { Resource } from '../messages/resource.ts'
 import type { Attribute } from '../messages/values.ts'
 import { parseAgentResources, parseAttributes } from '../resources/parse.ts'
+import type { Probes } from './checks/probes.ts'
 import type { Checkpoints } from './checkpoint/checkpoints.ts'
 import { type Isolation, parseIsolation } from './containerizer/isolation.ts'
 import type { Environment } from './environment.ts'
@@ -43,6 +44,8 @@ export interface AgentOptions {
   /** Whether tasks run under the account that their framework names, rather than the agent's. */
   readonly switchUser: boolean
   readonly processes: Processes
+  /** Asks tasks for their checks. */
+  readonly probes: Probes
   /** The isolators that `processes` has; what needs another one is refused. */
   readonly isolation: Isolation
   readonly files: SandboxFiles
@@ -65,6 +68,7 @@ export interface AgentProcess {
   readonly runtimeDir: string
   readonly machine: Machine
   readonly processes: Processes
+  readonly probes: Probes
   readonly files: SandboxFiles
   readonly version: string
   readonly checkpoints?: Checkpoints
@@ -117,6 +121,7 @@ export function agentOptions(flags: AgentFlags, own: AgentProcess): AgentOptions
     user: machine.user,
     switchUser: flags.switch_user,
     processes: own.processes,
+    probes: own.probes,
     isolation: isolationOf(flags.isolation),
     files: own.files,
     ...(own.checkpoints && { checkpoints: own.checkpoints }),

@@ -9,8 +9,9 @@ import type { Logger } from '../base/log.ts'
 import { AdoptedProcesses, lives } from './adopted-processes.ts'
 import { AgentGuard, type AgentGuardOptions } from './agent-guard.ts'
 import type { LaunchPlan } from './containerizer/container.ts'
-import type { Launcher } from './containerizer/launcher.ts'
+import type { Entrance, Launcher } from './containerizer/launcher.ts'
 import { splitEnvironment } from './late-environment.ts'
+import { BASH, named } from './argv0.ts'
 import { makeDirectories } from './make-directories.ts'
 import {
   forgetSurvival,
@@ -34,7 +35,6 @@ import {
 import { endedBySignal, exitedWith } from './wait-status.ts'
 
 const SHELL = '/bin/sh'
-const BASH = '/bin/bash'
 
 /** What ended containers left behind is looked for this soon, once for all that ended meanwhile. */
 const SWEEP_MS = 250
@@ -102,6 +102,12 @@ export class PosixProcesses implements Launcher {
       })
     })
     return { pid, exited, whyNeverRan: () => whyNeverRan }
+  }
+
+  /** By its mark it is the container's, and ends with it. */
+  entrance(containerId: string, pid: number): Entrance | undefined {
+    if (!this.#containers.has(pid)) return undefined
+    return { front: [], env: { [CONTAINER_MARK]: markOf(this.#token, containerId) } }
   }
 
   /** Adopts the containers that are known and on record. All else that agents of this token left is ended. */
@@ -321,12 +327,6 @@ function killForGood(find: () => readonly Stat[]): void {
     }
   }
   for (const pid of stopped) signal(pid, 'SIGKILL')
-}
-
-/** A command line that gives the program another name for itself, where bash can do that. */
-export function named({ argv, argv0 }: LaunchSpec): readonly string[] {
-  if (argv0 === undefined || argv0 === argv[0] || !existsSync(BASH)) return argv
-  return [BASH, '-c', 'name=$1; shift; exec -a "$name" "$@"', 'bash', argv0, ...argv]
 }
 
 function signal(pid: number, name: NodeJS.Signals): void {

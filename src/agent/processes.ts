@@ -35,6 +35,14 @@ export interface LaunchSpec {
   readonly survives?: boolean
 }
 
+/** What to run in a container, in its working directory. What it says nobody hears. */
+export interface ExecSpec {
+  readonly containerId: string
+  readonly argv: readonly [string, ...string[]]
+  readonly argv0?: string
+  readonly env: Readonly<Record<string, string>>
+}
+
 export interface LaunchedProcess {
   /** Process id; it leads a session and a process group of its own. */
   readonly pid: number
@@ -49,6 +57,9 @@ export interface LaunchedProcess {
 /** A container that an agent before this one launched. */
 export interface KnownContainer {
   readonly containerId: string
+  /** As in its LaunchSpec. */
+  readonly cwd: string
+  readonly user?: string
   readonly resources?: Amounts
   readonly limits?: Partial<Amounts>
   readonly container?: ContainerInfo | undefined
@@ -77,6 +88,12 @@ export interface Processes {
    * die between learning it and writing it down.
    */
   forget?(containerId: string): void
+  /**
+   * Runs a program in a container that runs: in its namespaces and control groups, as its user, with no more privileges than its
+   * own program has. Resolves with its wait(2) status, and rejects with a `UserError` if it cannot be started. `stop` kills it and
+   * its process group; what leaves that ends with the container.
+   */
+  exec?(spec: ExecSpec, stop: AbortSignal): Promise<number>
   /** A container has other resources now. Throws if they cannot be set. */
   update?(containerId: string, resources: Amounts, limits: Partial<Amounts>): void
   /** What a container uses; undefined if it does not run. */

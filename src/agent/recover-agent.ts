@@ -10,7 +10,11 @@ import { type RecoveredAgent, type RecoveredExecutor, recover } from './checkpoi
 import { amountsOf } from './containerizer/demands.ts'
 import type { Resource } from '../messages/resource.ts'
 import type { AgentOptions } from './options.ts'
-import { nestedId } from './nested.ts'
+import type { CommandInfo } from '../messages/command.ts'
+import type { FrameworkInfo } from '../messages/framework.ts'
+import { nestedContainer } from './nested.ts'
+import { sandboxDir } from './paths.ts'
+import { otherUser } from './run-as.ts'
 import type { KnownContainer } from './processes.ts'
 import type { Recovered } from './recovered.ts'
 
@@ -43,7 +47,7 @@ export async function recoverAgent(
   }
   const resources = asBefore(found.info, options)
   checkCompatible(found.info, { ...options, resources }, policy)
-  const containers = (await processes.recover?.(knownContainers(found))) ?? new Map()
+  const containers = (await processes.recover?.(knownContainers(found, options))) ?? new Map()
   for (const directory of found.abandoned) await disk.remove(directory)
   return {
     agentId: found.info.id!.value,
@@ -81,27 +85,46 @@ function checkCompatible(before: AgentInfo, options: AgentOptions, policy: Polic
   )
 }
 
-function knownContainers({ frameworks }: RecoveredAgent): KnownContainer[] {
-  return frameworks.flatMap(({ executors }) => executors.flatMap(knownContainersOf))
+function knownContainers(found: RecoveredAgent, options: AgentOptions): KnownContainer[] {
+  return found.frameworks.flatMap(({ info, executors }) =>
+    executors.flatMap(executor => knownContainersOf(executor, info, found.info, options)),
+  )
 }
 
-function knownContainersOf({
-  kind,
-  containerId,
-  info,
-  tasks,
-}: RecoveredExecutor): KnownContainer[] {
+function knownContainersOf(
+  { kind, containerId, info, tasks }: RecoveredExecutor,
+  framework: FrameworkInfo,
+  agent: AgentInfo,
+  options: AgentOptions,
+): KnownContainer[] {
+  const place = {
+    agentId: agent.id!.value,
+    frameworkId: framework.id!.value,
+    executorId: info.executor_id.value,
+  }
+  const cwd = sandboxDir(options.workDir, place, containerId)
+  const as = (command: CommandInfo | undefined): { readonly user?: string } => {
+    const user = otherUser(command, framework, options)
+    return user === undefined ? {} : { user }
+  }
   if (kind === 'default') {
-    return tasks.map(({ info: task }) => ({
-      containerId: nestedId(containerId, task.task_id.value),
-      ...amountsOf([task]),
-      container: task.container,
-    }))
+    return tasks.map(({ info: task }) => {
+      const nested = nestedContainer(containerId, cwd, task.task_id.value)
+      return {
+        containerId: nested.containerId,
+        cwd: nested.sandbox,
+        ...as(task.command),
+        ...amountsOf([task]),
+        container: task.container,
+      }
+    })
   }
   const infos = tasks.map(task => task.info)
   return [
     {
       containerId,
+      cwd,
+      ...as(kind === 'custom' ? info.command : infos[0]?.command),
       ...amountsOf(infos, info.resources),
       container: info.container ?? infos[0]?.container,
     },

@@ -215,7 +215,7 @@ function adopted(
   const { statuses = [], state } = executor.tasks.get(task.task_id.value)!
   const running = statuses.find(status => status.state === 'TASK_RUNNING')
   const startedAtMs = running?.timestamp && running.timestamp * 1000
-  return { task, process, state, startedAtMs, kill }
+  return { task, process, state, startedAtMs, said: statuses.at(-1), kill }
 }
 
 const verdictOf = ({ state = 'TASK_FAILED', reason, message }: PendingTermination) => ({

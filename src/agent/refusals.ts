@@ -96,8 +96,6 @@ function malformedId(what: string, id: string | undefined): Refusal | undefined 
 }
 
 function unsupportedTask(task: TaskInfo, isolation: Isolation): Refusal | undefined {
-  if (task.health_check) return invalid('Health checks are not supported by this agent')
-  if (task.check) return invalid('Checks are not supported by this agent')
   const resources = [...(task.resources ?? []), ...(task.executor?.resources ?? [])]
   if (resources.some(({ disk }) => disk?.persistence || disk?.source)) {
     return {

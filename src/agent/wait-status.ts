@@ -49,6 +49,11 @@ export function endedBySignal(signal: number): number {
   return signal & SIGNAL_BITS
 }
 
+/** Undefined if a signal ended it. */
+export function exitCodeOf(waitStatus: number): number | undefined {
+  return (waitStatus & SIGNAL_BITS) === 0 ? (waitStatus >> 8) & 0xff : undefined
+}
+
 /** Whether it exited with 0. */
 export function succeeded(waitStatus: number): boolean {
   return waitStatus === 0

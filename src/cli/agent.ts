@@ -26,6 +26,7 @@ export const agentCommand: Command<typeof agentFlags> = {
       const [
         { SystemFiles },
         { agentOptions, isolationOf },
+        { systemProbes },
         { startContainerizer },
         { startAgent, unregisterAgent },
         { defaultRuntimeDir, systemMachine },
@@ -38,6 +39,7 @@ export const agentCommand: Command<typeof agentFlags> = {
       ] = await Promise.all([
         import('../agent/file-system.ts'),
         import('../agent/options.ts'),
+        import('../agent/checks/system-probes.ts'),
         import('../agent/containerizer/start.ts'),
         import('../agent/start.ts'),
         import('../agent/system-resources.ts'),
@@ -78,6 +80,7 @@ export const agentCommand: Command<typeof agentFlags> = {
         runtimeDir,
         machine,
         processes,
+        probes: systemProbes(processes),
         files: new SystemFiles(),
         checkpoints: new Checkpoints({ disk, workDir, clock: runtime.clock, log }),
         version: VERSION,

@@ -23,6 +23,7 @@ import { MemoryCheckpoints } from './memory-checkpoints.ts'
 import { MemoryFiles } from './memory-files.ts'
 import type { UnsyncedFate } from './memory-storage.ts'
 import { VirtualDisk } from './virtual-disk.ts'
+import { VirtualProbes } from './virtual-probes.ts'
 import { VirtualProcesses, type VirtualProgram } from './virtual-processes.ts'
 import { World } from './world.ts'
 
@@ -224,6 +225,7 @@ export class Cluster {
       user: 'root',
       switchUser: true,
       processes,
+      probes: new VirtualProbes(),
       isolation: new Set(),
       files,
       checkpoints: new Checkpoints({ disk, workDir: '/work', clock, log }),

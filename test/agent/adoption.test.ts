@@ -79,7 +79,9 @@ function place(t: Test, launcherFlags: string) {
         { runtimeDir, token, recoveryTimeoutMs: LONG },
         ...flags.split(' ').filter(Boolean),
       )
-      const found = await processes.recover(known.map(containerId => ({ containerId })))
+      const found = await processes.recover(
+        known.map(containerId => ({ containerId, cwd: `${top}/box` })),
+      )
       return { processes, found }
     },
     recorded: () => readdirSync(`${runtimeDir}/containers`),

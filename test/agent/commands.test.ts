@@ -210,8 +210,6 @@ t.test('what the agent cannot do is refused, and said', async t => {
       container: { type: 'MESOS', volumes: [{ mode: 'RW', container_path: 'v' }] },
     }),
     refused('uri', { command: { value: 'true', uris: [{ value: 'http://x/y' }] } }),
-    refused('health', { health_check: { type: 'COMMAND', command: { value: 'true' } } }),
-    refused('check', { check: { type: 'TCP', tcp: { port: 1 } } }),
     refused('limits', { limits: { cpus: { value: 1 } } }),
     refused('secret', {
       command: { value: 'true', environment: { variables: [{ name: 'S', type: 'SECRET' }] } },
@@ -228,8 +226,6 @@ t.test('what the agent cannot do is refused, and said', async t => {
     image: [...failed, /does not support container images$/],
     volume: [...failed, /does not support volumes without a source$/],
     uri: [...failed, /^Failed to fetch all URIs: this agent does not fetch URIs$/],
-    health: [...invalid, /^Health checks are not supported/],
-    check: [...invalid, /^Checks are not supported/],
     limits: [...invalid, /needs the isolator/],
     secret: [...failed, /'S' is a reference to a secret/],
     empty: [...invalid, /nothing to run/],

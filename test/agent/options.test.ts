@@ -10,6 +10,7 @@ import { describe } from '../../src/resources/format.ts'
 import { parseAgentResources } from '../../src/resources/parse.ts'
 import { Resources } from '../../src/resources/resources.ts'
 import { MemoryFiles } from '../../src/sim/memory-files.ts'
+import { VirtualProbes } from '../../src/sim/virtual-probes.ts'
 import { VirtualProcesses } from '../../src/sim/virtual-processes.ts'
 import { VirtualClock } from '../../src/sim/virtual-clock.ts'
 
@@ -69,6 +70,7 @@ t.test('flags become options', async t => {
     runtimeDir: '/var/run/mesos',
     machine,
     processes: new VirtualProcesses({ clock }),
+    probes: new VirtualProbes(),
     files: new MemoryFiles(clock),
     version: '1.0.0',
   })

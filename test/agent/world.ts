@@ -12,6 +12,7 @@ import type { ExecutorInfo, TaskInfo } from '../../src/messages/task.ts'
 import { parseAttributes, parseResources } from '../../src/resources/parse.ts'
 import { MemoryCheckpoints } from '../../src/sim/memory-checkpoints.ts'
 import { MemoryFiles } from '../../src/sim/memory-files.ts'
+import { VirtualProbes } from '../../src/sim/virtual-probes.ts'
 import { VirtualProcesses, type VirtualProcessesOptions } from '../../src/sim/virtual-processes.ts'
 import { World } from '../../src/sim/world.ts'
 import { FakeMaster } from './fake-master.ts'
@@ -25,6 +26,7 @@ export interface Scene {
   readonly log: CollectingLogger
   readonly files: MemoryFiles
   readonly processes: VirtualProcesses
+  readonly probes: VirtualProbes
   readonly shutdowns: string[]
   agent: Runtime
   master: FakeMaster
@@ -60,6 +62,7 @@ export async function scene(given: SceneOptions = {}): Promise<Scene> {
     ...(given.launchMs !== undefined && { launchMs: given.launchMs }),
   })
   const shutdowns: string[] = []
+  const probes = new VirtualProbes()
   const disk = new MemoryCheckpoints()
   const startMaster = (): FakeMaster => {
     const fake = new FakeMaster()
@@ -72,6 +75,7 @@ export async function scene(given: SceneOptions = {}): Promise<Scene> {
     log,
     files,
     processes,
+    probes,
     shutdowns,
     checkpoints: disk,
     crashAgent: () => {
@@ -126,6 +130,7 @@ export async function scene(given: SceneOptions = {}): Promise<Scene> {
     user: 'root',
     switchUser: true,
     processes,
+    probes,
     checkpoints: new Checkpoints({ disk, workDir: '/work', clock: made.agent.clock, log }),
     isolation: new Set(),
     files,

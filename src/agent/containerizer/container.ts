@@ -50,6 +50,8 @@ export interface LaunchPlan {
   readonly prefix: string[][]
   /** What is made for it in sandboxes is this one's. */
   owner?: Account
+  /** Nothing can be run in it but what runs. */
+  readonly isClosed?: boolean
   /** Written to `oom_score_adj` of all that it runs. */
   oomScoreAdj: number | undefined
 }

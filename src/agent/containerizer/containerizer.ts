@@ -7,7 +7,10 @@
 import type { Clock } from '../../actors/clock.ts'
 import { messageOf, UserError } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts'
+import { splitEnvironment } from '../late-environment.ts'
+import { named } from '../argv0.ts'
 import type {
+  ExecSpec,
   KillSignal,
   KnownContainer,
   LaunchedProcess,
@@ -20,11 +23,14 @@ import {
   type ContainerConfig,
   type ContainerStatistics,
   emptyPlan,
+  type LaunchPlan,
   type Limitation,
 } from './container.ts'
+import type { Program } from './exec.ts'
 import type { Isolator } from './isolator.ts'
 import { runAs } from './isolators-privileges.ts'
 import type { Launcher } from './launcher.ts'
+import { inFront } from './linux-script.ts'
 
 /** Containers are looked at this often, or less often where that would take more than its share of the time. */
 const WATCH_MS = 1_000
@@ -39,6 +45,9 @@ interface Container {
   resources: Amounts
   limits: Partial<Amounts>
   limitation: Limitation | undefined
+  /** How its program was started: another one is, in the same way. */
+  readonly plan: LaunchPlan
+  readonly cwd: string
 }
 
 export interface ContainerizerOptions {
@@ -48,6 +57,8 @@ export interface ContainerizerOptions {
   readonly accounts: Accounts
   /** Where setpriv(1) is; absent: all run as the agent does. */
   readonly setpriv?: string
+  /** Runs a program, as exec.ts does. */
+  readonly run: (program: Program, stop: AbortSignal) => Promise<number>
   readonly clock: Clock
   readonly log: Logger
 }
@@ -89,7 +100,7 @@ export class Containerizer implements Processes {
       await this.#clear(id)
       throw error
     }
-    return this.#watched(config, process)
+    return this.#watched(config, process, plan)
   }
 
   #setpriv(): string {
@@ -105,27 +116,62 @@ export class Containerizer implements Processes {
     const byId = new Map(known.map(one => [one.containerId, one]))
     const found = new Map<string, LaunchedProcess>()
     for (const [id, process] of await this.#o.launcher.recover(new Set(byId.keys()))) {
-      const { resources, limits, container: info } = byId.get(id)!
+      const { cwd, resources, limits, container: info, user } = byId.get(id)!
       const config = {
         containerId: id,
         resources: resources ?? NOTHING,
         limits: limits ?? {},
         info,
-        sandbox: '',
+        sandbox: cwd,
       }
-      found.set(id, this.#watched(config, process))
+      found.set(id, this.#watched(config, process, await this.#planBefore(config, user)))
     }
     return found
+  }
+
+  /** How the agent before this one started a container, as far as it matters to what is run in it later. */
+  async #planBefore(config: ContainerConfig, user: string | undefined): Promise<LaunchPlan> {
+    const { accounts, isolators, log } = this.#o
+    const plan = emptyPlan()
+    try {
+      // Those of control groups set limits, which are set. The others do nothing but plan.
+      for (const isolator of isolators) if (!isolator.controllers) isolator.prepare(config, plan)
+      if (user !== undefined) runAs(plan, this.#setpriv(), await accounts.find(user))
+      return plan
+    } catch (error) {
+      const fields = { container: config.containerId, error: messageOf(error) }
+      log.warn(fields, 'no program can be run in a container of before')
+      return { ...plan, isClosed: true }
+    }
+  }
+
+  async exec(spec: ExecSpec, stop: AbortSignal): Promise<number> {
+    const { containerId: id, env } = spec
+    const container = this.#containers.get(id)
+    const { pid, plan, cwd } = container ?? {}
+    const entrance =
+      pid !== undefined && plan && !plan.isClosed
+        ? this.#o.launcher.entrance(id, pid, plan)
+        : undefined
+    if (!entrance || !plan || cwd === undefined) {
+      throw new UserError('not_found', 'The container does not run, or cannot be entered.')
+    }
+    const { initially, front } = splitEnvironment(env)
+    const program = named(spec, { ownRoot: plan.root !== undefined })
+    const [first, ...rest] = [...entrance.front, ...inFront(plan, front), ...program]
+    const whole = { ...initially, ...entrance.env }
+    return this.#o.run({ argv: [first!, ...rest], env: whole, cwd }, stop)
   }
 
   /** A container that runs: what it uses is looked at, and when it has ended it is cleared away. */
   #watched(
     { containerId: id, ...config }: ContainerConfig,
     process: LaunchedProcess,
+    plan: LaunchPlan,
   ): LaunchedProcess {
     const { pid } = process
-    const { resources, limits } = config
-    const container: Container = { id, pid, resources, limits, limitation: undefined }
+    const { resources, limits, sandbox: cwd } = config
+    const container: Container = { id, pid, resources, limits, limitation: undefined, plan, cwd }
     this.#containers.set(id, container)
     this.#watch()
     const ended = async (): Promise<number> => {

@@ -35,16 +35,16 @@ import type { AgentGuard } from '../agent-guard.ts'
 import { splitEnvironment } from '../late-environment.ts'
 import { makeDirectories } from '../make-directories.ts'
 import { cgroupsPath, containerRuntimeDir, pidPath, statusPath, survivesPath } from '../paths.ts'
-import { named } from '../posix-processes.ts'
+import { named } from '../argv0.ts'
 import { readStat } from '../process-table.ts'
 import type { KillSignal, LaunchedProcess, LaunchSpec } from '../processes.ts'
 import { endedBySignal } from '../wait-status.ts'
 import type { CgroupTree } from './cgroup-tree.ts'
 import type { LaunchPlan } from './container.ts'
-import type { Launcher } from './launcher.ts'
+import type { Entrance, Launcher } from './launcher.ts'
 import type { MountPrograms } from './mount-script.ts'
 import { mountWords } from './mounts.ts'
-import { initCommand, parseEnd, type RecordedEnd } from './linux-script.ts'
+import { enterCommand, initCommand, parseEnd, type RecordedEnd } from './linux-script.ts'
 
 const SHELL = '/bin/sh'
 
@@ -59,6 +59,8 @@ export interface LinuxLauncherOptions {
   readonly controllers: readonly string[]
   /** Where unshare(1) is. */
   readonly unshare: string
+  /** Where nsenter(1) is. */
+  readonly nsenter: string
   readonly programs: MountPrograms
   /** How long groups may take to be empty, until it is complained of. */
   readonly destroyTimeoutMs: number
@@ -167,6 +169,25 @@ export class LinuxLauncher implements Launcher {
     return { pid, exited: wait(), whyNeverRan: () => whyNeverRan }
   }
 
+  entrance(
+    containerId: string,
+    pid: number,
+    { namespaces, root }: LaunchPlan,
+  ): Entrance | undefined {
+    const { tree, controllers, nsenter } = this.#o
+    if (!this.#containers.has(pid)) return undefined
+    // With a pid namespace the process that was started waits outside, and its child is the init.
+    const inside = namespaces.has('pid')
+      ? tree.members(containerId).find(member => readStat(member)?.parent === pid)
+      : pid
+    if (inside === undefined) return undefined
+    const doors = tree.doors(containerId, controllers)
+    return {
+      front: enterCommand({ sh: SHELL, nsenter, pid: inside, namespaces, root, doors }),
+      env: {},
+    }
+  }
+
   killTree(pid: number, signal: KillSignal): void {
     const container = this.#containers.get(pid)
     // Who ends because the agent does must not take along what survives it.
@@ -253,7 +274,7 @@ export class LinuxLauncher implements Launcher {
         leasePath: spec.survives ? survivesPath(guard.runtimeDir, id) : guard.leasePath,
         doors: tree.doors(id, controllers),
         front,
-        argv: named(spec),
+        argv: named(spec, { ownRoot: plan.root !== undefined }),
       })
       const child = spawn(program, args, {
         cwd: spec.cwd,

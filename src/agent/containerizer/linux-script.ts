@@ -85,11 +85,7 @@ export function initCommand(options: InitOptions): [string, ...string[]] {
     front,
     argv,
   } = options
-  const { namespaces, root, prefix, oomScoreAdj } = plan
-  const inside = (command: readonly string[]): readonly string[] =>
-    root && command.length > 0
-      ? [...root.toolbox.command(command[0]!), ...command.slice(1)]
-      : command
+  const { namespaces, root, oomScoreAdj } = plan
   const init = [
     '-c',
     script(mountScript(mounts, plan, programs)),
@@ -100,8 +96,7 @@ export function initCommand(options: InitOptions): [string, ...string[]] {
     String(doors.length),
     ...doors,
     ...mountArguments(mounts, root, sandbox),
-    ...prefix.flatMap(inside),
-    ...inside(front),
+    ...inFront(plan, front),
     ...argv,
   ]
   if (namespaces.size === 0) return [sh, ...init]
@@ -112,6 +107,52 @@ export function initCommand(options: InitOptions): [string, ...string[]] {
   // If unshare, which waits outside, should be killed, the container goes with it: nobody would hear of its end.
   if (namespaces.has('pid')) flags.push('--pid', '--fork', '--kill-child', '--mount-proc')
   return [unshare, ...flags, '--', sh, ...init]
+}
+
+/** Programs in front of a container's own, as they are called where it runs; `front` as `splitEnvironment` gives it. */
+export function inFront({ prefix, root }: LaunchPlan, front: readonly string[]): string[] {
+  const inside = ([program, ...args]: readonly string[]): readonly string[] => {
+    if (program === undefined) return []
+    return root ? [...root.toolbox.command(program), ...args] : [program, ...args]
+  }
+  return [...prefix, front].flatMap(inside)
+}
+
+/** Arguments: number of groups, a file of each to write to, then what goes into the namespaces. */
+const ENTER = `
+groups=$1
+shift
+while [ "$groups" -gt 0 ]; do
+  echo 0 >"$1" || exit ${NEVER_STARTED_STATUS}
+  shift
+  groups=$((groups - 1))
+done
+exec "$@"
+`
+
+export interface EnterOptions {
+  readonly sh: string
+  readonly nsenter: string
+  /** A process of the container. */
+  readonly pid: number
+  readonly namespaces: LaunchPlan['namespaces']
+  readonly root: LaunchPlan['root']
+  readonly doors: readonly string[]
+}
+
+/**
+ * What a command line begins with that is to run in a container: in its groups first, so that nothing that it does there is
+ * outside of its limits, then in its namespaces and its root. nsenter(1) has all the agent's privileges while it is there; a
+ * process of the container that has fewer cannot look at it.
+ */
+export function enterCommand(options: EnterOptions): string[] {
+  const { sh, nsenter, pid, namespaces, root, doors } = options
+  const flags = [`--target=${pid}`, '--wd']
+  if (namespaces.has('ipc')) flags.push('--ipc')
+  if (namespaces.has('mount')) flags.push('--mount')
+  if (namespaces.has('pid')) flags.push('--pid')
+  if (root) flags.push('--root')
+  return [sh, '-c', ENTER, 'sh', String(doors.length), ...doors, nsenter, ...flags, '--']
 }
 
 /** How a container's program ended, as its init wrote it down: a wait(2) status, or why it never ran. */

@@ -9,6 +9,7 @@ import { SystemAccounts } from './accounts.ts'
 import { CgroupTree } from './cgroup-tree.ts'
 import { Containerizer } from './containerizer.ts'
 import type { Toolbox } from './container.ts'
+import { runProgram } from './exec.ts'
 import type { IsolationFlags } from './flags.ts'
 import { type Isolation, ISOLATORS, type IsolatorName } from './isolation.ts'
 import type { Isolator } from './isolator.ts'
@@ -76,6 +77,7 @@ export async function startContainerizer(start: ContainerizerStart): Promise<Con
     isolators,
     accounts: new SystemAccounts(() => clock.now()),
     ...(setpriv !== undefined && { setpriv }),
+    run: runProgram,
     clock,
     log,
   }
@@ -85,6 +87,7 @@ export async function startContainerizer(start: ContainerizerStart): Promise<Con
   }
   const launcher = new LinuxLauncher({
     unshare: findProgram('unshare', '--launcher=linux'),
+    nsenter: findProgram('nsenter', '--launcher=linux'),
     programs,
     guard: await AgentGuard.start({ ...guarding, removes: tree.roots(controllers) }),
     tree,
