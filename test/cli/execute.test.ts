@@ -146,7 +146,8 @@ async function running(...argv: string[]) {
       task_id: { value: 'hello' },
       agent_id: { value: 'S1' },
       state,
-      uuid: 'AAECAwQFBgcICQoLDA0ODw==',
+      // One of each state: what comes twice is the same update.
+      uuid: Buffer.alloc(16, state).toString('base64'),
       ...more,
     })
     await world.advance(10)

@@ -140,7 +140,10 @@ export class ExecuteScheduler extends Scheduler {
     const { state, task_id } = status
     // The same status comes again when its acknowledgement was lost. Nothing that follows the end is news.
     const before = this.#launched.get(task_id.value)
-    if (!before || before.state === state || isTerminal(before.state)) return
+    if (!before || isTerminal(before.state)) return
+    // An answer to a question is news only if the state is.
+    const isKnown = status.uuid === undefined ? before.state === state : before.uuid === status.uuid
+    if (isKnown) return
     const first = before.state !== 'TASK_RUNNING' && state === 'TASK_RUNNING'
     this.#launched.set(task_id.value, status)
     const isOver = [...this.#launched.values()].every(each => isTerminal(each.state))
