@@ -201,6 +201,10 @@ export class Agent extends Actor {
       void makeAgentDirectory(options, state.info, this.log)
       await new Recovery(recovery).begin(recovered)
     }
+    options.gc?.measure(this.context.metrics)
+    void options.gc?.begin(path =>
+      [...state.executors()].some(({ directory }) => directory === path),
+    )
     const changed = (leader: Pid) => registration.appoint(leader)
     this.#detector = detectorOf({ context, masters: options.masters, changed })
     this.#detector.begin()
@@ -209,6 +213,7 @@ export class Agent extends Actor {
 
   protected override finalize(): void {
     this.#detector?.end()
+    this.#options.gc?.end()
   }
 
   /** Ends for good: gives the agent's id back and ends all it runs. `onShutdown` is called when that is done. */

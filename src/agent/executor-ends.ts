@@ -219,6 +219,7 @@ export class ExecutorEnds {
       const place = { agentId: state.agentId!, frameworkId: framework.id, executorId: executor.id }
       void checkpoints.executorEnded(place)
     }
+    this.#o.options.gc?.ended(executor.directory)
     this.#detach(framework, state.completeExecutor(executor))
   }
 

@@ -20,13 +20,15 @@ import type { FileStatus, SandboxFiles } from './sandbox-files.ts'
 
 const run = promisify(execFile)
 
+const MAX_TRIES = 5
+
 /** The disk of this machine. */
 export class SystemFiles implements SandboxFiles {
   readonly #users = new Names('/etc/passwd')
   readonly #groups = new Names('/etc/group')
 
   async makeDirectory(path: string, mode: number): Promise<void> {
-    const first = await mkdir(path, { recursive: true })
+    const first = await makeAll(path)
     // mkdir's own mode is cut by the process' umask.
     if (first !== undefined) await chmod(path, mode)
   }
@@ -115,6 +117,17 @@ class Names {
       return stdout.split(':')[0] || String(id)
     } catch {
       return String(id)
+    }
+  }
+}
+
+/** Those above it may be removed, since they are empty, just while it is made: then once more. */
+async function makeAll(path: string): Promise<string | undefined> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await mkdir(path, { recursive: true })
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || tries === MAX_TRIES) throw error
     }
   }
 }

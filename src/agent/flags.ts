@@ -9,6 +9,7 @@ import { addressFlags, logFlags } from '../base/server-flags.ts'
 import { masterFlag, zkSessionTimeoutFlag } from '../detector/flags.ts'
 import { POLICIES } from './checkpoint/compatible.ts'
 import { isolationFlags } from './containerizer/flags.ts'
+import { DEFAULT_GC } from './gc/sandbox-gc.ts'
 import { parseAgentResources, parseAttributes } from '../resources/parse.ts'
 import { DEFAULT_ROLE, validateRole } from '../resources/roles.ts'
 import { DEFAULT_SETTINGS } from './settings.ts'
@@ -107,6 +108,25 @@ export const agentFlags = defineFlags({
     group: 'Executors',
     default: true,
     help: "Tasks run under the account that their command, or else their framework, names, for which the agent has to be root. Otherwise all run under the agent's own.",
+  }),
+  gc_delay: flag.duration({
+    group: 'Old sandboxes',
+    default: DEFAULT_GC.delayMs,
+    min: 0,
+    help: 'How long the sandbox of an executor that has ended is kept at most. The fuller the disk, the shorter.',
+  }),
+  gc_disk_headroom: flag.number({
+    group: 'Old sandboxes',
+    default: DEFAULT_GC.headroom,
+    min: 0,
+    max: 1,
+    help: 'Part of the disk that is to stay free: sandboxes are kept for gc_delay * max(0, 1 - gc_disk_headroom - used part of the disk).',
+  }),
+  disk_watch_interval: flag.duration({
+    group: 'Old sandboxes',
+    default: DEFAULT_GC.intervalMs,
+    min: 1,
+    help: 'How often the agent looks how full the disk is, and removes what is too old.',
   }),
   executor_environment_variables: flag.json(readVariables, {
     group: 'Executors',

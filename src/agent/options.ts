@@ -8,6 +8,7 @@ import type { Resource } from '../messages/resource.ts'
 import type { Attribute } from '../messages/values.ts'
 import { parseAgentResources, parseAttributes } from '../resources/parse.ts'
 import type { Probes } from './checks/probes.ts'
+import type { SandboxGc } from './gc/sandbox-gc.ts'
 import type { Checkpoints } from './checkpoint/checkpoints.ts'
 import { type Isolation, parseIsolation } from './containerizer/isolation.ts'
 import type { Environment } from './environment.ts'
@@ -49,6 +50,8 @@ export interface AgentOptions {
   /** The isolators that `processes` has; what needs another one is refused. */
   readonly isolation: Isolation
   readonly files: SandboxFiles
+  /** Removes what ended executors leave; absent: it is kept. */
+  readonly gc?: SandboxGc
   /** Where it writes down what the next agent has to know; absent: nothing outlives it. */
   readonly checkpoints?: Checkpoints
   /** What the agent before this one wrote down, and what is left of its containers. */
@@ -70,6 +73,7 @@ export interface AgentProcess {
   readonly processes: Processes
   readonly probes: Probes
   readonly files: SandboxFiles
+  readonly gc?: SandboxGc
   readonly version: string
   readonly checkpoints?: Checkpoints
   readonly recovered?: Recovered
@@ -124,6 +128,7 @@ export function agentOptions(flags: AgentFlags, own: AgentProcess): AgentOptions
     probes: own.probes,
     isolation: isolationOf(flags.isolation),
     files: own.files,
+    ...(own.gc && { gc: own.gc }),
     ...(own.checkpoints && { checkpoints: own.checkpoints }),
     ...(own.recovered && { recovered: own.recovered }),
     ...(own.onShutdown && { onShutdown: own.onShutdown }),

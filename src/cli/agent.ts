@@ -27,6 +27,8 @@ export const agentCommand: Command<typeof agentFlags> = {
         { SystemFiles },
         { agentOptions, isolationOf },
         { systemProbes },
+        { SandboxGc },
+        { SystemGarbageDisk },
         { startContainerizer },
         { startAgent, unregisterAgent },
         { defaultRuntimeDir, systemMachine },
@@ -40,6 +42,8 @@ export const agentCommand: Command<typeof agentFlags> = {
         import('../agent/file-system.ts'),
         import('../agent/options.ts'),
         import('../agent/checks/system-probes.ts'),
+        import('../agent/gc/sandbox-gc.ts'),
+        import('../agent/gc/system-garbage-disk.ts'),
         import('../agent/containerizer/start.ts'),
         import('../agent/start.ts'),
         import('../agent/system-resources.ts'),
@@ -72,6 +76,14 @@ export const agentCommand: Command<typeof agentFlags> = {
       })
       const disk = new SystemDisk(metaTrashDir(workDir))
       await disk.emptyTrash()
+      const gc = new SandboxGc({
+        disk: new SystemGarbageDisk(workDir),
+        delayMs: flags.gc_delay,
+        headroom: flags.gc_disk_headroom,
+        intervalMs: flags.disk_watch_interval,
+        clock: runtime.clock,
+        log,
+      })
       const options = agentOptions(flags, {
         masters: await locate(flags.master, flags.zk_session_timeout),
         address: runtime.address,
@@ -82,6 +94,7 @@ export const agentCommand: Command<typeof agentFlags> = {
         processes,
         probes: systemProbes(processes),
         files: new SystemFiles(),
+        gc,
         checkpoints: new Checkpoints({ disk, workDir, clock: runtime.clock, log }),
         version: VERSION,
         onShutdown: () => end('told'),
