@@ -9,6 +9,7 @@ import { addressFlags, logFlags } from '../base/server-flags.ts'
 import { masterFlag, zkSessionTimeoutFlag } from '../detector/flags.ts'
 import { POLICIES } from './checkpoint/compatible.ts'
 import { isolationFlags } from './containerizer/flags.ts'
+import { imageFlags } from './images/flags.ts'
 import { parseAgentResources, parseAttributes } from '../resources/parse.ts'
 import { DEFAULT_ROLE, validateRole } from '../resources/roles.ts'
 import { DEFAULT_SETTINGS } from './settings.ts'
@@ -114,6 +115,7 @@ export const agentFlags = defineFlags({
     example: '{"LANG":"C.UTF-8"}',
   }),
   ...isolationFlags,
+  ...imageFlags,
   ...trustFlags,
   ...httpFlags,
   ...logFlags,
