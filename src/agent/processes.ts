@@ -44,6 +44,8 @@ export interface ExecSpec {
   readonly argv: readonly [string, ...string[]]
   readonly argv0?: string
   readonly env: Readonly<Record<string, string>>
+  /** What `argv` and the end of `env` were made of. */
+  readonly command?: CommandInfo
 }
 
 export interface LaunchedProcess {
@@ -66,6 +68,7 @@ export interface KnownContainer {
   readonly resources?: Amounts
   readonly limits?: Partial<Amounts>
   readonly container?: ContainerInfo | undefined
+  readonly command?: CommandInfo | undefined
 }
 
 export type KillSignal = 'SIGTERM' | 'SIGKILL'

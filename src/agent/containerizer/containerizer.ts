@@ -7,6 +7,7 @@
 import type { Clock } from '../../actors/clock.ts'
 import { messageOf, UserError } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts'
+import type { CommandInfo } from '../../messages/command.ts'
 import { splitEnvironment } from '../late-environment.ts'
 import { BASH, named } from '../argv0.ts'
 import { commandEnvironment } from '../environment.ts'
@@ -50,6 +51,7 @@ interface Container {
   /** How its program was started: another one is, in the same way. */
   readonly plan: LaunchPlan
   readonly cwd: string
+  readonly command: CommandInfo | undefined
 }
 
 export interface ContainerizerOptions {
@@ -114,13 +116,7 @@ export class Containerizer implements Processes {
     const { provisioner } = this.#o
     const image = config.info!.mesos!.image!
     if (!provisioner) throw new UserError('not_implemented', 'this agent provides no images')
-    const made = await provisioner.provision(config.containerId, image)
-    return {
-      ...config,
-      rootfs: made.rootfs,
-      image: made.config,
-      ...(made.overlay && { overlay: made.overlay }),
-    }
+    return { ...config, ...(await provisioner.provision(config.containerId, image)) }
   }
 
   #setpriv(): string {
@@ -139,14 +135,15 @@ export class Containerizer implements Processes {
     const left = await launcher.recover(new Set(byId.keys()))
     const roots = await provisioner?.recover(new Set(left.keys()))
     for (const [id, process] of left) {
-      const { cwd, resources, limits, container: info, user } = byId.get(id)!
+      const { cwd, resources, limits, container: info, user, command } = byId.get(id)!
       const config = {
         containerId: id,
         resources: resources ?? NOTHING,
         limits: limits ?? {},
         info,
         sandbox: cwd,
-        ...(roots?.has(id) && { rootfs: roots.get(id)! }),
+        ...roots?.get(id),
+        ...(command && { command }),
       }
       found.set(id, this.#watched(config, process, await this.#planBefore(config, user)))
     }
@@ -170,7 +167,7 @@ export class Containerizer implements Processes {
   }
 
   async exec(spec: ExecSpec, stop: AbortSignal): Promise<number> {
-    const { containerId: id, env } = spec
+    const id = spec.containerId
     const container = this.#containers.get(id)
     const { pid, plan, cwd } = container ?? {}
     const entrance =
@@ -180,7 +177,9 @@ export class Containerizer implements Processes {
     if (!entrance || !plan || cwd === undefined) {
       throw new UserError('not_found', 'The container does not run, or cannot be entered.')
     }
-    const { initially, front } = splitEnvironment(env)
+    // As the program's own was made, with what the command of this one says on top.
+    const of = commandEnvironment({ ...spec.env, ...plan.env }, container?.command)
+    const { initially, front } = splitEnvironment(commandEnvironment(of, spec.command))
     const program = named(spec, plan.root?.toolbox.command(BASH))
     const [first, ...rest] = [...entrance.front, ...inFront(plan, front), ...program]
     const whole = { ...initially, ...entrance.env }
@@ -194,8 +193,9 @@ export class Containerizer implements Processes {
     plan: LaunchPlan,
   ): LaunchedProcess {
     const { pid } = process
-    const { resources, limits, sandbox: cwd } = config
-    const container: Container = { id, pid, resources, limits, limitation: undefined, plan, cwd }
+    const { resources, limits, sandbox: cwd, command } = config
+    const limitation = undefined
+    const container: Container = { id, pid, resources, limits, limitation, plan, cwd, command }
     this.#containers.set(id, container)
     this.#watch()
     const ended = async (): Promise<number> => {

@@ -37,6 +37,15 @@ export interface RuntimeConfig {
   readonly user: string
 }
 
+/** As the agent writes it down. */
+export const StoredRuntime = v.object({
+  entrypoint: v.array(v.string()),
+  cmd: v.array(v.string()),
+  env: v.array(v.string()),
+  workingDir: v.string(),
+  user: v.string(),
+})
+
 export function runtimeConfig({ config }: v.InferOutput<typeof ImageConfig>): RuntimeConfig {
   const { Entrypoint = [], Cmd = [], Env = [], WorkingDir = '', User = '' } = config ?? {}
   return {

@@ -1,11 +1,13 @@
 // Makes root file systems of images for containers, and removes them. One of the few files that may touch the world.
 //
 //   <work_dir>/provisioner/
-//   ├── containers/<container id>/backends/
-//   │   ├── overlay/
-//   │   │   ├── rootfses/0/                     where the container's init mounts it
-//   │   │   └── scratch/0/{upper,work,links}    what the container writes; links to the layers, the topmost is 0
-//   │   └── copy/rootfses/0/                    the layers, copied one upon the other
+//   ├── containers/<container id>/
+//   │   ├── image.json                              how the image is run
+//   │   └── backends/
+//   │       ├── overlay/
+//   │       │   ├── rootfses/0/                     where the container's init mounts it
+//   │       │   └── scratch/0/{upper,work,links}    what the container writes; links to the layers, the topmost is 0
+//   │       └── copy/rootfses/0/                    the layers, copied one upon the other
 //   └── trash/
 //
 // overlayfs is mounted by the container's own init in its own mount namespace. So the machine never sees it, and there is nothing to be
@@ -13,9 +15,19 @@
 // they are found by the next agent.
 
 import { chmodSync } from 'node:fs'
-import { chmod, mkdir, readdir, readlink, stat, symlink } from 'node:fs/promises'
+import {
+  chmod,
+  mkdir,
+  readdir,
+  readFile,
+  readlink,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
+import * as v from 'valibot'
 import { assert } from '../../base/assert.ts'
-import { UserError } from '../../base/errors.ts'
+import { messageOf, UserError } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts'
 import type { Image } from '../../messages/volume.ts'
 import type { Overlay } from '../containerizer/container.ts'
@@ -24,7 +36,7 @@ import { whyNoPathSegment } from '../paths.ts'
 import { Trash } from './commands.ts'
 import { copyLayers } from './copy-layers.ts'
 import { type Backend, BACKENDS } from './flags.ts'
-import type { RuntimeConfig } from './image-config.ts'
+import { type RuntimeConfig, StoredRuntime } from './image-config.ts'
 import { parseReference } from './reference.ts'
 import type { ImageStore } from './store.ts'
 
@@ -39,12 +51,11 @@ export interface ImageProvisionerOptions {
   readonly log: Logger
 }
 
+/** As in `ContainerConfig`. */
 export interface Provisioned {
-  /** Where the machine has it. */
   readonly rootfs: string
-  /** Mounted there by the container's init. */
   readonly overlay?: Overlay
-  readonly config: RuntimeConfig
+  readonly image: RuntimeConfig
 }
 
 /** One root file system each. */
@@ -72,16 +83,16 @@ export class ImageProvisioner {
    * To be called once, before anything is provisioned: these containers go on, what is left of others is removed. Resolves with
    * the root file systems of those that have one.
    */
-  async recover(known: ReadonlySet<string>): Promise<ReadonlyMap<string, string>> {
+  async recover(known: ReadonlySet<string>): Promise<ReadonlyMap<string, Provisioned>> {
     const { directory, store, log } = this.#o
-    const roots = new Map<string, string>()
+    const roots = new Map<string, Provisioned>()
     for (const id of await readdir(`${directory}/containers`)) {
       const layers = await this.#layersOf(id)
       store?.hold(layers)
       this.#containers.set(id, layers)
-      const root = await this.#rootOf(id)
-      if (known.has(id) && root !== undefined) {
-        roots.set(id, root)
+      if (known.has(id)) {
+        const root = await this.#provisioned(id)
+        if (root) roots.set(id, root)
         continue
       }
       log.info({ container: id }, 'removing the root file system of a container that is gone')
@@ -101,9 +112,10 @@ export class ImageProvisioner {
     const { layers, config } = await store.get(parseReference(name), image.cached ?? true)
     this.#containers.set(containerId, layers)
     const top = `${this.#directory(containerId)}/backends/${backend}`
-    const rootfs = `${top}/rootfses/${ROOT}`
+    const rootfs = this.#rootfs(containerId, backend)
     await mkdir(rootfs, { recursive: true })
     await chmod(rootfs, MODE)
+    await writeFile(this.#imagePath(containerId), JSON.stringify(config))
     if (config.user !== '') {
       const fields = { container: containerId, image: name, user: config.user }
       log.warn(
@@ -112,14 +124,15 @@ export class ImageProvisioner {
       )
     }
     if (backend === 'overlay') {
-      return { rootfs, config, overlay: await this.#overlay(`${top}/scratch/${ROOT}`, layers) }
+      const overlay = await this.#overlay(`${top}/scratch/${ROOT}`, layers)
+      return { rootfs, image: config, overlay }
     }
     const copied = layers.map(async digest => ({
       path: store.layerPath(digest),
       ...(await store.marks(digest)),
     }))
     await copyLayers(await Promise.all(copied), rootfs, `${top}/aside`, this.#o.programs)
-    return { rootfs, config }
+    return { rootfs, image: config }
   }
 
   /** The container is no more. Resolves when nothing of it is where containers are. */
@@ -141,12 +154,28 @@ export class ImageProvisioner {
     return `${this.#o.directory}/containers/${containerId}`
   }
 
-  async #rootOf(containerId: string): Promise<string | undefined> {
-    for (const backend of BACKENDS) {
-      const path = `${this.#directory(containerId)}/backends/${backend}/rootfses/${ROOT}`
-      if (await stat(path).catch(() => undefined)) return path
+  /** What an agent before this one made. */
+  async #provisioned(containerId: string): Promise<Provisioned | undefined> {
+    try {
+      const text = await readFile(this.#imagePath(containerId), 'utf8')
+      const image = v.parse(StoredRuntime, JSON.parse(text))
+      for (const backend of BACKENDS) {
+        const rootfs = this.#rootfs(containerId, backend)
+        if (await stat(rootfs).catch(() => undefined)) return { rootfs, image }
+      }
+    } catch (error) {
+      const fields = { container: containerId, error: messageOf(error) }
+      this.#o.log.warn(fields, 'what image a container has cannot be read')
     }
     return undefined
+  }
+
+  #imagePath(containerId: string): string {
+    return `${this.#directory(containerId)}/image.json`
+  }
+
+  #rootfs(containerId: string, backend: Backend): string {
+    return `${this.#directory(containerId)}/backends/${backend}/rootfses/${ROOT}`
   }
 
   /** mount(2) takes a page of options: layers have short names, relative to a directory that is gone to first. */

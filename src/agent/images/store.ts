@@ -22,7 +22,7 @@ import { SystemDisk } from '../checkpoint/system-disk.ts'
 import { makeDirectories } from '../make-directories.ts'
 import { findImage, type ImageSource } from './archive.ts'
 import { run, Trash } from './commands.ts'
-import type { RuntimeConfig } from './image-config.ts'
+import { type RuntimeConfig, StoredRuntime } from './image-config.ts'
 import type { LayerLimits, Marks, MarkStyle } from './layer-entries.ts'
 import { type Architecture, type Layer, readManifest } from './manifest.ts'
 import { DIGEST, type Reference, referenceText } from './reference.ts'
@@ -38,13 +38,7 @@ const text = v.string()
 const StoredImage = v.object({
   name: text,
   layers: v.array(v.pipe(text, v.regex(DIGEST))),
-  config: v.object({
-    entrypoint: v.array(text),
-    cmd: v.array(text),
-    env: v.array(text),
-    workingDir: text,
-    user: text,
-  }),
+  config: StoredRuntime,
 })
 
 /** An image whose layers are all there, the lowest first. */
