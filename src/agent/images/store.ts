@@ -29,7 +29,7 @@ import { DIGEST, type Reference, referenceText } from './reference.ts'
 import { unpackLayer } from './unpack.ts'
 
 /** Of a layer. Larger images than any that are of use, and small enough for a disk. */
-const LIMITS: LayerLimits = { entries: 1_000_000, bytes: 32 * 2 ** 30 }
+const LIMITS: LayerLimits = { entries: 500_000, bytes: 32 * 2 ** 30 }
 
 /** Layers that are unpacked at a time: more would not be faster, and each has a process. */
 const MAX_UNPACKING = 4
