@@ -10,11 +10,15 @@ import { silentLogger } from '../../src/base/log.ts'
 export const IMAGE_STORE_HOST = fileURLToPath(import.meta.url)
 
 /** `store` in a directory, of what is in `images` there. */
-export const openStore = (top: string, tar = 'tar'): Promise<ImageStore> =>
+export const openStore = (
+  top: string,
+  tar = 'tar',
+  style: 'list' | 'overlay' = 'list',
+): Promise<ImageStore> =>
   ImageStore.open({
     directory: `${top}/store`,
     registry: `${top}/images`,
-    style: 'list',
+    style,
     architecture: 'amd64',
     programs: { tar, sync: 'sync', rm: 'rm' },
     log: silentLogger,

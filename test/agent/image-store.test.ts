@@ -22,6 +22,7 @@ import { copyLayers } from '../../src/agent/images/copy-layers.ts'
 import { readGcConfig, watchImages } from '../../src/agent/images/garbage.ts'
 import { LayerEntries } from '../../src/agent/images/layer-entries.ts'
 import { readManifest } from '../../src/agent/images/manifest.ts'
+import { ImageProvisioner } from '../../src/agent/images/provisioner.ts'
 import { parseReference } from '../../src/agent/images/reference.ts'
 import { unpackLayer } from '../../src/agent/images/unpack.ts'
 import { silentLogger } from '../../src/base/log.ts'
@@ -269,6 +270,50 @@ t.test('an unpacking that is killed counts for nothing', asRoot, async t => {
   await store.close()
   t.strictSame(readdirSync(`${top}/store/trash`), [])
 })
+
+t.test(
+  'layers of containers that go on are kept, root file systems of others go',
+  asRoot,
+  async t => {
+    const top = place(t)
+    saveImage(`${top}/images`, 'one:1', {
+      layers: [layer('a'), layer('b')],
+      config: { Cmd: ['/a'] },
+    })
+    saveImage(`${top}/images`, 'two:1', { layers: [layer('a'), layer('c')] })
+    const start = async () => {
+      const store = await openStore(top, 'tar', 'overlay')
+      const programs = { cp: 'cp', rm: 'rm' }
+      const directory = `${top}/provisioner`
+      const options = { directory, backend: 'overlay' as const, store, programs, log: silentLogger }
+      return { store, provisioner: new ImageProvisioner(options) }
+    }
+    const image = (name: string) => ({ type: 'DOCKER' as const, docker: { name } })
+    const containers = (): string[] => readdirSync(`${top}/provisioner/containers`)
+    let { store, provisioner } = await start()
+    const made = await provisioner.provision('goes-on', image('one:1'))
+    await provisioner.provision('is-gone', image('two:1'))
+    await t.rejects(provisioner.provision('x', { type: 'APPC', appc: { name: 'x' } }), /type APPC/)
+    await t.rejects(provisioner.provision('../x', image('one:1')))
+    t.equal(await store.prune(new Set()), 0)
+    await provisioner.close()
+
+    ;({ store, provisioner } = await start())
+    const found = await provisioner.recover(new Set(['goes-on', 'never-had-one']))
+    t.strictSame([...found], [['goes-on', { rootfs: made.rootfs, image: made.image }]])
+    t.strictSame(containers(), ['goes-on'])
+    t.equal(await store.prune(new Set()), 1, 'the layer that only the other had')
+    for (const link of ['0', '1']) t.ok(existsSync(`${made.overlay!.directory}/${link}/.`))
+    await provisioner.destroy('goes-on')
+    await provisioner.destroy('goes-on')
+    t.strictSame(containers(), [])
+    t.equal(await store.prune(new Set()), 2)
+    t.equal(statSync(`${top}/provisioner`).mode & 0o777, 0o700, 'of nobody else')
+    t.equal(statSync(`${top}/store/layers`).mode & 0o777, 0o700)
+    await provisioner.close()
+    t.strictSame(readdirSync(`${top}/provisioner/trash`), [])
+  },
+)
 
 t.test('the disk is looked at, and images go when it is full', async t => {
   const clock = new VirtualClock()
