@@ -7,12 +7,12 @@ export const BASH = '/bin/bash'
 
 /**
  * A command line that gives the program another name for itself, where bash can do that. Nearly all programs are content with
- * their path, which is what they see without.
+ * their path, which is what they see without. `bash`: how it is called in a container with a root file system of its own.
  */
 export function named(
   { argv, argv0 }: Pick<LaunchSpec, 'argv' | 'argv0'>,
-  { ownRoot = false }: { readonly ownRoot?: boolean } = {},
+  bash: readonly string[] = [BASH],
 ): readonly string[] {
-  if (argv0 === undefined || argv0 === argv[0] || ownRoot || !existsSync(BASH)) return argv
-  return [BASH, '-c', 'name=$1; shift; exec -a "$name" "$@"', 'bash', argv0, ...argv]
+  if (argv0 === undefined || argv0 === argv[0] || !existsSync(BASH)) return argv
+  return [...bash, '-c', 'name=$1; shift; exec -a "$name" "$@"', 'bash', argv0, ...argv]
 }

@@ -155,6 +155,7 @@ export class CommandExecutor extends Actor {
       // The task alone: there is no process beside it that would need something.
       ...amountsOf([task]),
       container: task.container,
+      command: task.command,
       survives: this.#options.survives ?? false,
     })
     try {

@@ -228,6 +228,7 @@ export class ExecutorStarts {
       stderrPath: `${executor.directory}/stderr`,
       ...amountsOf(tasksOf(executor), executor.info.resources),
       container: executor.info.container,
+      command,
       survives: this.#survives(executor),
     })
     try {

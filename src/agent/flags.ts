@@ -10,6 +10,7 @@ import { masterFlag, zkSessionTimeoutFlag } from '../detector/flags.ts'
 import { POLICIES } from './checkpoint/compatible.ts'
 import { isolationFlags } from './containerizer/flags.ts'
 import { DEFAULT_GC } from './gc/sandbox-gc.ts'
+import { imageFlags } from './images/flags.ts'
 import { parseAgentResources, parseAttributes } from '../resources/parse.ts'
 import { DEFAULT_ROLE, validateRole } from '../resources/roles.ts'
 import { DEFAULT_SETTINGS } from './settings.ts'
@@ -134,6 +135,7 @@ export const agentFlags = defineFlags({
     example: '{"LANG":"C.UTF-8"}',
   }),
   ...isolationFlags,
+  ...imageFlags,
   ...trustFlags,
   ...httpFlags,
   ...logFlags,

@@ -2,6 +2,7 @@
 //
 // Real in containerizer/, virtual in the simulator.
 
+import type { CommandInfo } from '../messages/command.ts'
 import type { ContainerInfo } from '../messages/container.ts'
 import type { Amounts, ContainerStatistics, Limitation } from './containerizer/container.ts'
 
@@ -31,6 +32,8 @@ export interface LaunchSpec {
   readonly limits?: Partial<Amounts>
   /** What else it wants of isolation. */
   readonly container?: ContainerInfo | undefined
+  /** What `argv` and the end of `env` were made of: an image may have a say in it. */
+  readonly command?: CommandInfo
   /** It outlives the agent that launches it: its framework checkpoints. */
   readonly survives?: boolean
 }
@@ -41,6 +44,8 @@ export interface ExecSpec {
   readonly argv: readonly [string, ...string[]]
   readonly argv0?: string
   readonly env: Readonly<Record<string, string>>
+  /** What `argv` and the end of `env` were made of. */
+  readonly command?: CommandInfo
 }
 
 export interface LaunchedProcess {
@@ -63,6 +68,7 @@ export interface KnownContainer {
   readonly resources?: Amounts
   readonly limits?: Partial<Amounts>
   readonly container?: ContainerInfo | undefined
+  readonly command?: CommandInfo | undefined
 }
 
 export type KillSignal = 'SIGTERM' | 'SIGKILL'

@@ -116,17 +116,20 @@ function knownContainersOf(
         ...as(task.command),
         ...amountsOf([task]),
         container: task.container,
+        command: task.command,
       }
     })
   }
   const infos = tasks.map(task => task.info)
+  const command = kind === 'custom' ? info.command : infos[0]?.command
   return [
     {
       containerId,
       cwd,
-      ...as(kind === 'custom' ? info.command : infos[0]?.command),
+      ...as(command),
       ...amountsOf(infos, info.resources),
       container: info.container ?? infos[0]?.container,
+      command,
     },
   ]
 }

@@ -84,7 +84,9 @@ function malformed(task: TaskInfo, framework: FrameworkInfo): Refusal | undefine
     return invalid("'ExecutorInfo.command' must be set for 'CUSTOM' executor")
   }
   const command = executor?.command ?? task.command
-  if (command?.value === undefined || command.value === '') {
+  // An image may say what to run.
+  const { mesos } = (executor ?? task).container ?? {}
+  if ((command?.value ?? '') === '' && (!mesos?.image || command?.shell !== false)) {
     return invalid("'CommandInfo.value' must be set: there is nothing to run")
   }
   return undefined
@@ -123,7 +125,11 @@ function unsupportedContainer(
     }
   }
   const asked: [boolean, string][] = [
-    [container.mesos?.image !== undefined, 'container images'],
+    [
+      container.mesos?.image !== undefined && !isolation.has('docker/runtime'),
+      "container images without the isolator 'docker/runtime'",
+    ],
+    [container.mesos?.image?.type === 'APPC', 'images of type APPC'],
     [(container.network_infos ?? []).some(n => n.name !== undefined), 'container networks'],
     [(container.network_infos ?? []).some(n => n.port_mappings?.length), 'port mappings'],
     [container.hostname !== undefined, "a container's own hostname"],

@@ -2,6 +2,7 @@
 
 import { isolationErrors } from '../agent/containerizer/flags.ts'
 import { agentFlags, FALLBACK_WORK_DIR } from '../agent/flags.ts'
+import { imageErrors } from '../agent/images/flags.ts'
 import { VERSION } from '../base/version.ts'
 import { locate } from './locate.ts'
 import type { Command } from './main.ts'
@@ -12,7 +13,7 @@ export const agentCommand: Command<typeof agentFlags> = {
   name: 'mesos-agent',
   summary: 'An agent: offers what this machine has to the master, and runs tasks on it.',
   flags: agentFlags,
-  check: isolationErrors,
+  check: flags => [...isolationErrors(flags), ...imageErrors(flags)],
   examples: [
     'mesos-agent --master=127.0.0.1:5050',
     'mesos-agent --master=127.0.0.1:5050 --launcher=linux --isolation=cgroups/cpu,cgroups/mem,cgroups/pids,namespaces/pid',
@@ -68,6 +69,7 @@ export const agentCommand: Command<typeof agentFlags> = {
         flags,
         isolation: isolationOf(flags.isolation),
         runtimeDir,
+        workDir,
         token: runtimeToken(workDir),
         recoveryTimeoutMs: flags.recovery_timeout,
         machineBytes: machine.memBytes ?? Number.POSITIVE_INFINITY,

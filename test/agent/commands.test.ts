@@ -223,7 +223,7 @@ t.test('what the agent cannot do is refused, and said', async t => {
   const failed = ['TASK_FAILED', 'REASON_CONTAINER_LAUNCH_FAILED'] as const
   const expected: Record<string, readonly [string, string, RegExp]> = {
     docker: ['TASK_FAILED', 'REASON_EXECUTOR_TERMINATED', /unknown container; .* no Docker/],
-    image: [...failed, /does not support container images$/],
+    image: [...failed, /does not support container images without the isolator 'docker\/runtime'$/],
     volume: [...failed, /does not support volumes without a source$/],
     uri: [...failed, /^Failed to fetch all URIs: this agent does not fetch URIs$/],
     limits: [...invalid, /needs the isolator/],

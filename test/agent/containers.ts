@@ -66,7 +66,7 @@ export function containerizer(runtimeDir: string, ...argv: string[]): Promise<Co
 
 /** That of an agent in whose place there was one before. */
 export function nextContainerizer(
-  more: Pick<ContainerizerStart, 'runtimeDir' | 'token' | 'recoveryTimeoutMs'>,
+  more: Pick<ContainerizerStart, 'runtimeDir' | 'token' | 'recoveryTimeoutMs' | 'workDir'>,
   ...argv: string[]
 ): Promise<Containerizer> {
   const parsed = parseFlags(agentFlags, {
@@ -85,17 +85,21 @@ export function nextContainerizer(
   })
 }
 
-export async function place(t: Test, isolation: string, ...more: string[]): Promise<Place> {
+export function place(t: Test, isolation: string, ...more: string[]): Promise<Place> {
+  return placeWith(t, () => ['--isolation=' + isolation, ...more])
+}
+
+/** With flags that name what lies below the place's top, which is its work directory too. */
+export async function placeWith(t: Test, flags: (top: string) => string[]): Promise<Place> {
   // Not the test's own directory: that is gone before the teardown, and with it what the guard goes by.
   const top = mkdtempSync(`${tmpdir()}/mesos-test-`)
   mkdirSync(`${top}/box`)
   const root = `mesos_test_${process.pid}_${++count}`
-  const processes = await containerizer(
-    `${top}/run`,
+  const processes = await nextContainerizer(
+    { runtimeDir: `${top}/run`, workDir: top },
     '--launcher=linux',
-    `--isolation=${isolation}`,
     `--cgroups_root=${root}`,
-    ...more,
+    ...flags(top),
   )
   const groups = (): string[] =>
     [V1, V2]

@@ -52,7 +52,8 @@ class SystemProbes implements Probes {
     { containerId, env }: Probed,
     stop: AbortSignal,
   ): Promise<ProbeResult | undefined> {
-    const spec = { containerId, ...commandLine(command), env: commandEnvironment(env, command) }
+    const whole = commandEnvironment(env, command)
+    const spec = { containerId, ...commandLine(command), env: whole, command }
     const waitStatus = await this.#processes.exec?.(spec, stop)
     if (waitStatus === undefined || stop.aborted) return undefined
     return { type: 'COMMAND', exitCode: exitCodeOf(waitStatus) ?? OF_SIGNAL }

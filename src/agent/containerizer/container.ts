@@ -1,8 +1,10 @@
 // What a container is to have and to be held to, as far as isolation goes, and what comes of that for its launch.
 
+import type { CommandInfo } from '../../messages/command.ts'
 import type { ContainerInfo } from '../../messages/container.ts'
 import type { Resource } from '../../messages/resource.ts'
 import type { TaskStatusReason } from '../../messages/status.ts'
+import type { RuntimeConfig } from '../images/image-config.ts'
 import type { Mount } from './mounts.ts'
 
 /** An amount of each resource that a kernel can hold a container to. */
@@ -27,6 +29,12 @@ export interface ContainerConfig {
   readonly rootfs?: string
   /** The account that its program runs under; absent: the agent's. */
   readonly account?: Account
+  /** Of what it is mounted by the container itself; absent: it is there. */
+  readonly overlay?: Overlay
+  /** What the image that it was made of says. */
+  readonly image?: RuntimeConfig
+  /** What the program was made of. */
+  readonly command?: CommandInfo
 }
 
 /** As the machine numbers it. */
@@ -35,6 +43,18 @@ export interface Account {
   readonly gid: number
   /** All of its groups. */
   readonly groups: readonly number[]
+}
+
+/** overlayfs' options, in which paths are relative to a directory. */
+export interface Overlay {
+  readonly directory: string
+  readonly options: string
+}
+
+/** As in `LaunchSpec`. */
+export interface Program {
+  readonly argv: readonly [string, ...string[]]
+  readonly argv0?: string
 }
 
 export type Namespace = 'mount' | 'pid' | 'ipc'
@@ -46,6 +66,10 @@ export interface LaunchPlan {
   readonly mounts: Mount[]
   /** The container's root file system becomes this one. */
   root?: Root
+  /** What runs in the place of the command's own program. */
+  program?: Program
+  /** Variables that the agent's own give way to; the command's do not. */
+  readonly env: Record<string, string>
   /** Programs in front of the container's own, each of which becomes the next: the first one is the outermost. */
   readonly prefix: string[][]
   /** What is made for it in sandboxes is this one's. */
@@ -59,6 +83,7 @@ export interface LaunchPlan {
 export const emptyPlan = (): LaunchPlan => ({
   namespaces: new Set(),
   mounts: [],
+  env: {},
   prefix: [],
   oomScoreAdj: undefined,
 })
@@ -67,6 +92,7 @@ export const emptyPlan = (): LaunchPlan => ({
 export interface Root {
   /** Where the machine has it. */
   readonly path: string
+  readonly overlay?: Overlay
   /** A directory with device files and the machine's programs, as toolbox.ts makes it: the container's /dev. */
   readonly toolbox: Toolbox
   /** Where its sandbox is seen, and where its program starts unless the image says otherwise. */

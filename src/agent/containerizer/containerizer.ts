@@ -7,8 +7,11 @@
 import type { Clock } from '../../actors/clock.ts'
 import { messageOf, UserError } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts'
+import type { CommandInfo } from '../../messages/command.ts'
 import { splitEnvironment } from '../late-environment.ts'
-import { named } from '../argv0.ts'
+import { BASH, named } from '../argv0.ts'
+import { commandEnvironment } from '../environment.ts'
+import type { ImageProvisioner } from '../images/provisioner.ts'
 import type {
   ExecSpec,
   KillSignal,
@@ -48,6 +51,7 @@ interface Container {
   /** How its program was started: another one is, in the same way. */
   readonly plan: LaunchPlan
   readonly cwd: string
+  readonly command: CommandInfo | undefined
 }
 
 export interface ContainerizerOptions {
@@ -59,6 +63,8 @@ export interface ContainerizerOptions {
   readonly setpriv?: string
   /** Runs a program, as exec.ts does. */
   readonly run: (program: Program, stop: AbortSignal) => Promise<number>
+  /** Makes root file systems of images, and removes them. */
+  readonly provisioner?: ImageProvisioner
   readonly clock: Clock
   readonly log: Logger
 }
@@ -79,7 +85,7 @@ export class Containerizer implements Processes {
     const id = spec.containerId
     const account = spec.user === undefined ? undefined : await accounts.find(spec.user)
     if (account) await accounts.give(account, spec)
-    const config: ContainerConfig = {
+    const configured: ContainerConfig = {
       containerId: id,
       resources: spec.resources ?? NOTHING,
       limits: spec.limits ?? {},
@@ -88,19 +94,29 @@ export class Containerizer implements Processes {
       ...(spec.parentSandbox !== undefined && { parentSandbox: spec.parentSandbox }),
       ...(spec.rootfs !== undefined && { rootfs: spec.rootfs }),
       ...(account && { account }),
+      ...(spec.command && { command: spec.command }),
     }
     const plan = emptyPlan()
     let process: LaunchedProcess
     try {
+      const needsImage = spec.container?.mesos?.image !== undefined
+      const config = needsImage ? await this.#provisioned(configured) : configured
       launcher.prepare?.(spec)
       for (const isolator of isolators) isolator.prepare(config, plan)
       if (account) runAs(plan, this.#setpriv(), account)
-      process = await launcher.launch(spec, plan)
+      process = await launcher.launch(planned(spec, plan), plan)
     } catch (error) {
       await this.#clear(id)
       throw error
     }
-    return this.#watched(config, process, plan)
+    return this.#watched(configured, process, plan)
+  }
+
+  async #provisioned(config: ContainerConfig): Promise<ContainerConfig> {
+    const { provisioner } = this.#o
+    const image = config.info!.mesos!.image!
+    if (!provisioner) throw new UserError('not_implemented', 'this agent provides no images')
+    return { ...config, ...(await provisioner.provision(config.containerId, image)) }
   }
 
   #setpriv(): string {
@@ -114,15 +130,20 @@ export class Containerizer implements Processes {
 
   async recover(known: readonly KnownContainer[]): Promise<ReadonlyMap<string, LaunchedProcess>> {
     const byId = new Map(known.map(one => [one.containerId, one]))
+    const { launcher, provisioner } = this.#o
     const found = new Map<string, LaunchedProcess>()
-    for (const [id, process] of await this.#o.launcher.recover(new Set(byId.keys()))) {
-      const { cwd, resources, limits, container: info, user } = byId.get(id)!
+    const left = await launcher.recover(new Set(byId.keys()))
+    const roots = await provisioner?.recover(new Set(left.keys()))
+    for (const [id, process] of left) {
+      const { cwd, resources, limits, container: info, user, command } = byId.get(id)!
       const config = {
         containerId: id,
         resources: resources ?? NOTHING,
         limits: limits ?? {},
         info,
         sandbox: cwd,
+        ...roots?.get(id),
+        ...(command && { command }),
       }
       found.set(id, this.#watched(config, process, await this.#planBefore(config, user)))
     }
@@ -146,7 +167,7 @@ export class Containerizer implements Processes {
   }
 
   async exec(spec: ExecSpec, stop: AbortSignal): Promise<number> {
-    const { containerId: id, env } = spec
+    const id = spec.containerId
     const container = this.#containers.get(id)
     const { pid, plan, cwd } = container ?? {}
     const entrance =
@@ -156,8 +177,10 @@ export class Containerizer implements Processes {
     if (!entrance || !plan || cwd === undefined) {
       throw new UserError('not_found', 'The container does not run, or cannot be entered.')
     }
-    const { initially, front } = splitEnvironment(env)
-    const program = named(spec, { ownRoot: plan.root !== undefined })
+    // As the program's own was made, with what the command of this one says on top.
+    const of = commandEnvironment({ ...spec.env, ...plan.env }, container?.command)
+    const { initially, front } = splitEnvironment(commandEnvironment(of, spec.command))
+    const program = named(spec, plan.root?.toolbox.command(BASH))
     const [first, ...rest] = [...entrance.front, ...inFront(plan, front), ...program]
     const whole = { ...initially, ...entrance.env }
     return this.#o.run({ argv: [first!, ...rest], env: whole, cwd }, stop)
@@ -170,8 +193,9 @@ export class Containerizer implements Processes {
     plan: LaunchPlan,
   ): LaunchedProcess {
     const { pid } = process
-    const { resources, limits, sandbox: cwd } = config
-    const container: Container = { id, pid, resources, limits, limitation: undefined, plan, cwd }
+    const { resources, limits, sandbox: cwd, command } = config
+    const limitation = undefined
+    const container: Container = { id, pid, resources, limits, limitation, plan, cwd, command }
     this.#containers.set(id, container)
     this.#watch()
     const ended = async (): Promise<number> => {
@@ -218,10 +242,11 @@ export class Containerizer implements Processes {
     return statistics
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     // Nothing is to be watched any more.
     this.#containers.clear()
-    return this.#o.launcher.close()
+    await this.#o.launcher.close()
+    await this.#o.provisioner?.close()
   }
 
   async #clear(id: string): Promise<void> {
@@ -233,6 +258,12 @@ export class Containerizer implements Processes {
       } catch (error) {
         log.warn({ container: id, error: messageOf(error) }, `${isolator.name} could not clean up`)
       }
+    }
+    try {
+      await this.#o.provisioner?.destroy(id)
+    } catch (error) {
+      const fields = { container: id, error: messageOf(error) }
+      log.warn(fields, 'a root file system could not be removed')
     }
   }
 
@@ -269,6 +300,14 @@ export class Containerizer implements Processes {
       this.#watchIn(Math.max(WATCH_MS, (clock.now() - startedAtMs) / WATCH_SHARE))
     })
   }
+}
+
+/** What is launched, when all isolators have said what they want. */
+function planned(spec: LaunchSpec, { program, env }: LaunchPlan): LaunchSpec {
+  const all = { ...spec, env: commandEnvironment({ ...spec.env, ...env }, spec.command) }
+  if (!program) return all
+  const { argv0: _, ...rest } = all
+  return { ...rest, ...program }
 }
 
 /** What it may use, as far as there is a bound. Isolators that hold it to something else say so. */

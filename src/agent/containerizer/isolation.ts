@@ -6,6 +6,7 @@
  */
 export const ISOLATORS = [
   'filesystem/linux',
+  'docker/runtime',
   'volume/sandbox_path',
   'volume/host_path',
   'namespaces/mnt',
@@ -68,6 +69,8 @@ export function parseIsolation(text: string): Isolation | string {
 /** What is wrong with an isolation under a launcher; undefined if nothing. */
 export function whyNotUnder(launcher: LauncherName, isolation: Isolation): string | undefined {
   if (launcher === 'linux') return undefined
-  const name = [...isolation].find(each => /^(cgroups|namespaces|filesystem|volume)\//.test(each))
+  const name = [...isolation].find(each =>
+    /^(cgroups|namespaces|filesystem|volume|docker)\//.test(each),
+  )
   return name && `the isolator '${name}' needs '--launcher=linux'`
 }

@@ -14,9 +14,12 @@ export interface FilesystemOptions {
 export function filesystemIsolator({ toolbox, sandboxDirectory }: FilesystemOptions): Isolator {
   return {
     name: 'filesystem/linux',
-    prepare: ({ rootfs }, plan) => {
+    prepare: ({ rootfs, overlay }, plan) => {
       plan.namespaces.add('mount')
-      if (rootfs !== undefined) plan.root = { path: rootfs, toolbox, sandbox: sandboxDirectory }
+      if (rootfs === undefined) return
+      const root = { path: rootfs, toolbox, sandbox: sandboxDirectory }
+      plan.root = overlay ? { ...root, overlay } : root
+      plan.env['MESOS_SANDBOX'] = sandboxDirectory
     },
   }
 }

@@ -35,7 +35,7 @@ import type { AgentGuard } from '../agent-guard.ts'
 import { splitEnvironment } from '../late-environment.ts'
 import { makeDirectories } from '../make-directories.ts'
 import { cgroupsPath, containerRuntimeDir, pidPath, statusPath, survivesPath } from '../paths.ts'
-import { named } from '../argv0.ts'
+import { BASH, named } from '../argv0.ts'
 import { readStat } from '../process-table.ts'
 import type { KillSignal, LaunchedProcess, LaunchSpec } from '../processes.ts'
 import { endedBySignal } from '../wait-status.ts'
@@ -274,7 +274,7 @@ export class LinuxLauncher implements Launcher {
         leasePath: spec.survives ? survivesPath(guard.runtimeDir, id) : guard.leasePath,
         doors: tree.doors(id, controllers),
         front,
-        argv: named(spec, { ownRoot: plan.root !== undefined }),
+        argv: named(spec, plan.root?.toolbox.command(BASH)),
       })
       const child = spawn(program, args, {
         cwd: spec.cwd,

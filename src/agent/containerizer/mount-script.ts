@@ -59,6 +59,8 @@ one() {
     ${mount} -c --bind "$2" "$name" && remount "$7" "$name" && [ ! -L "$name" ] && [ "$name" -ef "$2" ] ;;
   fs)
     enter "$4" "$5" "$6" && ${mount} -c -t "$2" -o "$7" "$2" . ;;
+  overlay)
+    cd -P "$2" && LIBMOUNT_FORCE_MOUNT2=always ${mount} -c -t overlay -o "$7" overlay "$4" ;;
   mask)
     enter "$4" "$5" || return 1
     for name in ${HIDDEN}; do

@@ -58,7 +58,7 @@ const invalid = (path: string, why: string): UserError =>
 
 /** What one mount needs to be told, as the script takes it. */
 export type MountWords = readonly [
-  kind: 'bind' | 'file' | 'fs' | 'mask',
+  kind: 'bind' | 'file' | 'fs' | 'mask' | 'overlay',
   source: string,
   below: string,
   base: string,
@@ -133,7 +133,9 @@ function furniture(root: Root, plan: LaunchPlan, sandbox: string): MountWords[] 
   ]
   return [
     // The kernel only lets a mount become the root.
-    ['bind', rootfs, '', rootfs, '', '', AS_IS],
+    root.overlay
+      ? ['overlay', root.overlay.directory, '', rootfs, '', '', root.overlay.options]
+      : ['bind', rootfs, '', rootfs, '', '', AS_IS],
     at('bind', toolbox.directory, '/dev', OF_TOOLBOX),
     at('fs', 'devpts', '/dev/pts', 'newinstance,ptmxmode=0666,mode=0620'),
     at('bind', '/dev/shm', '/dev/shm', AS_IS),

@@ -4,12 +4,16 @@ import type { Clock } from '../../actors/clock.ts'
 import { UserError } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts'
 import { AgentGuard } from '../agent-guard.ts'
+import { BASH } from '../argv0.ts'
 import { PosixProcesses } from '../posix-processes.ts'
 import { SystemAccounts } from './accounts.ts'
 import { CgroupTree } from './cgroup-tree.ts'
 import { Containerizer } from './containerizer.ts'
 import type { Toolbox } from './container.ts'
 import { runProgram } from './exec.ts'
+import type { ImageFlags } from '../images/flags.ts'
+import { dockerRuntimeIsolator } from '../images/isolator.ts'
+import { startProvisioner } from '../images/start.ts'
 import type { IsolationFlags } from './flags.ts'
 import { type Isolation, ISOLATORS, type IsolatorName } from './isolation.ts'
 import type { Isolator } from './isolator.ts'
@@ -34,9 +38,11 @@ import {
 import { makeToolbox } from './toolbox.ts'
 
 export interface ContainerizerStart {
-  readonly flags: IsolationFlags
+  readonly flags: IsolationFlags & ImageFlags
   readonly isolation: Isolation
   readonly runtimeDir: string
+  /** Where root file systems of images are made; absent: there are none. */
+  readonly workDir?: string
   /** As for the guard. */
   readonly token?: string
   readonly recoveryTimeoutMs?: number
@@ -61,7 +67,7 @@ export async function startContainerizer(start: ContainerizerStart): Promise<Con
   const toolbox = isolation.has('filesystem/linux')
     ? await makeToolbox(
         runtimeDir,
-        TOOLS.map(tool => findProgram(tool, 'filesystem/linux')),
+        [...TOOLS.map(tool => findProgram(tool, 'filesystem/linux')), BASH].filter(kindOfPath),
       )
     : undefined
   const makers = isolatorMakers(start, tree, toolbox)
@@ -72,12 +78,17 @@ export async function startContainerizer(start: ContainerizerStart): Promise<Con
     if (missing !== undefined) throw noController(isolator.name, missing, hierarchy)
     isolator.recover?.()
   }
+  const provisioner =
+    start.workDir === undefined
+      ? undefined
+      : await startProvisioner({ flags, workDir: start.workDir, clock, log })
   const setpriv = programAt('setpriv')
   const common = {
     isolators,
     accounts: new SystemAccounts(() => clock.now()),
     ...(setpriv !== undefined && { setpriv }),
     run: runProgram,
+    ...(provisioner && { provisioner }),
     clock,
     log,
   }
@@ -109,6 +120,7 @@ function isolatorMakers(
   return {
     'filesystem/linux': () =>
       filesystemIsolator({ toolbox: toolbox!, sandboxDirectory: flags.sandbox_directory }),
+    'docker/runtime': () => dockerRuntimeIsolator,
     'volume/sandbox_path': () => volumeIsolator('sandbox_path', kindOfPath),
     'volume/host_path': () => volumeIsolator('host_path', kindOfPath),
     'namespaces/mnt': () => mountIsolator,

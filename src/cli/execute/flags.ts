@@ -2,8 +2,9 @@
 
 import * as v from 'valibot'
 import { trustFlags } from '../../actors/trust-flags.ts'
+import { parseReference } from '../../agent/images/reference.ts'
 import { whyNoPathSegment } from '../../agent/paths.ts'
-import { UserError } from '../../base/errors.ts'
+import { messageOf, UserError } from '../../base/errors.ts'
 import { defineFlags, flag, type FlagValues } from '../../base/flags.ts'
 import { masterFlag } from '../../detector/flags.ts'
 import type { FrameworkDescription } from '../../framework/description.ts'
@@ -27,6 +28,11 @@ export const executeFlags = defineFlags({
   shell: flag.boolean({
     help: 'Run the command by /bin/sh -c. Otherwise its first word is a program, the others are its arguments.',
     default: true,
+  }),
+  docker_image: flag.string({
+    help: "Image to run the task in, by the agent's own containerizer. With --no-shell and no --command the image says what to run.",
+    example: 'busybox:1.36',
+    validate: problemWithImage,
   }),
   env: flag.json(readEnvironment, {
     help: 'Environment of the command: an object of names and values.',
@@ -69,21 +75,22 @@ export type ExecuteFlags = FlagValues<typeof executeFlags>
 
 /** What the flags lack together, or contradict. */
 export function checkExecuteFlags(flags: ExecuteFlags): string[] {
-  const { task, task_group: group, name, command } = flags
+  const { task, task_group: group, name, command, docker_image: image, shell } = flags
   if (task !== undefined && group !== undefined) {
     return ["Flags '--task' and '--task_group' are two ways to say what to run: leave out one."]
   }
   const whole = task !== undefined ? 'task' : group !== undefined ? 'task_group' : undefined
   if (whole !== undefined) {
-    return name === undefined && command === undefined
+    return name === undefined && command === undefined && image === undefined
       ? []
       : [
-          `Flag '--${whole}' describes the whole ${whole === 'task' ? 'task' : 'group'}: leave out '--name' and '--command'.`,
+          `Flag '--${whole}' describes the whole ${whole === 'task' ? 'task' : 'group'}: leave out '--name', '--command' and '--docker_image'.`,
         ]
   }
   const errors: string[] = []
   if (name === undefined) errors.push("Flag '--name' is required, for example '--name=hello'.")
-  if (command === undefined) {
+  const imageSays = image !== undefined && !shell
+  if (command === undefined && !imageSays) {
     errors.push(
       "Flag '--command' is required, for example '--command=echo hello' (or give '--task').",
     )
@@ -124,16 +131,21 @@ export function outputsOf({ tasks, executor }: Wanted): { executorId: string; be
 
 export function taskOf(flags: ExecuteFlags): WantedTask {
   if (flags.task) return flags.task
-  const { name = '', command = '', shell, env, resources } = flags
+  const { name = '', command = '', shell, env, resources, docker_image: image } = flags
   const words = command.split(/\s+/).filter(word => word !== '')
   return {
     name,
     task_id: { value: name },
     resources: parseResources(resources).list(),
     command: {
-      ...(shell ? { shell, value: command } : { shell, value: words[0] ?? '', arguments: words }),
+      ...(shell
+        ? { shell, value: command }
+        : { shell, ...(words[0] !== undefined && { value: words[0], arguments: words }) }),
       ...(env && { environment: env }),
     },
+    ...(image !== undefined && {
+      container: { type: 'MESOS', mesos: { image: { type: 'DOCKER', docker: { name: image } } } },
+    }),
   }
 }
 
@@ -194,4 +206,13 @@ function read<T>(schema: v.GenericSchema<unknown, T>, json: unknown, what: strin
   const [issue] = result.issues
   const at = v.getDotPath(issue)
   throw new UserError('invalid_value', `it is not ${what}: ${at ? `${at}: ` : ''}${issue.message}`)
+}
+
+function problemWithImage(text: string): string | undefined {
+  try {
+    parseReference(text)
+    return undefined
+  } catch (error) {
+    return messageOf(error)
+  }
 }
