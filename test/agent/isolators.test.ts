@@ -250,7 +250,7 @@ t.test('a container of several tasks has what they have together', async t => {
   })
   const resources = [scalar('cpus', 1), scalar('mem', 100)]
   t.strictSame(amountsOf([{ resources, limits: {} }], resources), {
-    resources: { cpus: 2, memMb: 200 },
+    resources: { cpus: 2, memMb: 200, diskMb: 0, ports: [] },
     limits: {},
   })
   t.strictSame(
@@ -259,7 +259,7 @@ t.test('a container of several tasks has what they have together', async t => {
       { resources, limits: {} },
     ]),
     {
-      resources: { cpus: 2, memMb: 200 },
+      resources: { cpus: 2, memMb: 200, diskMb: 0, ports: [] },
       limits: { cpus: 4 },
     },
   )

@@ -53,6 +53,7 @@ export const WORLD: Readonly<Record<string, string>> = {
   'src/agent/containerizer/system-programs.ts': 'what the machine has, and what processes use',
   'src/agent/checks/system-probes.ts': 'requests to tasks',
   'src/agent/gc/system-garbage-disk.ts': 'old sandboxes',
+  'src/agent/containerizer/system-watch.ts': 'sockets, and sizes of sandboxes',
   'src/agent/argv0.ts': 'whether there is a bash',
   'src/agent/containerizer/exec.ts': 'processes',
   'src/agent/containerizer/accounts.ts': 'accounts of the machine',

@@ -3,6 +3,7 @@
 import type { CommandInfo } from '../../messages/command.ts'
 import type { ContainerInfo } from '../../messages/container.ts'
 import type { Resource } from '../../messages/resource.ts'
+import type { Ranges } from '../../resources/ranges.ts'
 import type { TaskStatusReason } from '../../messages/status.ts'
 import type { RuntimeConfig } from '../images/image-config.ts'
 import type { Mount } from './mounts.ts'
@@ -11,6 +12,9 @@ import type { Mount } from './mounts.ts'
 export interface Amounts {
   readonly cpus: number
   readonly memMb: number
+  /** 0: it asked for none. */
+  readonly diskMb?: number
+  readonly ports?: Ranges
 }
 
 /** What isolators are told of a container before it starts. */
@@ -128,6 +132,8 @@ export interface ContainerStatistics {
   cpus_throttled_time_secs?: number
   processes?: number
   threads?: number
+  disk_used_bytes?: number
+  disk_limit_bytes?: number
   mem_total_bytes?: number
   mem_rss_bytes?: number
   mem_cache_bytes?: number

@@ -3,6 +3,7 @@
 import type { ContainerInfo } from '../../messages/container.ts'
 import type { TaskInfo } from '../../messages/task.ts'
 import { Resources } from '../../resources/resources.ts'
+import { unionRanges } from '../../resources/ranges.ts'
 import type { Amounts } from './container.ts'
 import type { Isolation, IsolatorName } from './isolation.ts'
 import { whyNoVolumes } from './volumes.ts'
@@ -52,13 +53,20 @@ export function amountsOf(
   executor: TaskInfo['resources'] = [],
 ): { readonly resources: Amounts; readonly limits: Partial<Amounts> } {
   const own = Resources.of(executor)
-  const resources = { cpus: own.get('cpus'), memMb: own.get('mem') }
-  const limits = { ...resources }
+  const resources = {
+    cpus: own.get('cpus'),
+    memMb: own.get('mem'),
+    diskMb: own.get('disk'),
+    ports: own.ports(),
+  }
+  const limits = { cpus: resources.cpus, memMb: resources.memMb }
   let [hasCpus, hasMem] = [false, false]
   for (const task of tasks) {
     const requested = Resources.of(task.resources)
     resources.cpus += requested.get('cpus')
     resources.memMb += requested.get('mem')
+    resources.diskMb += requested.get('disk')
+    resources.ports = unionRanges(resources.ports, requested.ports())
     // A container of several is limited to what its tasks are together, if any of them is allowed more than it asked for.
     limits.cpus += task.limits?.['cpus']?.value ?? requested.get('cpus')
     limits.memMb += task.limits?.['mem']?.value ?? requested.get('mem')

@@ -1,7 +1,9 @@
 // The agent's flags about launchers and isolators, in Mesos' spelling but for one that Mesos has not.
 
-import { UserError } from '../../base/errors.ts'
+import { messageOf, UserError } from '../../base/errors.ts'
 import { defineFlags, type FlagValues, flag } from '../../base/flags.ts'
+import { parseResources } from '../../resources/parse.ts'
+import type { Ranges } from '../../resources/ranges.ts'
 import { CAPABILITIES } from './capabilities.ts'
 import {
   DEFAULT_ISOLATION,
@@ -76,6 +78,34 @@ export const isolationFlags = defineFlags({
     default: '/mnt/mesos/sandbox',
     help: 'Where a container that has a root file system of its own sees its sandbox (filesystem/linux).',
   }),
+  enforce_container_disk_quota: flag.boolean({
+    group,
+    default: false,
+    help: 'A container whose sandbox is larger than the disk it asked for is ended (disk/du).',
+  }),
+  container_disk_watch_interval: flag.duration({
+    group,
+    default: 15_000,
+    min: 1,
+    help: 'How often sandboxes are measured (disk/du).',
+  }),
+  enforce_container_ports: flag.boolean({
+    group,
+    default: false,
+    help: 'A container that listens on a TCP port which it was not given is ended; otherwise the log tells of it (network/ports).',
+  }),
+  container_ports_watch_interval: flag.duration({
+    group,
+    default: 30_000,
+    min: 1,
+    help: 'How often it is looked which containers listen where (network/ports).',
+  }),
+  container_ports_isolated_range: flag.string({
+    group,
+    help: 'Ports that are looked at; absent: all (network/ports).',
+    example: '[31000-32000]',
+    validate: whyNoPorts,
+  }),
   disallow_sharing_agent_pid_namespace: flag.boolean({
     group,
     default: false,
@@ -112,6 +142,11 @@ const OF_ISOLATOR: { readonly [F in keyof IsolationFlags]?: IsolatorName } = {
   cgroups_pids_max: 'cgroups/pids',
   allowed_devices: 'cgroups/devices',
   sandbox_directory: 'filesystem/linux',
+  enforce_container_disk_quota: 'disk/du',
+  container_disk_watch_interval: 'disk/du',
+  enforce_container_ports: 'network/ports',
+  container_ports_watch_interval: 'network/ports',
+  container_ports_isolated_range: 'network/ports',
   disallow_sharing_agent_pid_namespace: 'namespaces/pid',
   disallow_sharing_agent_ipc_namespace: 'namespaces/ipc',
   default_container_shm_size: 'namespaces/ipc',
@@ -132,6 +167,19 @@ export function isolationErrors(flags: IsolationFlags): string[] {
     errors.push(`Flag '--${name}' is for the isolator '${isolator}', which --isolation has not.`)
   }
   return errors
+}
+
+/** Ranges such as `[31000-32000]`; throws a `UserError` if it is none. */
+export function readPorts(text: string): Ranges {
+  return parseResources(`ports:${text}`).ports()
+}
+
+function whyNoPorts(text: string): string | undefined {
+  try {
+    return readPorts(text).length > 0 ? undefined : 'there is no port in it'
+  } catch (error) {
+    return messageOf(error)
+  }
 }
 
 function whyNoRoot(root: string): string | undefined {

@@ -20,6 +20,8 @@ export const ISOLATORS = [
   'cgroups/devices',
   'cgroups/mem',
   'cgroups/pids',
+  'disk/du',
+  'network/ports',
   'posix/rlimits',
   'linux/capabilities',
   'linux/nnp',
@@ -41,6 +43,7 @@ const ALIASES: Readonly<Record<string, readonly IsolatorName[]>> = {
   'cgroups/all': ISOLATORS.filter(name => name.startsWith('cgroups/')),
   // What every agent does that is not told otherwise.
   'filesystem/posix': [],
+  'posix/disk': ['disk/du'],
 }
 
 /** Isolators that bring others along, as in Mesos. */
@@ -70,7 +73,7 @@ export function parseIsolation(text: string): Isolation | string {
 export function whyNotUnder(launcher: LauncherName, isolation: Isolation): string | undefined {
   if (launcher === 'linux') return undefined
   const name = [...isolation].find(each =>
-    /^(cgroups|namespaces|filesystem|volume|docker)\//.test(each),
+    /^(cgroups|namespaces|filesystem|volume|docker|network)\//.test(each),
   )
   return name && `the isolator '${name}' needs '--launcher=linux'`
 }

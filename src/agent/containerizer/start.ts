@@ -14,11 +14,13 @@ import { runProgram } from './exec.ts'
 import type { ImageFlags } from '../images/flags.ts'
 import { dockerRuntimeIsolator } from '../images/isolator.ts'
 import { startProvisioner } from '../images/start.ts'
-import type { IsolationFlags } from './flags.ts'
+import { type IsolationFlags, readPorts } from './flags.ts'
 import { type Isolation, ISOLATORS, type IsolatorName } from './isolation.ts'
 import type { Isolator } from './isolator.ts'
 import { cpuIsolator } from './isolator-cpu.ts'
+import { diskIsolator } from './isolator-disk.ts'
 import { devicesIsolator } from './isolator-devices.ts'
+import { portsIsolator } from './isolator-ports.ts'
 import { memoryIsolator } from './isolator-memory.ts'
 import { filesystemIsolator, volumeIsolator } from './isolators-filesystem.ts'
 import { blkioIsolator, cpusetIsolator, pidsIsolator } from './isolators-cgroups.ts'
@@ -35,6 +37,7 @@ import {
   ownCapabilities,
   SessionUsage,
 } from './system-programs.ts'
+import { measureDisk, systemSockets } from './system-watch.ts'
 import { makeToolbox } from './toolbox.ts'
 
 export interface ContainerizerStart {
@@ -110,7 +113,7 @@ export async function startContainerizer(start: ContainerizerStart): Promise<Con
 }
 
 function isolatorMakers(
-  { flags, machineBytes }: ContainerizerStart,
+  { flags, machineBytes, clock, log }: ContainerizerStart,
   tree: CgroupTree | undefined,
   toolbox: Toolbox | undefined,
 ): Record<IsolatorName, () => Isolator> {
@@ -143,6 +146,27 @@ function isolatorMakers(
     'cgroups/mem': () =>
       memoryIsolator({ cgroups, limitsSwap: flags.cgroups_limit_swap, machineBytes }),
     'cgroups/pids': () => pidsIsolator(cgroups, flags.cgroups_pids_max),
+    'disk/du': () =>
+      diskIsolator({
+        measure: measureDisk(findProgram('du', 'disk/du'), findProgram('nice', 'disk/du')),
+        enforces: flags.enforce_container_disk_quota,
+        intervalMs: flags.container_disk_watch_interval,
+        clock,
+        log,
+      }),
+    'network/ports': () =>
+      portsIsolator({
+        sockets: systemSockets,
+        members: containerId => cgroups.members(containerId),
+        checked:
+          flags.container_ports_isolated_range === undefined
+            ? undefined
+            : readPorts(flags.container_ports_isolated_range),
+        enforces: flags.enforce_container_ports,
+        intervalMs: flags.container_ports_watch_interval,
+        clock,
+        log,
+      }),
     'posix/rlimits': () => rlimitsIsolator(findProgram('prlimit', 'posix/rlimits')),
     'linux/capabilities': () =>
       capabilitiesIsolator({
