@@ -40,6 +40,7 @@ const MAX_LOOK_MS = 1_000
 const INSPECT_TIMEOUT_MS = 10_000
 /** Names in one question. */
 const AT_ONCE = 200
+const MB = 2 ** 20
 
 /** The attached command is there for its container only: it may have what it needs. */
 const OF_CLIENT = {
@@ -295,9 +296,12 @@ export class DockerContainerizer implements Processes {
     const { inner, isolators, log } = this.#o
     const container = this.#containers.get(containerId)
     if (!container) return inner.usage?.(containerId)
+    const { cpus, memMb } = container.resources
+    const limit = container.limits.cpus ?? cpus
     const statistics: ContainerStatistics = {
-      cpus_soft_limit: container.resources.cpus,
-      cpus_limit: container.limits.cpus ?? container.resources.cpus,
+      cpus_soft_limit: cpus,
+      ...(Number.isFinite(limit) && { cpus_limit: limit }),
+      mem_soft_limit_bytes: memMb * MB,
     }
     for (const isolator of isolators) {
       try {
