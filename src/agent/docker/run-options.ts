@@ -145,24 +145,34 @@ function volumes({ docker, volumes: list = [] }: ContainerInfo, host: string, in
     list.find(({ source }) => source?.docker_volume?.driver)?.source?.docker_volume?.driver ??
     docker!.volume_driver
   return [
-    ...list.map(volume => `--volume=${volumeText(volume, host, inside)}`),
+    ...list.map(volume => volumeWord(volume, host, inside)),
     ...(driver === undefined ? [] : [`--volume-driver=${driver}`]),
   ]
 }
 
 /** Paths that do not begin with a slash are in the sandbox. */
-function volumeText({ container_path, host_path, source, mode }: Volume, host: string, at: string) {
+function volumeWord({ container_path, host_path, source, mode }: Volume, host: string, at: string) {
   const inside = below(at, container_path)
   const path = source?.host_path?.path ?? source?.sandbox_path?.path ?? host_path
   const from =
     source?.docker_volume?.name ??
     (source?.sandbox_path ? `${host}/${path}` : path === undefined ? undefined : below(host, path))
   // A volume of nobody's, which goes with the container.
-  if (from === undefined) return inside
+  if (from === undefined) return `--volume=${inside}`
   const spread = source?.host_path?.mount_propagation?.mode
   const propagation =
-    spread === 'BIDIRECTIONAL' ? ',rshared' : spread === 'HOST_TO_CONTAINER' ? ',rslave' : ''
-  return `${from}:${inside}:${mode === 'RO' ? 'ro' : 'rw'}${propagation}`
+    spread === 'BIDIRECTIONAL' ? 'rshared' : spread === 'HOST_TO_CONTAINER' ? 'rslave' : undefined
+  if (!from.includes(':')) {
+    const modes = [mode === 'RO' ? 'ro' : 'rw', ...(propagation ? [propagation] : [])]
+    return `--volume=${from}:${inside}:${modes.join(',')}`
+  }
+  // A sandbox whose path has a colon in it: what is below it cannot be told the short way, which would also make it.
+  return `--mount=${csv([
+    'type=bind',
+    `source=${from}`,
+    `target=${inside}`,
+    ...(mode === 'RO' ? ['readonly'] : []),
+  ])}`
 }
 
 const below = (directory: string, path: string): string =>
