@@ -59,7 +59,7 @@ export class DockerCommand {
     this.env = env
   }
 
-  /** Never rejects. */
+  /** Rejects only if the words cannot be those of a command: a NUL among them, or too many. */
   async run(args: readonly string[], options: DockerRun = {}): Promise<DockerAnswer> {
     if (options.isLong) return this.#run(args, options)
     if (this.#running >= MAX_COMMANDS) await new Promise<void>(go => this.#waiting.push(go))

@@ -140,6 +140,8 @@ export class DockerContainerizer implements Processes {
     for (let waitMs = FIRST_LOOK_MS; ; waitMs = Math.min(2 * waitMs, MAX_LOOK_MS)) {
       const pause = new Promise<void>(resolve => clock.delay(waitMs, resolve))
       await Promise.race([ended, pause])
+      // The agent ends: somebody else will ask.
+      if (this.#isClosed) return new Promise(() => {})
       const isLast = hasEnded
       const state = await this.#inspect(name).catch(() => undefined)
       if (state?.hasStarted) return this.#watched(spec, client, state)

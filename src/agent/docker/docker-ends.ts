@@ -14,6 +14,7 @@ import { type DockerState, messageIn } from './docker-state.ts'
 
 const FIRST_AGAIN_MS = 200
 const MAX_AGAIN_MS = 5_000
+const KILL_TIMEOUT_MS = 10_000
 const MB = 2 ** 20
 /** The exit status of one that SIGKILL ended. */
 const KILLED = exitedWith(137)
@@ -97,7 +98,9 @@ export class DockerEnds {
     const { docker, isClosed, log } = this.#o
     const { name, first, firstStart, stopSignal } = container
     const text = signal === 'SIGTERM' ? stopSignal : 'KILL'
-    const { ok, stderr } = await docker.run(['kill', `--signal=${text}`, '--', name])
+    const { ok, stderr } = await docker.run(['kill', `--signal=${text}`, '--', name], {
+      timeoutMs: KILL_TIMEOUT_MS,
+    })
     if (ok || this.#ended.has(container) || isClosed() || container.kill !== signal) return
     const hasGone = firstStart !== undefined && startOf(first) !== firstStart
     if (hasGone) return

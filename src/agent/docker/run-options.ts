@@ -110,8 +110,8 @@ function environmentOf(spec: LaunchSpec, sandbox: string): Record<string, string
   }
 }
 
-/** Longer lines of a file Docker does not read. */
-const MAX_LINE = 60_000
+/** Longer lines of a file Docker does not read: 64 KiB, and a character may take four bytes. */
+const MAX_VALUE = 15_000
 
 /** Docker's files of variables are lines, with names that shells take; what is no such line is a word of the command. */
 function splitEnvironment(env: Readonly<Record<string, string>>): {
@@ -121,7 +121,7 @@ function splitEnvironment(env: Readonly<Record<string, string>>): {
   const [lines, words]: [string[], string[]] = [[], []]
   for (const [name, value] of Object.entries(env)) {
     const isLine =
-      /^[A-Za-z_]\w*$/.test(name) && !/[\r\n\0]/.test(value) && value.length < MAX_LINE / 4
+      /^[A-Za-z_]\w*$/.test(name) && !/[\r\n\0]/.test(value) && value.length < MAX_VALUE
     ;(isLine ? lines : words).push(`${name}=${value}`)
   }
   return { lines, words }
