@@ -139,7 +139,13 @@ function unsupportedContainer(
     const command = task.executor?.command ?? task.command
     const resources = [...(task.resources ?? []), ...(task.executor?.resources ?? [])]
     const why = whyNotInDocker(container, command, resources)
-    return why === undefined ? undefined : launchFailed(`Failed to launch container: ${why}`)
+    if (why !== undefined) return launchFailed(`Failed to launch container: ${why}`)
+    const { network = 'HOST' } = container.docker!
+    const isReached = [task.check?.type, task.health_check?.type].every(
+      type => type === undefined || type === 'COMMAND',
+    )
+    if (network === 'HOST' || isReached) return undefined
+    return invalid('Checks by HTTP and TCP reach only Docker containers on the network of the host')
   }
   if (!containerizers.has('mesos')) return noContainerizer('other than Docker')
   if (!container) return undefined

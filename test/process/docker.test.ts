@@ -1,7 +1,7 @@
 // A real Docker below a real cluster: what becomes of tasks in its containers, and of the containers when an agent dies.
 
 import { createServer } from 'node:net'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { freePorts } from '../../bench/ports.ts'
@@ -15,11 +15,29 @@ const why = whyNoDocker()
 
 t.setTimeout(180_000)
 
-interface Wanted extends Pick<TaskInfo, 'kill_policy'> {
+interface Wanted extends Pick<TaskInfo, 'kill_policy' | 'check'> {
   readonly command?: NonNullable<TaskInfo['command']>
   readonly docker?: Partial<NonNullable<ContainerInfo['docker']>>
   readonly volumes?: ContainerInfo['volumes']
 }
+
+const CHECK = (value: string): NonNullable<TaskInfo['check']> => ({
+  type: 'COMMAND',
+  command: { command: { value } },
+  delay_seconds: 0,
+  interval_seconds: 1,
+  timeout_seconds: 1,
+})
+
+/** Checks that hang. */
+const sleepers = (): number =>
+  readdirSync('/proc').filter(pid => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'latin1').startsWith('sleep\x001234')
+    } catch {
+      return false
+    }
+  }).length
 
 /** One task after the other is `t0`, `t1` …, each a command in a container of Docker's. */
 function batch(
@@ -92,10 +110,10 @@ t.test(
         ['x', { docker: { image: `127.0.0.1:${registry}/never:1` } }],
         ['x', { docker: { image: '127.0.0.1:1/none:1' } }],
         ['', { command: { shell: false, value: 'nosuchprogram' } }],
-        ['trap "echo asked; exit 0" TERM; while :; do sleep 0.1; done'],
+        ['trap "echo asked; exit 0" TERM; while :; do sleep 0.1; done', { check: CHECK('exit 7') }],
         [
           'trap "" TERM; echo deaf; while :; do sleep 0.1; done',
-          { kill_policy: { grace_period: { nanoseconds: 5e8 } } },
+          { kill_policy: { grace_period: { nanoseconds: 5e8 } }, check: CHECK('sleep 1234') },
         ],
         [
           'cat /in/one',
@@ -140,6 +158,16 @@ t.test(
         mem_limit_bytes: 64 * 2 ** 20,
         mem_rss_bytes: Number,
       })
+
+      await until(
+        () =>
+          scheduler.statuses
+            .get('t5')!
+            .some(({ check_status }) => check_status?.command?.exit_code === 7),
+        'a check has run in the container',
+      )
+      await until(() => sleepers() > 0, 'a check takes too long')
+      await until(() => sleepers() === 0, 'it is ended in the container')
 
       for (const id of ['t2', 't5', 't6']) scheduler.kill({ value: id })
       await until(() => scheduler.count('TASK_KILLED') === 3, 'the rest is killed', 30_000)

@@ -56,16 +56,50 @@ export function parseCgroups(text: string): ReadonlyMap<string, string> {
   return paths
 }
 
+/**
+ * Kills the processes of a container that have a variable in their environment, until none is left or it cannot be known. What runs
+ * may have children meanwhile, which have it too.
+ */
+export function killMarked(cgroups: DockerCgroups, containerId: string, variable: string): void {
+  for (let isFound = true, looks = 0; isFound && looks < MAX_LOOKS; looks++) {
+    isFound = false
+    let pids: string[]
+    try {
+      pids = cgroups.of(containerId, 'memory').read('cgroup.procs').split('\n')
+    } catch {
+      return
+    }
+    for (const pid of pids) {
+      if (!/^\d+$/.test(pid) || !hasVariable(pid, variable)) continue
+      isFound = true
+      signal(Number(pid))
+    }
+  }
+}
+
+const MAX_LOOKS = 5
+
+function hasVariable(pid: string, variable: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(variable)
+  } catch {
+    return false
+  }
+}
+
+function signal(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended.
+  }
+}
+
 /** When a process began, by which it is told from later ones with its number; undefined if it is not there to be seen. */
 export const startOf = (pid: number): string | undefined =>
   pid > 0 ? readStat(pid)?.start : undefined
 
 /** Ends a container's first process, and so all of it, where Docker does not. */
 export function killDirectly(pid: number, start: string | undefined): void {
-  if (start === undefined || startOf(pid) !== start) return
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch {
-    // It has ended.
-  }
+  if (start !== undefined && startOf(pid) === start) signal(pid)
 }

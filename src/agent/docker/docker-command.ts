@@ -15,6 +15,8 @@ const TIMEOUT_MS = 60_000
 export interface DockerAnswer {
   /** It exited with 0. */
   readonly ok: boolean
+  /** Its exit status; undefined if it was killed, or not started. */
+  readonly code: number | undefined
   readonly stdout: string
   readonly stderr: string
 }
@@ -104,21 +106,22 @@ export class DockerCommand {
       const aborted = (): void => stop('it is not wanted any more')
       signal?.addEventListener('abort', aborted)
       if (signal?.aborted) aborted()
-      const done = (ok: boolean): void => {
+      const done = (code: number | undefined): void => {
         clearTimeout(timer)
         signal?.removeEventListener('abort', aborted)
         const said = Buffer.concat(stderr).toString('utf8')
         resolve({
-          ok: ok && why === '',
+          ok: code === 0 && why === '',
+          code: why === '' ? code : undefined,
           stdout: Buffer.concat(stdout).toString('utf8'),
           stderr: why === '' ? said : `${said}\n${why}`,
         })
       }
       child.once('error', error => {
         why ||= messageOf(error)
-        done(false)
+        done(undefined)
       })
-      child.once('close', code => done(code === 0))
+      child.once('close', code => done(code ?? undefined))
     })
   }
 }

@@ -13,6 +13,7 @@ import type { Logger } from '../../base/log.ts'
 import type { Amounts, ContainerStatistics } from '../containerizer/container.ts'
 import type { Isolator } from '../containerizer/isolator.ts'
 import type {
+  ExecSpec,
   KillSignal,
   KnownContainer,
   LaunchedProcess,
@@ -21,6 +22,7 @@ import type {
 } from '../processes.ts'
 import { type DockerCgroups, startOf } from './docker-cgroups.ts'
 import type { DockerCommand } from './docker-command.ts'
+import { DockerExecs } from './docker-exec.ts'
 import type { DockerRecords } from './docker-records.ts'
 import {
   type DockerState,
@@ -66,13 +68,15 @@ export interface DockerContainerizerOptions {
 export class DockerContainerizer implements Processes {
   readonly #o: DockerContainerizerOptions
   readonly #ends: DockerEnds
+  readonly #execs: DockerExecs
   readonly #launching = new Map<string, AbortController>()
   readonly #containers = new Map<string, DockerContainer>()
   #isClosed = false
 
   constructor(options: DockerContainerizerOptions) {
     this.#o = options
-    const { docker, clock, log } = options
+    const { docker, records, cgroups, clock, log } = options
+    this.#execs = new DockerExecs({ docker, records, cgroups })
     const inspect = (name: string): Promise<DockerState | undefined> => this.#inspect(name)
     this.#ends = new DockerEnds({ docker, inspect, clock, log, isClosed: () => this.#isClosed })
   }
@@ -194,7 +198,12 @@ export class DockerContainerizer implements Processes {
   }
 
   async recover(known: readonly KnownContainer[]): Promise<ReadonlyMap<string, LaunchedProcess>> {
-    const clients = (await this.#o.inner.recover?.(known)) ?? new Map<string, LaunchedProcess>()
+    const commands = known.map(one =>
+      one.container?.type === 'DOCKER'
+        ? { containerId: one.containerId, cwd: one.cwd, ...OF_CLIENT }
+        : one,
+    )
+    const clients = (await this.#o.inner.recover?.(commands)) ?? new Map<string, LaunchedProcess>()
     const found = new Map(clients)
     const ours = new Map(
       known
@@ -283,6 +292,14 @@ export class DockerContainerizer implements Processes {
 
   forget(containerId: string): void {
     this.#o.inner.forget?.(containerId)
+  }
+
+  async exec(spec: ExecSpec, stop: AbortSignal): Promise<number> {
+    const container = this.#containers.get(spec.containerId)
+    if (container) return this.#execs.run(container, spec, stop)
+    const { inner } = this.#o
+    if (inner.exec) return inner.exec(spec, stop)
+    throw new UserError('not_found', 'No program can be run in the container.')
   }
 
   update(containerId: string, resources: Amounts, limits: Partial<Amounts>): void {

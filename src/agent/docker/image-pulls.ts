@@ -36,7 +36,7 @@ export class ImagePulls {
     const pull = this.#pulls.get(image) ?? this.#begin(image)
     pull.waiting++
     const abandoned = new Promise<DockerAnswer>(resolve => {
-      const given = { ok: false, stdout: '', stderr: 'it is not wanted any more' }
+      const given = { ok: false, code: undefined, stdout: '', stderr: 'it is not wanted any more' }
       if (signal.aborted) resolve(given)
       signal.addEventListener('abort', () => resolve(given), { once: true })
     })

@@ -114,7 +114,7 @@ function environmentOf(spec: LaunchSpec, sandbox: string): Record<string, string
 const MAX_VALUE = 15_000
 
 /** Docker's files of variables are lines, with names that shells take; what is no such line is a word of the command. */
-function splitEnvironment(env: Readonly<Record<string, string>>): {
+export function splitEnvironment(env: Readonly<Record<string, string>>): {
   lines: string[]
   words: string[]
 } {
