@@ -49,7 +49,7 @@ t.test('flags become a container', async t => {
   t.notOk('container' in of('--command=x'))
   const errors = (...argv: string[]) =>
     checkExecuteFlags(parse('--master=10.0.0.1:5050', '--name=a', ...argv))
-  t.match(errors('--containerizer=docker'), [/needs '--docker_image'/])
+  t.match(errors('--containerizer=docker', '--command=x'), [/needs '--docker_image'/])
   t.match(errors(...docker, '--networks=a,b'), [/one network/])
   t.strictSame(errors(...docker), [])
 })

@@ -1,5 +1,7 @@
 // The flags of mesos-execute about the container of its task, and what they describe. Pure.
 
+import { parseReference } from '../../agent/images/reference.ts'
+import { messageOf } from '../../base/errors.ts'
 import { defineFlags, flag, type FlagValues } from '../../base/flags.ts'
 import type { CommandInfo } from '../../messages/command.ts'
 import type { ContainerInfo } from '../../messages/container.ts'
@@ -10,8 +12,9 @@ export const containerFlags = defineFlags({
     help: 'Who runs the container on the agent. docker needs --docker_image.',
   }),
   docker_image: flag.string({
-    help: 'Image to run the command in. With --containerizer=docker the command may be left out: then the image says what runs.',
-    example: 'busybox:latest',
+    help: 'Image to run the command in. With --no-shell, or --containerizer=docker, the command may be left out: then the image says what runs.',
+    example: 'busybox:1.36',
+    validate: problemWithImage,
   }),
   networks: flag.list({
     help: 'Networks that the container joins. With --containerizer=docker one: host, bridge, none, or the name of one of its own.',
@@ -59,4 +62,13 @@ export function wordsOf(
   if (words.length === 0) return { shell: false }
   if (containerizer === 'mesos') return { shell: false, value: words[0]!, arguments: words }
   return { shell: false, value: words[0]!, arguments: words.slice(1) }
+}
+
+function problemWithImage(text: string): string | undefined {
+  try {
+    parseReference(text)
+    return undefined
+  } catch (error) {
+    return messageOf(error)
+  }
 }

@@ -2,9 +2,8 @@
 
 import * as v from 'valibot'
 import { trustFlags } from '../../actors/trust-flags.ts'
-import { parseReference } from '../../agent/images/reference.ts'
 import { whyNoPathSegment } from '../../agent/paths.ts'
-import { messageOf, UserError } from '../../base/errors.ts'
+import { UserError } from '../../base/errors.ts'
 import { defineFlags, flag, type FlagValues } from '../../base/flags.ts'
 import { masterFlag } from '../../detector/flags.ts'
 import type { FrameworkDescription } from '../../framework/description.ts'
@@ -199,13 +198,4 @@ function read<T>(schema: v.GenericSchema<unknown, T>, json: unknown, what: strin
   const [issue] = result.issues
   const at = v.getDotPath(issue)
   throw new UserError('invalid_value', `it is not ${what}: ${at ? `${at}: ` : ''}${issue.message}`)
-}
-
-function problemWithImage(text: string): string | undefined {
-  try {
-    parseReference(text)
-    return undefined
-  } catch (error) {
-    return messageOf(error)
-  }
 }
