@@ -167,7 +167,7 @@ export class Agent extends Actor {
       ends,
       updates,
     })
-    const { isolation } = options
+    const { isolation, containerizers = new Set(['mesos'] as const) } = options
     const tasks = {
       context,
       state,
@@ -177,6 +177,7 @@ export class Agent extends Actor {
       updates,
       switching: options,
       isolation,
+      containerizers,
       registered,
     }
     this.#tasks = new Tasks(tasks)

@@ -39,6 +39,8 @@ export interface CommandExecutorOptions {
   readonly probes: Probes
   /** Its framework checkpoints: the command outlives the agent. */
   readonly survives?: boolean
+  /** How long a killed command may take to end, if neither it nor the kill says so. */
+  readonly killGraceMs?: number
   /** Called when it is asked to end. */
   readonly noteKill?: (kill: KillRecord) => void
   readonly adopted?: AdoptedCommand
@@ -71,6 +73,7 @@ export class CommandExecutor extends Actor {
   readonly #options: CommandExecutorOptions
   #task: TaskInfo | undefined
   #process: LaunchedProcess | undefined
+  #launching: Promise<LaunchedProcess> | undefined
   /** Why it is being killed, from the first request on. */
   #killing: 'request' | 'completion time' | undefined
   #killedAtMs = 0
@@ -98,7 +101,13 @@ export class CommandExecutor extends Actor {
   /** Nothing may outlive its supervisor. */
   protected override finalize(): void {
     this.#checks?.stop()
-    if (this.#process) this.#options.processes.killTree(this.#process.pid, 'SIGKILL')
+    const { containerId, processes } = this.#options
+    if (this.#process) return processes.killTree(this.#process.pid, 'SIGKILL')
+    processes.abandon?.(containerId)
+    this.#launching?.then(
+      ({ pid }) => processes.killTree(pid, 'SIGKILL'),
+      () => {},
+    )
   }
 
   protected override exited(): void {
@@ -156,11 +165,20 @@ export class CommandExecutor extends Actor {
       ...amountsOf([task]),
       container: task.container,
       command: task.command,
+      taskId: task.task_id.value,
       survives: this.#options.survives ?? false,
     })
+    this.#launching = launching
     try {
       this.#process = await this.resume(launching)
+      this.#launching = undefined
     } catch (error) {
+      this.#launching = undefined
+      if (this.#killing === 'request') {
+        return this.#update('TASK_KILLED', {
+          message: `Killed during its launch: ${messageOf(error)}`,
+        })
+      }
       return this.#failedLaunch(messageOf(error))
     }
     this.#update('TASK_STARTING')
@@ -273,7 +291,7 @@ export class CommandExecutor extends Actor {
     if (!this.#task || this.#lastUuid !== undefined) return
     this.#completion?.cancel()
     const grace = policy?.grace_period ?? this.#task.kill_policy?.grace_period
-    const graceMs = grace ? durationMs(grace) : DEFAULT_KILL_GRACE_MS
+    const graceMs = grace ? durationMs(grace) : (this.#options.killGraceMs ?? DEFAULT_KILL_GRACE_MS)
     if (!this.#killing) this.#begin('request', graceMs)
     else if (policy?.grace_period && graceMs < this.#graceMs) this.#shorten(graceMs)
   }
@@ -287,6 +305,7 @@ export class CommandExecutor extends Actor {
     this.#noteKill()
     if (hasCapability(this.#options.framework, 'TASK_KILLING_STATE')) this.#update('TASK_KILLING')
     if (this.#process) this.#signal()
+    else this.#options.processes.abandon?.(this.#options.containerId)
   }
 
   #noteKill(): void {

@@ -162,6 +162,7 @@ export class ExecutorEnds {
       if (executor.pid !== undefined) context.terminate(executor.pid)
     } else if (executor.process) options.processes.killTree(executor.process.pid, 'SIGKILL')
     // Else it is being started, and that will see the new state.
+    else options.processes.abandon?.(executor.containerId)
   }
 
   launchFailed(executor: AgentExecutor, why: string): Promise<void> {

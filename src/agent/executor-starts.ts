@@ -174,7 +174,10 @@ export class ExecutorStarts {
     const { context, options } = this.#o
     const { checkpoints } = options
     const survives = this.#survives(executor)
+    const stopMs = options.settings.dockerStopTimeoutMs ?? 0
+    const isDocker = executor.info.container?.type === 'DOCKER'
     const actor = new CommandExecutor({
+      ...(isDocker && stopMs > 0 && { killGraceMs: stopMs }),
       ...(adopted && { adopted }),
       ...(survives && {
         survives,

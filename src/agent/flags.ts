@@ -11,6 +11,7 @@ import { POLICIES } from './checkpoint/compatible.ts'
 import { isolationFlags } from './containerizer/flags.ts'
 import { DEFAULT_GC } from './gc/sandbox-gc.ts'
 import { imageFlags } from './images/flags.ts'
+import { dockerFlags } from './docker/flags.ts'
 import { parseAgentResources, parseAttributes } from '../resources/parse.ts'
 import { DEFAULT_ROLE, validateRole } from '../resources/roles.ts'
 import { DEFAULT_SETTINGS } from './settings.ts'
@@ -136,6 +137,7 @@ export const agentFlags = defineFlags({
   }),
   ...isolationFlags,
   ...imageFlags,
+  ...dockerFlags,
   ...trustFlags,
   ...httpFlags,
   ...logFlags,

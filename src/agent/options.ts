@@ -11,6 +11,7 @@ import type { Probes } from './checks/probes.ts'
 import type { SandboxGc } from './gc/sandbox-gc.ts'
 import type { Checkpoints } from './checkpoint/checkpoints.ts'
 import { type Isolation, parseIsolation } from './containerizer/isolation.ts'
+import { type ContainerizerName, containerizersOf } from './docker/flags.ts'
 import type { Environment } from './environment.ts'
 import { type AgentFlags, agentFlags } from './flags.ts'
 import { agentResources, type Machine } from './machine.ts'
@@ -49,6 +50,8 @@ export interface AgentOptions {
   readonly probes: Probes
   /** The isolators that `processes` has; what needs another one is refused. */
   readonly isolation: Isolation
+  /** Default: mesos alone. */
+  readonly containerizers?: ReadonlySet<ContainerizerName>
   readonly files: SandboxFiles
   /** Removes what ended executors leave; absent: it is kept. */
   readonly gc?: SandboxGc
@@ -81,7 +84,7 @@ export interface AgentProcess {
 }
 
 /** PATH if an agent has none, as login(1) sets it for root. */
-const FALLBACK_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+export const FALLBACK_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /** Puts flags and process together. Throws nothing: the flags were checked when they were read. */
 export function agentOptions(flags: AgentFlags, own: AgentProcess): AgentOptions {
@@ -107,6 +110,7 @@ export function agentOptions(flags: AgentFlags, own: AgentProcess): AgentOptions
       executorReregistrationTimeoutMs: flags.executor_reregistration_timeout,
       executorShutdownGraceMs: flags.executor_shutdown_grace_period,
       recoveryTimeoutMs: flags.recovery_timeout,
+      dockerStopTimeoutMs: flags.docker_stop_timeout,
     },
     printableFlags: {
       ...printableFlags(agentFlags, flags),
@@ -127,6 +131,7 @@ export function agentOptions(flags: AgentFlags, own: AgentProcess): AgentOptions
     processes: own.processes,
     probes: own.probes,
     isolation: isolationOf(flags.isolation),
+    containerizers: containerizersOf(flags.containerizers),
     files: own.files,
     ...(own.gc && { gc: own.gc }),
     ...(own.checkpoints && { checkpoints: own.checkpoints }),

@@ -34,6 +34,8 @@ export interface LaunchSpec {
   readonly container?: ContainerInfo | undefined
   /** What `argv` and the end of `env` were made of: an image may have a say in it. */
   readonly command?: CommandInfo
+  /** The only task that it is for. */
+  readonly taskId?: string
   /** It outlives the agent that launches it: its framework checkpoints. */
   readonly survives?: boolean
 }
@@ -79,6 +81,8 @@ export interface Processes {
    * own, so that it cannot outlive an agent that dies. Rejects with a `UserError` if it could not be started.
    */
   launch(spec: LaunchSpec): Promise<LaunchedProcess>
+  /** A launch is not wanted any more, and rejects if it has not come far: what it has to wait for first may take minutes. */
+  abandon?(containerId: string): void
   /**
    * Signals the process that `launch` gave, its process group and all its descendants, those in other groups and
    * sessions as well. Does nothing when it has ended: what it left is killed then anyway, soon after its end.

@@ -3,6 +3,8 @@
 
 import { whyNoLimits, whyNotContained } from './containerizer/demands.ts'
 import type { Isolation } from './containerizer/isolation.ts'
+import { whyNotInDocker } from './docker/demands.ts'
+import type { ContainerizerName } from './docker/flags.ts'
 import type { CommandInfo } from '../messages/command.ts'
 import type { ContainerInfo } from '../messages/container.ts'
 import type { FrameworkInfo } from '../messages/framework.ts'
@@ -22,6 +24,8 @@ export interface RefusalContext {
   readonly framework: FrameworkInfo
   readonly switching: Switching
   readonly isolation: Isolation
+  /** Default: mesos alone. */
+  readonly containerizers?: ReadonlySet<ContainerizerName>
 }
 
 const invalid = (message: string): Refusal => ({
@@ -41,7 +45,7 @@ export function whyRefused(task: TaskInfo, context: RefusalContext): Refusal | u
   return (
     malformed(task, context.framework) ??
     unsupportedTask(task, context.isolation) ??
-    unsupportedContainer(task.executor?.container ?? task.container, context.isolation) ??
+    unsupportedContainer(task, context) ??
     unsupportedCommand(task.executor?.command ?? task.command, context)
   )
 }
@@ -54,6 +58,9 @@ export function whyGroupRefused(
 ): Refusal | undefined {
   for (const task of tasks) {
     const { executor: _, ...alone } = task
+    if ((executor.container ?? task.container)?.type === 'DOCKER') {
+      return invalid('Docker containers are not for the tasks of a group')
+    }
     // Each task is a command to its executor, and what the executor is, counts as its own.
     const why =
       whyRefused(executor.type === 'DEFAULT' ? alone : { ...task, command: undefined }, context) ??
@@ -85,8 +92,9 @@ function malformed(task: TaskInfo, framework: FrameworkInfo): Refusal | undefine
   }
   const command = executor?.command ?? task.command
   // An image may say what to run.
-  const { mesos } = (executor ?? task).container ?? {}
-  if ((command?.value ?? '') === '' && (!mesos?.image || command?.shell !== false)) {
+  const { type, mesos } = containerOf(task) ?? {}
+  const hasImage = type === 'DOCKER' || (mesos?.image && command?.shell === false)
+  if ((command?.value ?? '') === '' && !hasImage) {
     return invalid("'CommandInfo.value' must be set: there is nothing to run")
   }
   return undefined
@@ -107,23 +115,40 @@ function unsupportedTask(task: TaskInfo, isolation: Isolation): Refusal | undefi
         'The checkpointed resources being used by the task or task group are unknown to the agent: it has no volumes',
     }
   }
+  if (containerOf(task)?.type === 'DOCKER') return undefined
   const noLimits = whyNoLimits(task.limits, isolation)
   return noLimits === undefined ? undefined : invalid(noLimits)
 }
 
+const containerOf = (task: TaskInfo): ContainerInfo | undefined =>
+  task.executor?.container ?? task.container
+
+const noContainerizer = (what: string): Refusal => ({
+  state: 'TASK_FAILED',
+  reason: 'REASON_EXECUTOR_TERMINATED',
+  message: `Abnormal executor termination: unknown container; this agent runs no ${what} containers`,
+})
+
 function unsupportedContainer(
-  container: ContainerInfo | undefined,
-  isolation: Isolation,
+  task: TaskInfo,
+  { isolation, containerizers = new Set(['mesos']) }: RefusalContext,
 ): Refusal | undefined {
-  if (!container) return undefined
-  if (container.type === 'DOCKER') {
-    return {
-      state: 'TASK_FAILED',
-      reason: 'REASON_EXECUTOR_TERMINATED',
-      message:
-        'Abnormal executor termination: unknown container; this agent runs no Docker containers',
-    }
+  const container = containerOf(task)
+  if (container?.type === 'DOCKER') {
+    if (!containerizers.has('docker')) return noContainerizer('Docker')
+    const command = task.executor?.command ?? task.command
+    const resources = [...(task.resources ?? []), ...(task.executor?.resources ?? [])]
+    const why = whyNotInDocker(container, command, resources)
+    if (why !== undefined) return launchFailed(`Failed to launch container: ${why}`)
+    const { network = 'HOST' } = container.docker!
+    const isReached = [task.check?.type, task.health_check?.type].every(
+      type => type === undefined || type === 'COMMAND',
+    )
+    if (network === 'HOST' || isReached) return undefined
+    return invalid('Checks by HTTP and TCP reach only Docker containers on the network of the host')
   }
+  if (!containerizers.has('mesos')) return noContainerizer('other than Docker')
+  if (!container) return undefined
   const asked: [boolean, string][] = [
     [
       container.mesos?.image !== undefined && !isolation.has('docker/runtime'),

@@ -7,6 +7,8 @@ export interface AgentSettings {
   readonly executorReregistrationTimeoutMs: number
   readonly executorShutdownGraceMs: number
   readonly recoveryTimeoutMs: number
+  /** `--docker_stop_timeout`. */
+  readonly dockerStopTimeoutMs?: number
 }
 
 export const DEFAULT_SETTINGS: AgentSettings = {

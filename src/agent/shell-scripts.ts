@@ -133,6 +133,24 @@ marked() {
       [ -e "$runtime/containers/\${mark##*/}/survives" ] || echo "$file"
     done
 }
+# Those that Docker runs (docker/docker-records.ts): one command for all. The names are the agent's own; nothing else is read as shell.
+end_docker() {
+  [ -e "$runtime/docker/$token/command" ] || return 0
+  names= records=
+  for file in "$runtime/docker/$token/containers"/*; do
+    [ -e "$file" ] || continue
+    is_spared "$runtime/containers/\${file##*/}" && continue
+    names="$names mesos-\${file##*/}"
+    records="$records $file"
+  done
+  [ -n "$names" ] || return 0
+  set --
+  while IFS= read -r word; do set -- "$@" "$word"; done <"$runtime/docker/$token/command"
+  # A Docker that stands still must not hold up the end of an agent for ever.
+  limit=$(command -v timeout) && set -- "$limit" -k 1 60 "$@"
+  # Its exit status says also of one that was not there that it failed.
+  "$@" rm --force --volumes -- $names >/dev/null 2>&1 </dev/null && rm -f $records
+}
 end_containers() {
   spared=
   if [ -n "$all" ]; then
@@ -196,6 +214,7 @@ end_containers() {
     case $pid in -*) continue ;; esac
     kill -KILL "$pid"
   done 2>/dev/null
+  end_docker
   for record in $ours; do rm -rf "$record" || rm -rf "$record"; done 2>/dev/null
 }
 end_containers

@@ -10,6 +10,7 @@ import type {
 import type { ExecutorInfo, TaskInfo } from '../messages/task.ts'
 import type { AgentExecutor, AgentFramework, AgentState } from './agent-state.ts'
 import type { Isolation } from './containerizer/isolation.ts'
+import type { ContainerizerName } from './docker/flags.ts'
 import type { ExecutorEnds } from './executor-ends.ts'
 import type { ExecutorStarts } from './executor-starts.ts'
 import type { Executors } from './executors.ts'
@@ -27,6 +28,7 @@ export interface TasksOptions {
   readonly updates: Updates
   readonly switching: Switching
   readonly isolation: Isolation
+  readonly containerizers: ReadonlySet<ContainerizerName>
   /** Whether the master has this agent. */
   readonly registered: () => boolean
 }
@@ -39,13 +41,13 @@ export class Tasks {
   }
 
   async run(message: RunTask): Promise<void> {
-    const { context, starts, switching, isolation } = this.#o
+    const { context, starts, switching, isolation, containerizers } = this.#o
     const { framework: info, task, launch_executor: isNew = true } = message
     const frameworkId = info.id?.value
     const taskId = task.task_id.value
     const framework = this.#frameworkOf(message, taskId, task.executor)
     if (!framework || frameworkId === undefined) return
-    const refusal = whyRefused(task, { framework: info, switching, isolation })
+    const refusal = whyRefused(task, { framework: info, switching, isolation, containerizers })
     if (refusal) return this.#refuse(framework, message, refusal)
     const kind = task.executor ? 'custom' : 'command'
     const executorId = task.executor?.executor_id.value ?? taskId
@@ -74,7 +76,7 @@ export class Tasks {
 
   /** All of its tasks run, or none. */
   async runGroup(message: RunTaskGroup): Promise<void> {
-    const { context, starts, switching, isolation } = this.#o
+    const { context, starts, switching, isolation, containerizers } = this.#o
     const { framework: info, executor: described, launch_executor: isNew = true } = message
     // Each is known with its executor from here on.
     const tasks = (message.task_group.tasks ?? []).map(task => ({ ...task, executor: described }))
@@ -87,7 +89,12 @@ export class Tasks {
     const refuse = async (verdict: AgentVerdict): Promise<void> => {
       for (const one of each) await this.#refuse(framework, one, verdict)
     }
-    const refusal = whyGroupRefused(described, tasks, { framework: info, switching, isolation })
+    const refusal = whyGroupRefused(described, tasks, {
+      framework: info,
+      switching,
+      isolation,
+      containerizers,
+    })
     if (refusal) return refuse(refusal)
     const existing = framework.executors.get(described.executor_id.value)
     if (existing) return this.#addGroup(existing, each, refuse)

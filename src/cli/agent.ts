@@ -1,6 +1,7 @@
 // mesos-agent: the process of an agent.
 
 import { isolationErrors } from '../agent/containerizer/flags.ts'
+import { containerizersOf, dockerErrors } from '../agent/docker/flags.ts'
 import { agentFlags, FALLBACK_WORK_DIR } from '../agent/flags.ts'
 import { imageErrors } from '../agent/images/flags.ts'
 import { VERSION } from '../base/version.ts'
@@ -13,7 +14,11 @@ export const agentCommand: Command<typeof agentFlags> = {
   name: 'mesos-agent',
   summary: 'An agent: offers what this machine has to the master, and runs tasks on it.',
   flags: agentFlags,
-  check: flags => [...isolationErrors(flags), ...imageErrors(flags)],
+  check: flags => [
+    ...isolationErrors(flags, containerizersOf(flags.containerizers).has('docker')),
+    ...dockerErrors(flags),
+    ...imageErrors(flags),
+  ],
   examples: [
     'mesos-agent --master=127.0.0.1:5050',
     'mesos-agent --master=127.0.0.1:5050 --launcher=linux --isolation=cgroups/cpu,cgroups/mem,cgroups/pids,namespaces/pid',
@@ -26,11 +31,12 @@ export const agentCommand: Command<typeof agentFlags> = {
     return serve('agent', flags, warnings, async ({ runtime, log, hostname, end }) => {
       const [
         { SystemFiles },
-        { agentOptions, isolationOf },
+        { agentOptions, FALLBACK_PATH, isolationOf },
         { systemProbes },
         { SandboxGc },
         { SystemGarbageDisk },
         { startContainerizer },
+        { startDocker },
         { startAgent, unregisterAgent },
         { defaultRuntimeDir, systemMachine },
         { lockDirectory },
@@ -46,6 +52,7 @@ export const agentCommand: Command<typeof agentFlags> = {
         import('../agent/gc/sandbox-gc.ts'),
         import('../agent/gc/system-garbage-disk.ts'),
         import('../agent/containerizer/start.ts'),
+        import('../agent/docker/start.ts'),
         import('../agent/start.ts'),
         import('../agent/system-resources.ts'),
         import('../log/lock-file.ts'),
@@ -65,7 +72,7 @@ export const agentCommand: Command<typeof agentFlags> = {
       const runtimeDir = flags.runtime_dir ?? defaultRuntimeDir()
       makeDirectory('runtime_dir', runtimeDir)
       const machine = await systemMachine(workDir)
-      const processes = await startContainerizer({
+      const containerizing = {
         flags,
         isolation: isolationOf(flags.isolation),
         runtimeDir,
@@ -75,6 +82,11 @@ export const agentCommand: Command<typeof agentFlags> = {
         machineBytes: machine.memBytes ?? Number.POSITIVE_INFINITY,
         clock: runtime.clock,
         log,
+      }
+      const processes = await startDocker({
+        ...containerizing,
+        path: machine.path ?? FALLBACK_PATH,
+        inner: () => startContainerizer(containerizing),
       })
       const disk = new SystemDisk(metaTrashDir(workDir))
       await disk.emptyTrash()

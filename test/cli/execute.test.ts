@@ -23,6 +23,37 @@ function parse(...argv: string[]) {
 }
 const hello = ['--master=10.0.0.1:5050', '--name=hello', '--command=echo hi']
 
+t.test('flags become a container', async t => {
+  const docker = ['--containerizer=docker', '--docker_image=busybox']
+  const of = (...argv: string[]) => taskOf(parse('--master=10.0.0.1:5050', '--name=a', ...argv))
+  t.strictSame(of(...docker, '--command=x').container, {
+    type: 'DOCKER',
+    docker: { image: 'busybox', network: 'HOST' },
+  })
+  t.match(of(...docker, '--networks=none').container, { docker: { network: 'NONE' } })
+  t.match(of(...docker, '--networks=mine').container, {
+    docker: { network: 'USER' },
+    network_infos: [{ name: 'mine' }],
+  })
+  t.strictSame(of(...docker).command, { shell: false }, 'the image says what runs')
+  t.strictSame(of(...docker, '--no-shell', '--command=a b').command, {
+    shell: false,
+    value: 'a',
+    arguments: ['b'],
+  })
+  t.match(of('--command=x', '--docker_image=busybox', '--networks=n').container, {
+    type: 'MESOS',
+    mesos: { image: { type: 'DOCKER', docker: { name: 'busybox' } } },
+    network_infos: [{ name: 'n' }],
+  })
+  t.notOk('container' in of('--command=x'))
+  const errors = (...argv: string[]) =>
+    checkExecuteFlags(parse('--master=10.0.0.1:5050', '--name=a', ...argv))
+  t.match(errors('--containerizer=docker', '--command=x'), [/needs '--docker_image'/])
+  t.match(errors(...docker, '--networks=a,b'), [/one network/])
+  t.strictSame(errors(...docker), [])
+})
+
 t.test('flags become a task and a framework', async t => {
   const flags = parse(
     ...hello,

@@ -154,8 +154,11 @@ const OF_ISOLATOR: { readonly [F in keyof IsolationFlags]?: IsolatorName } = {
   bounding_capabilities: 'linux/capabilities',
 }
 
+/** What they say to Docker as well. */
+const OF_DOCKER: ReadonlySet<string> = new Set(['cgroups_enable_cfs', 'sandbox_directory'])
+
 /** What is wrong with these flags together. */
-export function isolationErrors(flags: IsolationFlags): string[] {
+export function isolationErrors(flags: IsolationFlags, hasDocker = false): string[] {
   const isolation = parseIsolation(flags.isolation)
   if (typeof isolation === 'string') return []
   const errors: string[] = []
@@ -164,6 +167,7 @@ export function isolationErrors(flags: IsolationFlags): string[] {
   for (const [name, isolator] of Object.entries(OF_ISOLATOR)) {
     const key = name as keyof IsolationFlags
     if (flags[key] === isolationFlags[key].default || isolation.has(isolator)) continue
+    if (hasDocker && OF_DOCKER.has(name)) continue
     errors.push(`Flag '--${name}' is for the isolator '${isolator}', which --isolation has not.`)
   }
   return errors

@@ -2,9 +2,8 @@
 
 import * as v from 'valibot'
 import { trustFlags } from '../../actors/trust-flags.ts'
-import { parseReference } from '../../agent/images/reference.ts'
 import { whyNoPathSegment } from '../../agent/paths.ts'
-import { messageOf, UserError } from '../../base/errors.ts'
+import { UserError } from '../../base/errors.ts'
 import { defineFlags, flag, type FlagValues } from '../../base/flags.ts'
 import { masterFlag } from '../../detector/flags.ts'
 import type { FrameworkDescription } from '../../framework/description.ts'
@@ -12,6 +11,7 @@ import { Environment } from '../../messages/command.ts'
 import { type ExecutorInfo, TaskInfo } from '../../messages/task.ts'
 import { parseResources } from '../../resources/parse.ts'
 import { Resources } from '../../resources/resources.ts'
+import { containerErrors, containerFlags, containerOf, wordsOf } from './container.ts'
 
 export const executeFlags = defineFlags({
   master: masterFlag(),
@@ -28,11 +28,6 @@ export const executeFlags = defineFlags({
   shell: flag.boolean({
     help: 'Run the command by /bin/sh -c. Otherwise its first word is a program, the others are its arguments.',
     default: true,
-  }),
-  docker_image: flag.string({
-    help: "Image to run the task in, by the agent's own containerizer. With --no-shell and no --command the image says what to run.",
-    example: 'busybox:1.36',
-    validate: problemWithImage,
   }),
   env: flag.json(readEnvironment, {
     help: 'Environment of the command: an object of names and values.',
@@ -51,6 +46,7 @@ export const executeFlags = defineFlags({
     help: 'A task group as a TaskGroupInfo of the v1 API: its tasks run together, and if one of them fails the others are killed.',
     example: '/path/to/task_group.json',
   }),
+  ...containerFlags,
   role: flag.string({ help: 'Role to get offers for.', default: '*' }),
   principal: flag.string({ help: 'Principal of the framework.', example: 'ops' }),
   checkpoint: flag.boolean({
@@ -89,13 +85,13 @@ export function checkExecuteFlags(flags: ExecuteFlags): string[] {
   }
   const errors: string[] = []
   if (name === undefined) errors.push("Flag '--name' is required, for example '--name=hello'.")
-  const imageSays = image !== undefined && !shell
+  const imageSays = image !== undefined && (!shell || flags.containerizer === 'docker')
   if (command === undefined && !imageSays) {
     errors.push(
       "Flag '--command' is required, for example '--command=echo hello' (or give '--task').",
     )
   }
-  return errors
+  return [...errors, ...containerErrors(flags)]
 }
 
 /** A task that does not know yet on which agent, and with which part of an offer, it will run. */
@@ -131,21 +127,17 @@ export function outputsOf({ tasks, executor }: Wanted): { executorId: string; be
 
 export function taskOf(flags: ExecuteFlags): WantedTask {
   if (flags.task) return flags.task
-  const { name = '', command = '', shell, env, resources, docker_image: image } = flags
-  const words = command.split(/\s+/).filter(word => word !== '')
+  const { name = '', command, shell, env, resources } = flags
+  const container = containerOf(flags)
   return {
     name,
     task_id: { value: name },
     resources: parseResources(resources).list(),
     command: {
-      ...(shell
-        ? { shell, value: command }
-        : { shell, ...(words[0] !== undefined && { value: words[0], arguments: words }) }),
+      ...(shell && command !== undefined ? { shell, value: command } : wordsOf(command, flags)),
       ...(env && { environment: env }),
     },
-    ...(image !== undefined && {
-      container: { type: 'MESOS', mesos: { image: { type: 'DOCKER', docker: { name: image } } } },
-    }),
+    ...(container && { container }),
   }
 }
 
@@ -206,13 +198,4 @@ function read<T>(schema: v.GenericSchema<unknown, T>, json: unknown, what: strin
   const [issue] = result.issues
   const at = v.getDotPath(issue)
   throw new UserError('invalid_value', `it is not ${what}: ${at ? `${at}: ` : ''}${issue.message}`)
-}
-
-function problemWithImage(text: string): string | undefined {
-  try {
-    parseReference(text)
-    return undefined
-  } catch (error) {
-    return messageOf(error)
-  }
 }

@@ -1,0 +1,71 @@
+// What Docker says of containers, read from its output, which is not trusted to be what it was.
+
+import * as v from 'valibot'
+import { exitedWith } from '../wait-status.ts'
+
+const Inspected = v.array(
+  v.object({
+    Name: v.string(),
+    State: v.object({
+      Running: v.boolean(),
+      OOMKilled: v.optional(v.boolean(), false),
+      Pid: v.pipe(v.number(), v.integer(), v.minValue(0)),
+      ExitCode: v.pipe(v.number(), v.integer()),
+      Error: v.optional(v.string(), ''),
+      StartedAt: v.string(),
+    }),
+    Config: v.object({ StopSignal: v.optional(v.nullable(v.string())) }),
+  }),
+)
+
+export interface DockerState {
+  readonly name: string
+  readonly isRunning: boolean
+  /** It has run, or does. */
+  readonly hasStarted: boolean
+  readonly isOutOfMemory: boolean
+  /** Of its first process, on this machine; 0: none. */
+  readonly pid: number
+  readonly waitStatus: number
+  /** Why it did not start. */
+  readonly error: string
+  /** By which its image wants to be asked to end. */
+  readonly stopSignal: string
+}
+
+/** The answer to `docker inspect`. Throws where it is none. */
+export function parseInspect(text: string): DockerState[] {
+  const parsed = v.parse(Inspected, JSON.parse(text))
+  return parsed.map(({ Name, State, Config }) => ({
+    name: Name.replace(/^\//, ''),
+    isRunning: State.Running,
+    // Of one that never started, the time is that of year 1.
+    hasStarted: !State.StartedAt.startsWith('0001-'),
+    isOutOfMemory: State.OOMKilled,
+    pid: State.Pid,
+    waitStatus: exitedWith(State.ExitCode),
+    error: State.Error,
+    stopSignal: /^[A-Z0-9+-]{1,16}$/.test(Config.StopSignal ?? '') ? Config.StopSignal! : 'SIGTERM',
+  }))
+}
+
+/** Names of this agent's containers in the answer to `docker ps`. */
+export function parseNames(text: string): string[] {
+  return text.split('\n').filter(line => /^mesos-[\w.-]+$/.test(line))
+}
+
+/** Whether Docker says that there is no such thing: all other errors say nothing of it. */
+export function saysNothingThere(stderr: string): boolean {
+  return /no such (container|object|image)/i.test(stderr)
+}
+
+const MAX_MESSAGE = 1_000
+
+/** What is worth telling of what Docker printed when it failed. */
+export function messageIn(stderr: string): string {
+  const lines = stderr
+    .split('\n')
+    .map(line => line.replaceAll(/[^\x20-\x7e\u00a0-\uffff]/g, ' ').trim())
+    .filter(line => line !== '' && !line.startsWith('time=') && !line.startsWith('See '))
+  return lines.join(' ').slice(0, MAX_MESSAGE)
+}
