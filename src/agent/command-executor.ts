@@ -205,10 +205,10 @@ export class CommandExecutor extends Actor {
     before?: AdoptedCommand['said'],
   ): TaskChecks | undefined {
     if (!task.check && !task.health_check) return undefined
-    const { containerId, probes } = this.#options
+    const { containerId, framework, probes } = this.#options
     return new TaskChecks({
       task,
-      probed: { containerId, env },
+      probed: { containerId, framework: framework.id?.value ?? '', env },
       probes,
       clock: { now: () => this.clock.now(), delay: (ms, act) => this.delay(ms, act) },
       resume: promise => this.resume(promise),

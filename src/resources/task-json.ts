@@ -34,7 +34,8 @@ export function taskJson(task: Task): Record<string, unknown> {
 
 /** With `message` and `reason`, which Mesos leaves out: they are what one looks for first. */
 function statusJson(status: TaskStatus): Record<string, unknown> {
-  const { state, timestamp, message, reason, labels, container_status, healthy } = status
+  const { state, timestamp, message, reason, labels, container_status, healthy, check_status } =
+    status
   const { executor_pid: _pid, ...container } = container_status ?? {}
   return {
     state,
@@ -44,5 +45,6 @@ function statusJson(status: TaskStatus): Record<string, unknown> {
     ...(labels && { labels: labels.labels ?? [] }),
     ...(container_status && { container_status: container }),
     ...(healthy !== undefined && { healthy }),
+    ...(check_status && { check_status }),
   }
 }

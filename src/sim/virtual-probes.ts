@@ -29,7 +29,13 @@ export class VirtualProbes implements Probes {
     this.answers = answers
   }
 
-  ask(probe: Probe, task: Probed, stop: AbortSignal): Promise<ProbeResult | undefined> {
+  ask(
+    probe: Probe,
+    task: Probed,
+    stop: AbortSignal,
+    begun: () => void,
+  ): Promise<ProbeResult | undefined> {
+    begun()
     this.asked.push({ probe, task })
     const answer = this.answers(probe, task)
     if (answer !== 'never') return Promise.resolve(answer)

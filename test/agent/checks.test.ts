@@ -201,32 +201,67 @@ t.test('checks go on after their agent', async t => {
   await s.reaches('t', 'TASK_KILLED')
 })
 
-t.test('no more tasks are asked at a time than may be', async t => {
-  const stops: (() => void)[] = []
-  let most = 0
-  let now = 0
-  const slow = new BoundedProbes(
-    {
-      ask: () => {
-        most = Math.max(most, ++now)
-        return new Promise(resolve => stops.push(() => (now--, resolve(undefined))))
+t.test(
+  'no more tasks are asked at a time than may be, and each framework has its share',
+  async t => {
+    const answers = new Map<string, () => void>()
+    const bounded = new BoundedProbes(
+      {
+        ask: (_probe, { containerId }, _stop, begun) => {
+          begun()
+          return new Promise(resolve => answers.set(containerId, () => resolve(undefined)))
+        },
       },
-    },
-    2,
+      3,
+      2,
+    )
+    const begun: string[] = []
+    const asked: Promise<unknown>[] = []
+    const probe = { type: 'TCP' as const, host: 'x', port: 1 }
+    const ask = (framework: string, containerId: string, stop = new AbortController()) => {
+      const task = { containerId, framework, env: {} }
+      asked.push(bounded.ask(probe, task, stop.signal, () => begun.push(containerId)))
+      return stop
+    }
+    const settled = () => new Promise(resolve => setImmediate(resolve))
+    const answer = async (containerId: string) => {
+      answers.get(containerId)!()
+      await settled()
+    }
+    for (const id of ['a1', 'a2', 'a3', 'a4']) ask('a', id)
+    ask('b', 'b1')
+    const givenUp = ask('b', 'b2')
+    ask('b', 'b3')
+    await settled()
+    t.strictSame(begun, ['a1', 'a2', 'b1'], 'who hangs keeps nobody else from being asked')
+    givenUp.abort()
+    await answer('b1')
+    t.strictSame(begun, ['a1', 'a2', 'b1', 'b3'], 'who has given up is not asked')
+    await answer('a1')
+    t.equal(begun.at(-1), 'a3')
+    for (const id of ['a2', 'a3', 'a4', 'b3']) await answer(id)
+    await Promise.all(asked)
+    t.equal(begun.length, 6)
+  },
+)
+
+t.test('a check that has to wait for its turn has not failed for that', async t => {
+  const s = await scene({ program: forever })
+  let go: (() => void) | undefined
+  s.probes.ask = (_probe, _task, stop, begun) =>
+    new Promise(resolve => {
+      go = begun
+      stop.addEventListener('abort', () => resolve(undefined))
+    })
+  s.master.run(
+    AWARE,
+    command('t', 'forever', http({ consecutive_failures: 1, timeout_seconds: 1 })),
   )
-  const given = new AbortController()
-  const task = { containerId: 'c', env: {} }
-  const probe = { type: 'TCP' as const, host: 'x', port: 1 }
-  const all = [1, 2, 3, 4].map(() => slow.ask(probe, task, new AbortController().signal))
-  const late = slow.ask(probe, task, given.signal)
-  given.abort()
-  for (let i = 0; i < 4; i++) {
-    await new Promise(resolve => setImmediate(resolve))
-    stops.shift()!()
-  }
-  await Promise.all([...all, late])
-  t.equal(most, 2)
-  t.equal(stops.length, 0, 'who has given up is not asked')
+  await s.reaches('t', 'TASK_RUNNING')
+  await s.world.advance(600_000)
+  t.equal(s.master.last('t')?.healthy, undefined)
+  go!()
+  await s.reaches('t', 'TASK_KILLED')
 })
 
 /** Whether there is a process with this command line. */
@@ -248,7 +283,7 @@ async function listening(t: Test, server: Server): Promise<number> {
 
 t.test('real requests and connections', async t => {
   const probes = systemProbes({})
-  const task = { containerId: 'c', env: {} }
+  const task = { containerId: 'c', framework: 'f', env: {} }
   let asked = ''
   const server = httpServer((request, answer) => {
     asked = request.url ?? ''
@@ -261,7 +296,12 @@ t.test('real requests and connections', async t => {
   const port = await listening(t, server)
   t.teardown(() => server.closeAllConnections())
   const of = (path: string, stop = new AbortController().signal) =>
-    probes.ask({ type: 'HTTP', scheme: 'http', host: '127.0.0.1', port, path }, task, stop)
+    probes.ask(
+      { type: 'HTTP', scheme: 'http', host: '127.0.0.1', port, path },
+      task,
+      stop,
+      () => {},
+    )
   t.strictSame(await of('/down'), { type: 'HTTP', statusCode: 503 })
   t.strictSame(await of('/away'), { type: 'HTTP', statusCode: 302 }, 'it is not led away')
   t.strictSame(await of('/endless'), { type: 'HTTP', statusCode: 201 })
@@ -271,7 +311,12 @@ t.test('real requests and connections', async t => {
   stop.abort()
   t.equal(await silent, undefined)
   const tcp = (at: number) =>
-    probes.ask({ type: 'TCP', host: '127.0.0.1', port: at }, task, new AbortController().signal)
+    probes.ask(
+      { type: 'TCP', host: '127.0.0.1', port: at },
+      task,
+      new AbortController().signal,
+      () => {},
+    )
   const open = await listening(t, tcpServer())
   t.strictSame(await tcp(open), { type: 'TCP', succeeded: true })
   t.strictSame(await tcp(1), { type: 'TCP', succeeded: false })
@@ -279,7 +324,8 @@ t.test('real requests and connections', async t => {
     await probes.ask(
       { type: 'HTTP', scheme: 'http', host: '127.0.0.1', port: 1, path: '/' },
       task,
-      stop.signal,
+      new AbortController().signal,
+      () => {},
     ),
     undefined,
   )
@@ -323,9 +369,14 @@ t.test('so they do under the posix launcher', skip, async t => {
     scriptSpec(`${top}/box`, 'c', 'echo here >file; sleep 1000'),
   )
   const probes = systemProbes(processes)
-  const task = { containerId: 'c', env: { PATH: '/usr/bin:/bin', A: 'b' } }
+  const task = { containerId: 'c', framework: 'f', env: { PATH: '/usr/bin:/bin', A: 'b' } }
   const ask = (value: string) =>
-    probes.ask({ type: 'COMMAND', command: { value } }, task, new AbortController().signal)
+    probes.ask(
+      { type: 'COMMAND', command: { value } },
+      task,
+      new AbortController().signal,
+      () => {},
+    )
   await until(() => existsSync(`${top}/box/file`), 'it runs')
   t.strictSame(await ask('[ $A = b ] && grep -q here file && [ -n "$MESOS_CONTAINER_MARK" ]'), {
     type: 'COMMAND',

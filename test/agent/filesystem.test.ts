@@ -14,7 +14,7 @@ import { execFileSync } from 'node:child_process'
 import { dirname } from 'node:path'
 import t from 'tap'
 import { linkingOf } from '../../src/agent/containerizer/toolbox.ts'
-import { normal } from '../../src/agent/containerizer/mounts.ts'
+import { normal } from '../../src/agent/containerizer/mount.ts'
 import type { ContainerInfo } from '../../src/messages/container.ts'
 import { place, skip } from './containers.ts'
 

@@ -62,6 +62,21 @@ t.test('task groups by mesos-execute', async t => {
       t.match(both.stdout, /Submitted task group with tasks \[ 'reads', 'writes' \] to agent '/)
       t.match(both.stdout, /^between us$/m)
     } else t.comment(`volumes are not tried: ${why}`)
+    const check = {
+      type: 'COMMAND',
+      delay_seconds: 0,
+      interval_seconds: 0.1,
+      grace_period_seconds: 1,
+      command: { value: 'test -e up' },
+    }
+    const sick = execute(
+      task('sick', 'touch up; sleep 1; rm up; sleep 1000', { health_check: check }),
+      task('other', 'sleep 1000'),
+    )
+    await sick.exited
+    t.match(sick.stdout, /TASK_RUNNING for task 'sick'[\s\S]{0,160}healthy\?: true/)
+    t.match(sick.stdout, /TASK_KILLED for task 'sick'[\s\S]{0,160}healthy\?: false/)
+    t.match(sick.stdout, /TASK_KILLED for task 'other'/)
     const broken = execute(task('stays', 'sleep 1000'), task('fails', 'sleep 0.2; exit 3'))
     await broken.exited
     t.equal(broken.exit?.code, 1, broken.output)

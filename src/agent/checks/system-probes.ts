@@ -15,10 +15,11 @@ import { BoundedProbes, type Probed, type Probes } from './probes.ts'
 
 /** So many tasks are asked at a time. A command is a process each. */
 const MAX_PROBES = 32
+const MAX_PROBES_OF_ONE = 16
 
 /** Probes for all tasks of an agent. `processes`: where their commands run. */
 export function systemProbes(processes: Pick<Processes, 'exec'>): Probes {
-  return new BoundedProbes(new SystemProbes(processes), MAX_PROBES)
+  return new BoundedProbes(new SystemProbes(processes), MAX_PROBES, MAX_PROBES_OF_ONE)
 }
 
 /** Headers of an answer that are read at most. */
@@ -32,7 +33,13 @@ class SystemProbes implements Probes {
     this.#processes = processes
   }
 
-  async ask(probe: Probe, task: Probed, stop: AbortSignal): Promise<ProbeResult | undefined> {
+  async ask(
+    probe: Probe,
+    task: Probed,
+    stop: AbortSignal,
+    begun: () => void,
+  ): Promise<ProbeResult | undefined> {
+    begun()
     try {
       switch (probe.type) {
         case 'COMMAND':

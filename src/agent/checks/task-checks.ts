@@ -1,6 +1,7 @@
 // The checks of one task: asks at their pace while it runs, and says when its health or its check's result is news.
 //
-// A check whose answer does not come in time has failed; the next one begins an interval after that. Nothing is asked any
+// A check whose answer does not come in time, counted from when it is its turn, has failed; the next one begins an interval after
+// that. Nothing is asked any
 // more once the task is to end.
 
 import type { Clock, Timer } from '../../actors/clock.ts'
@@ -110,19 +111,19 @@ export class TaskChecks {
     const stop = new AbortController()
     const abort = (): void => stop.abort()
     this.#stop.signal.addEventListener('abort', abort, { once: true })
-    const asked = probes.ask(probe, probed, stop.signal)
-    const answers: Promise<ProbeResult | undefined>[] = [asked]
     let timer: Timer | undefined
-    if (Number.isFinite(timeoutMs)) {
-      const late = new Promise<undefined>(resolve => {
+    const answered = new Promise<ProbeResult | undefined>(resolve => {
+      // From when it is asked: that it had to wait for its turn is no fault of the task's.
+      const begun = (): void => {
+        if (!Number.isFinite(timeoutMs)) return
         timer = this.#in(timeoutMs, () => {
           abort()
           resolve(undefined)
         })
-      })
-      answers.push(late)
-    }
-    const result = await resume(Promise.race(answers))
+      }
+      void probes.ask(probe, probed, stop.signal, begun).then(resolve)
+    })
+    const result = await resume(answered)
     if (timer) this.#cancel(timer)
     this.#stop.signal.removeEventListener('abort', abort)
     return result

@@ -6,7 +6,7 @@ import type { Resource } from '../../messages/resource.ts'
 import type { Ranges } from '../../resources/ranges.ts'
 import type { TaskStatusReason } from '../../messages/status.ts'
 import type { RuntimeConfig } from '../images/image-config.ts'
-import type { Mount } from './mounts.ts'
+import type { Mount } from './mount.ts'
 
 /** An amount of each resource that a kernel can hold a container to. */
 export interface Amounts {

@@ -2,7 +2,7 @@
 
 import { UserError } from '../../base/errors.ts'
 import type { Isolator } from './isolator.ts'
-import { inRoot } from './mounts.ts'
+import { inRoot } from './mount.ts'
 
 /** Mounts that a container makes are its own; what the machine mounts later it sees. */
 export const mountIsolator: Isolator = {

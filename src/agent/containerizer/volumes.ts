@@ -4,7 +4,7 @@ import { UserError } from '../../base/errors.ts'
 import type { ContainerInfo } from '../../messages/container.ts'
 import type { Volume } from '../../messages/volume.ts'
 import type { ContainerConfig } from './container.ts'
-import { type Mount, normal, placeOf } from './mounts.ts'
+import { type Mount, normal, placeOf } from './mount.ts'
 
 /** What is at a path of the machine. */
 export type KindOfPath = (path: string) => 'file' | 'directory' | undefined
