@@ -202,7 +202,7 @@ export class Agent extends Actor {
       void makeAgentDirectory(options, state.info, this.log)
       await new Recovery(recovery).begin(recovered)
     }
-    options.gc?.measure(this.context.metrics)
+    for (const measure of options.measures ?? []) measure(this.context.metrics)
     void options.gc?.begin(path =>
       [...state.executors()].some(({ directory }) => directory === path),
     )

@@ -10,6 +10,7 @@ import { masterFlag, zkSessionTimeoutFlag } from '../detector/flags.ts'
 import { POLICIES } from './checkpoint/compatible.ts'
 import { isolationFlags } from './containerizer/flags.ts'
 import { DEFAULT_GC } from './gc/sandbox-gc.ts'
+import { fetcherFlags } from './fetcher/flags.ts'
 import { imageFlags } from './images/flags.ts'
 import { dockerFlags } from './docker/flags.ts'
 import { parseAgentResources, parseAttributes } from '../resources/parse.ts'
@@ -136,6 +137,7 @@ export const agentFlags = defineFlags({
     example: '{"LANG":"C.UTF-8"}',
   }),
   ...isolationFlags,
+  ...fetcherFlags,
   ...imageFlags,
   ...dockerFlags,
   ...trustFlags,

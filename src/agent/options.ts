@@ -8,6 +8,7 @@ import type { Resource } from '../messages/resource.ts'
 import type { Attribute } from '../messages/values.ts'
 import { parseAgentResources, parseAttributes } from '../resources/parse.ts'
 import type { Probes } from './checks/probes.ts'
+import type { Metrics } from '../actors/metrics.ts'
 import type { SandboxGc } from './gc/sandbox-gc.ts'
 import type { Checkpoints } from './checkpoint/checkpoints.ts'
 import { type Isolation, parseIsolation } from './containerizer/isolation.ts'
@@ -53,6 +54,8 @@ export interface AgentOptions {
   /** Default: mesos alone. */
   readonly containerizers?: ReadonlySet<ContainerizerName>
   readonly files: SandboxFiles
+  /** Gauges of the agent's parts. */
+  readonly measures?: readonly ((metrics: Pick<Metrics, 'gauge'>) => void)[]
   /** Removes what ended executors leave; absent: it is kept. */
   readonly gc?: SandboxGc
   /** Where it writes down what the next agent has to know; absent: nothing outlives it. */
@@ -76,6 +79,7 @@ export interface AgentProcess {
   readonly processes: Processes
   readonly probes: Probes
   readonly files: SandboxFiles
+  readonly measures?: AgentOptions['measures']
   readonly gc?: SandboxGc
   readonly version: string
   readonly checkpoints?: Checkpoints
@@ -134,6 +138,7 @@ export function agentOptions(flags: AgentFlags, own: AgentProcess): AgentOptions
     containerizers: containerizersOf(flags.containerizers),
     files: own.files,
     ...(own.gc && { gc: own.gc }),
+    ...(own.measures && { measures: own.measures }),
     ...(own.checkpoints && { checkpoints: own.checkpoints }),
     ...(own.recovered && { recovered: own.recovered }),
     ...(own.onShutdown && { onShutdown: own.onShutdown }),

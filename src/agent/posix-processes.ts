@@ -12,6 +12,7 @@ import type { LaunchPlan } from './containerizer/container.ts'
 import type { Entrance, Launcher } from './containerizer/launcher.ts'
 import { splitEnvironment } from './late-environment.ts'
 import { BASH, named } from './argv0.ts'
+import { OUTPUT_FLAGS, OUTPUT_MODE } from './output-files.ts'
 import { makeDirectories } from './make-directories.ts'
 import {
   forgetSurvival,
@@ -210,8 +211,8 @@ export class PosixProcesses implements Launcher {
       makeDirectories(containerRuntimeDir(this.#runtimeDir, spec.containerId))
       if (spec.survives) recordSurvival(this.#runtimeDir, spec.containerId, this.#token)
       const [stdoutPath, stderrPath] = [spec.stdoutPath, spec.stderrPath]
-      files.push(openSync(stdoutPath, 'a', 0o644))
-      files.push(openSync(stderrPath, 'a', 0o644))
+      files.push(openSync(stdoutPath, OUTPUT_FLAGS, OUTPUT_MODE))
+      files.push(openSync(stderrPath, OUTPUT_FLAGS, OUTPUT_MODE))
       const { initially, front } = splitEnvironment(spec.env)
       const [program, args] = this.#commandLine(spec, [...prefix, ...front])
       const child = spawn(program, args, {

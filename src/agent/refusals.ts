@@ -169,9 +169,6 @@ function unsupportedCommand(
   command: CommandInfo | undefined,
   { framework, switching }: RefusalContext,
 ): Refusal | undefined {
-  if ((command?.uris ?? []).length > 0) {
-    return launchFailed('Failed to fetch all URIs: this agent does not fetch URIs')
-  }
   for (const { name, type, secret } of command?.environment?.variables ?? []) {
     if (type === 'SECRET' && secret?.value === undefined) {
       return launchFailed(

@@ -33,6 +33,7 @@ export const agentCommand: Command<typeof agentFlags> = {
         { SystemFiles },
         { agentOptions, FALLBACK_PATH, isolationOf },
         { systemProbes },
+        { startFetcher },
         { SandboxGc },
         { SystemGarbageDisk },
         { startContainerizer },
@@ -49,6 +50,7 @@ export const agentCommand: Command<typeof agentFlags> = {
         import('../agent/file-system.ts'),
         import('../agent/options.ts'),
         import('../agent/checks/system-probes.ts'),
+        import('../agent/fetcher/start.ts'),
         import('../agent/gc/sandbox-gc.ts'),
         import('../agent/gc/system-garbage-disk.ts'),
         import('../agent/containerizer/start.ts'),
@@ -72,22 +74,26 @@ export const agentCommand: Command<typeof agentFlags> = {
       const runtimeDir = flags.runtime_dir ?? defaultRuntimeDir()
       makeDirectory('runtime_dir', runtimeDir)
       const machine = await systemMachine(workDir)
+      const token = runtimeToken(workDir)
       const containerizing = {
         flags,
         isolation: isolationOf(flags.isolation),
         runtimeDir,
         workDir,
-        token: runtimeToken(workDir),
+        token,
         recoveryTimeoutMs: flags.recovery_timeout,
         machineBytes: machine.memBytes ?? Number.POSITIVE_INFINITY,
         clock: runtime.clock,
         log,
       }
-      const processes = await startDocker({
+      const containers = await startDocker({
         ...containerizing,
         path: machine.path ?? FALLBACK_PATH,
         inner: () => startContainerizer(containerizing),
       })
+      const { clock } = runtime
+      const fetcher = startFetcher({ flags, workDir, token, inner: containers, clock, log })
+      const { processes } = fetcher
       const disk = new SystemDisk(metaTrashDir(workDir))
       await disk.emptyTrash()
       const gc = new SandboxGc({
@@ -109,6 +115,7 @@ export const agentCommand: Command<typeof agentFlags> = {
         probes: systemProbes(processes),
         files: new SystemFiles(),
         gc,
+        measures: [metrics => gc.measure(metrics), metrics => fetcher.measure(metrics)],
         checkpoints: new Checkpoints({ disk, workDir, clock: runtime.clock, log }),
         version: VERSION,
         onShutdown: () => end('told'),
@@ -117,7 +124,8 @@ export const agentCommand: Command<typeof agentFlags> = {
       const { strict, reconfiguration_policy: policy } = flags
       const recovered = await recoverAgent(options, { disk, strict, policy, cleanup, log })
       const close = async (): Promise<void> => {
-        await processes.close()
+        processes.close()
+        await containers.close()
         lock.release()
       }
       if (cleanup) {

@@ -16,13 +16,17 @@ export type EnvironmentVariable = v.InferOutput<typeof EnvironmentVariable>
 export const Environment = message({ variables: repeated(EnvironmentVariable) })
 export type Environment = v.InferOutput<typeof Environment>
 
-/** Fetched into the sandbox before the command runs. `extract` absent means true. */
+/**
+ * Fetched into the sandbox before the command runs. `extract` absent means true. `checksum`: `sha256:` or `sha512:` and hexadecimal
+ * digits, which Mesos has not.
+ */
 export const CommandURI = message({
   value: text,
   executable: optional(flag),
   extract: optional(flag),
   cache: optional(flag),
   output_file: optional(text),
+  checksum: optional(text),
 })
 export type CommandURI = v.InferOutput<typeof CommandURI>
 

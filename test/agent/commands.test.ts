@@ -209,7 +209,6 @@ t.test('what the agent cannot do is refused, and said', async t => {
     refused('volume', {
       container: { type: 'MESOS', volumes: [{ mode: 'RW', container_path: 'v' }] },
     }),
-    refused('uri', { command: { value: 'true', uris: [{ value: 'http://x/y' }] } }),
     refused('limits', { limits: { cpus: { value: 1 } } }),
     refused('secret', {
       command: { value: 'true', environment: { variables: [{ name: 'S', type: 'SECRET' }] } },
@@ -225,7 +224,6 @@ t.test('what the agent cannot do is refused, and said', async t => {
     docker: ['TASK_FAILED', 'REASON_EXECUTOR_TERMINATED', /unknown container; .* no Docker/],
     image: [...failed, /does not support container images without the isolator 'docker\/runtime'$/],
     volume: [...failed, /does not support volumes without a source$/],
-    uri: [...failed, /^Failed to fetch all URIs: this agent does not fetch URIs$/],
     limits: [...invalid, /needs the isolator/],
     secret: [...failed, /'S' is a reference to a secret/],
     empty: [...invalid, /nothing to run/],

@@ -76,11 +76,8 @@ t.test('by age, the oldest first, and sooner on a full disk', async t => {
 t.test('an agent gives up sandboxes when all is said of them', async t => {
   const disk = new FakeDisk()
   const world = new World({ log: collectingLogger() })
-  const s = await scene({
-    options: {
-      gc: new SandboxGc({ ...DEFAULT_GC, disk, clock: world.clock, log: collectingLogger() }),
-    },
-  })
+  const gc = new SandboxGc({ ...DEFAULT_GC, disk, clock: world.clock, log: collectingLogger() })
+  const s = await scene({ options: { gc, measures: [metrics => gc.measure(metrics)] } })
   disk.part = 1
   s.master.acknowledges = false
   s.master.run(AWARE, command('a', 'true'))

@@ -5,6 +5,7 @@ import { chmod, chown, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { UserError } from '../../base/errors.ts'
+import { OUTPUT_FLAGS, OUTPUT_MODE } from '../output-files.ts'
 import type { Account } from './container.ts'
 
 const run = promisify(execFile)
@@ -56,7 +57,7 @@ export class SystemAccounts implements Accounts {
 
   async give({ uid, gid }: Account, place: SandboxOf): Promise<void> {
     for (const path of [place.stdoutPath, place.stderrPath]) {
-      const file = await open(path, 'a', 0o644)
+      const file = await open(path, OUTPUT_FLAGS, OUTPUT_MODE)
       try {
         await file.chown(uid, gid)
       } finally {

@@ -34,6 +34,7 @@ import {
 import type { AgentGuard } from '../agent-guard.ts'
 import { splitEnvironment } from '../late-environment.ts'
 import { makeDirectories } from '../make-directories.ts'
+import { OUTPUT_FLAGS, OUTPUT_MODE } from '../output-files.ts'
 import { cgroupsPath, containerRuntimeDir, pidPath, statusPath, survivesPath } from '../paths.ts'
 import { BASH, named } from '../argv0.ts'
 import { readStat } from '../process-table.ts'
@@ -258,7 +259,7 @@ export class LinuxLauncher implements Launcher {
     try {
       // Sandboxes are on a disk, where making a file may take milliseconds: the agent does not wait for that.
       for (const path of [spec.stdoutPath, spec.stderrPath]) {
-        files.push(await open(path, 'a', 0o644))
+        files.push(await open(path, OUTPUT_FLAGS, OUTPUT_MODE))
       }
       if (guard.isClosed) throw new UserError('unavailable', 'The agent ends.')
       const id = spec.containerId

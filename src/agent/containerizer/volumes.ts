@@ -9,6 +9,9 @@ import { type Mount, normal, placeOf } from './mount.ts'
 /** What is at a path of the machine. */
 export type KindOfPath = (path: string) => 'file' | 'directory' | undefined
 
+/** Of a default executor's sandbox (nested.ts). */
+const OF_NEIGHBOURS: readonly string[] = ['containers', 'tasks']
+
 export type VolumeKind = 'host_path' | 'sandbox_path'
 
 /** What a volume is, or words that finish "this agent does not support …". */
@@ -86,6 +89,10 @@ function sandboxPath({ source, host_path }: Volume, config: ContainerConfig): So
   if (type === 'SELF') return { source: config.sandbox, below }
   if (config.parentSandbox === undefined) {
     throw refused(`the sandbox path '${path}' is of a parent, and the container has none`)
+  }
+  // Whoever could write there would have the sandboxes of its neighbours.
+  if (OF_NEIGHBOURS.includes(below.split('/')[0]!)) {
+    throw refused(`the sandbox path '${path}' of the parent is that of its containers`)
   }
   return { source: config.parentSandbox, below }
 }

@@ -49,7 +49,7 @@ const CODE_OF: Readonly<Record<EntryType, string>> = {
 }
 
 export const damaged = (why: string): UserError =>
-  new UserError('invalid_value', `the archive of the image is damaged: ${why}`)
+  new UserError('invalid_value', `the archive is damaged: ${why}`)
 
 /** What a header says by itself. `extension`: what follows are not a file's data, but more about the next header. */
 export interface RawHeader {

@@ -17,6 +17,7 @@ import {
   headerBlocks,
   padded,
   readBlock,
+  type TarHeader,
 } from './tar.ts'
 
 /** Of what tar(1) says, if it fails. */
@@ -44,25 +45,47 @@ export async function unpackLayer(
 ): Promise<Unpacked> {
   const entries = new LayerEntries(style, limits)
   const hash = createHash('sha256')
-  const child = startTar(tar, directory)
+  await unpack(archive, {
+    child: startTar(tar, directory),
+    entries,
+    limits,
+    seen: bytes => void hash.update(bytes),
+    what: 'a layer',
+  })
+  const { marks, devices } = entries
+  return { digest: `sha256:${hash.digest('hex')}`, marks, devices }
+}
+
+export interface Unpack {
+  /** A tar(1) that unpacks what it is given. */
+  readonly child: ChildProcess
+  readonly entries: { take(header: TarHeader): TarHeader | undefined }
+  readonly limits: LayerLimits
+  readonly seen: (bytes: Buffer) => void
+  readonly what: string
+}
+
+/** Gives what is safe of an archive, which may be gzipped, to tar. Rejects with a `UserError`; tar has ended in any case. */
+export async function unpack(
+  archive: Readable,
+  { child, entries, limits, seen, what }: Unpack,
+): Promise<void> {
   const said = words(child)
   const ended = once(child, 'close') as Promise<[number | null]>
   ended.catch(() => {})
   try {
-    const reader = new ByteReader(await uncompressed(archive), bytes => void hash.update(bytes))
+    const reader = new ByteReader(await uncompressed(archive, what), seen)
     await pump(reader, entries, child.stdin!, limits)
     child.stdin!.end(END_OF_ARCHIVE)
     const [code] = await ended
     if (code !== 0) throw new Error(`tar exited with ${code}: ${said()}`)
     await reader.drain(limits.bytes)
-    const { marks, devices } = entries
-    return { digest: `sha256:${hash.digest('hex')}`, marks, devices }
   } catch (error) {
     child.kill('SIGKILL')
     // It writes no more.
     await ended.catch(() => {})
     if (error instanceof UserError) throw error
-    const why = `a layer could not be unpacked: ${messageOf(error)}`
+    const why = `${what} could not be unpacked: ${messageOf(error)}`
     throw new UserError('invalid_value', said() === '' ? why : `${why} (${said()})`, {
       cause: error,
     })
@@ -73,7 +96,7 @@ export async function unpackLayer(
 
 async function pump(
   reader: ByteReader,
-  entries: LayerEntries,
+  entries: Unpack['entries'],
   out: Writable,
   limits: LayerLimits,
 ): Promise<void> {
@@ -115,7 +138,7 @@ function drained(out: Writable): Promise<void> {
   })
 }
 
-async function uncompressed(archive: Readable): Promise<AsyncIterable<Buffer>> {
+async function uncompressed(archive: Readable, what: string): Promise<AsyncIterable<Buffer>> {
   const first = await firstBytes(archive)
   if (first.length >= 2 && first[0] === 0x1f && first[1] === 0x8b) {
     const gunzip = createGunzip()
@@ -127,7 +150,7 @@ async function uncompressed(archive: Readable): Promise<AsyncIterable<Buffer>> {
   }
   // As zstd begins.
   if (first.length >= 4 && first.readUInt32LE(0) === 0xfd2fb528) {
-    throw new UserError('invalid_value', 'a layer is compressed with zstd, which is not read')
+    throw new UserError('invalid_value', `${what} is compressed with zstd, which is not read`)
   }
   return archive
 }
