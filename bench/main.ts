@@ -5,6 +5,7 @@ import { availableParallelism, cpus, release, type } from 'node:os'
 import { describeError } from '../src/base/errors.ts'
 import * as actors from './actors.bench.ts'
 import * as agent from './agent.bench.ts'
+import * as agentCrowd from './agent-crowd.bench.ts'
 import * as bins from './bins.bench.ts'
 import * as coldStart from './cold-start.bench.ts'
 import { chosen, type Experiment, type Measured, runExperiment, select } from './harness.ts'
@@ -23,6 +24,7 @@ const SUITES: readonly { readonly experiments: readonly Experiment[] }[] = [
   bins,
   actors,
   agent,
+  agentCrowd,
   logAppends,
   logLatency,
   logCatchup,

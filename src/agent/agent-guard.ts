@@ -18,10 +18,10 @@ import { existsSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:
 import { messageOf, UserError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { lives } from './adopted-processes.ts'
-import { recordToken, textOf } from './container-records.ts'
+import { recordToken, survivalOf, textOf } from './container-records.ts'
 import { makeDirectories } from './make-directories.ts'
-import { containersDir } from './paths.ts'
-import { readStat } from './process-table.ts'
+import { containersDir, dockerContainersDir } from './paths.ts'
+import { ProcessTable, readStat } from './process-table.ts'
 import { DEFAULT_SETTINGS } from './settings.ts'
 import { GUARD } from './shell-scripts.ts'
 
@@ -169,7 +169,7 @@ export class AgentGuard {
     }
     for (const name of leases) rmSync(`${this.#leasesDir}/${name}`, { force: true })
     await this.#endGuard()
-    if (readdirSync(containersDir(this.runtimeDir)).length === 0) return
+    if (!this.#hasSomethingToEnd()) return
     const sweeper = spawnGuard([this.runtimeDir, this.token, this.leasePath, ''])
     sweeper.stdin?.end()
     await new Promise<void>(resolve => {
@@ -177,6 +177,19 @@ export class AgentGuard {
       sweeper.once('exit', () => resolve())
       sweeper.once('error', () => resolve())
     })
+  }
+
+  /**
+   * Whether anything is left but what survives its agent. What a guard does in a shell takes it some milliseconds for each
+   * container and process, in which an agent with a thousand of them would not be there.
+   */
+  #hasSomethingToEnd(): boolean {
+    const { runtimeDir, token } = this
+    const isSpared = (id: string): boolean => survivalOf(runtimeDir, id) === token
+    if (readdirSync(containersDir(runtimeDir)).some(id => !isSpared(id))) return true
+    const docker = dockerContainersDir(runtimeDir, token)
+    if (existsSync(docker) && readdirSync(docker).some(id => !isSpared(id))) return true
+    return new ProcessTable().leftBehind(token, isSpared).length > 0
   }
 
   /** With all that it has started itself. */

@@ -98,6 +98,11 @@ export function containersDir(runtimeDir: string): string {
   return `${parent(runtimeDir)}/containers`
 }
 
+/** Records of Docker's containers (docker/docker-records.ts), by the agents' token. */
+export function dockerContainersDir(runtimeDir: string, token: string): string {
+  return `${parent(runtimeDir)}/docker/${token}/containers`
+}
+
 export function containerRuntimeDir(runtimeDir: string, containerId: string): string {
   return `${containersDir(runtimeDir)}/${segment(containerId)}`
 }

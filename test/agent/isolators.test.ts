@@ -190,6 +190,7 @@ function notes(version: 1 | 2, given: Record<string, string> = {}) {
         files[file] = value
       },
       read: file => files[file] ?? '',
+      measure: file => files[file] ?? '',
     }),
   }
   return { files, cgroups }

@@ -58,6 +58,7 @@ export const WORLD: Readonly<Record<string, string>> = {
   'src/agent/fetcher/placing.ts': 'programs that fill sandboxes',
   'src/agent/fetcher/fetcher.ts': 'the cache of what is fetched',
   'src/agent/output-files.ts': 'how files are opened',
+  'src/agent/containerizer/kept-files.ts': 'files of control groups',
   'src/agent/argv0.ts': 'whether there is a bash',
   'src/agent/containerizer/exec.ts': 'processes',
   'src/agent/containerizer/accounts.ts': 'accounts of the machine',

@@ -18,6 +18,7 @@ import {
 } from 'node:fs'
 import { messageOf, UserError } from '../../base/errors.ts'
 import type { Cgroup, Cgroups } from './cgroup.ts'
+import { KeptFiles } from './kept-files.ts'
 
 /** The controller by which a container's processes are found, and stopped, under v1. */
 const FREEZER = 'freezer'
@@ -32,6 +33,7 @@ export interface CgroupTreeOptions {
 }
 
 export class CgroupTree implements Cgroups {
+  readonly #kept = new KeptFiles()
   readonly version: 1 | 2
   readonly #hierarchy: string
   readonly #root: string
@@ -66,6 +68,7 @@ export class CgroupTree implements Cgroups {
     return {
       write: (file, value) => this.#write(`${directory}/${file}`, value),
       read: file => this.#read(`${directory}/${file}`),
+      measure: file => this.#kept.read(containerId, `${directory}/${file}`),
     }
   }
 
@@ -130,6 +133,7 @@ export class CgroupTree implements Cgroups {
 
   /** Removes a container's groups, with those that were made inside. False: something is in them still. */
   remove(containerId: string, controllers: readonly string[]): boolean {
+    this.#kept.drop(containerId)
     const left = this.directories(containerId, controllers).filter(group => !removeGroup(group))
     return left.length === 0
   }

@@ -4,6 +4,8 @@
 export interface Cgroup {
   write(file: string, value: string): void
   read(file: string): string
+  /** The same, of a file that is read again and again as long as the container lives. */
+  measure(file: string): string
 }
 
 export interface Cgroups {

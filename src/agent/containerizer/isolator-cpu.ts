@@ -30,7 +30,7 @@ export function cpuIsolator(cgroups: Cgroups, isBounded: boolean): Isolator {
     prepare: ({ containerId, resources, limits }) => set(containerId, resources, limits),
     update: set,
     usage: (id, _pid, statistics) => {
-      const stat = cgroups.of(id, 'cpu').read('cpu.stat')
+      const stat = cgroups.of(id, 'cpu').measure('cpu.stat')
       statistics.cpus_nr_periods = keyed(stat, 'nr_periods') ?? 0
       statistics.cpus_nr_throttled = keyed(stat, 'nr_throttled') ?? 0
       if (cgroups.version === 2) {
@@ -42,9 +42,9 @@ export function cpuIsolator(cgroups: Cgroups, isBounded: boolean): Isolator {
       statistics.cpus_throttled_time_secs = (keyed(stat, 'throttled_time') ?? 0) / NANOSECONDS
       const acct = cgroups.of(id, 'cpuacct')
       // The sum is measured. What of it is whose, the kernel only samples, and more than there was in all.
-      const seconds = Number(acct.read('cpuacct.usage')) / NANOSECONDS
-      const user = Number(acct.read('cpuacct.usage_user'))
-      const sampled = user + Number(acct.read('cpuacct.usage_sys'))
+      const seconds = Number(acct.measure('cpuacct.usage')) / NANOSECONDS
+      const user = Number(acct.measure('cpuacct.usage_user'))
+      const sampled = user + Number(acct.measure('cpuacct.usage_sys'))
       statistics.cpus_user_time_secs = sampled === 0 ? seconds : (seconds * user) / sampled
       statistics.cpus_system_time_secs = seconds - statistics.cpus_user_time_secs
     },

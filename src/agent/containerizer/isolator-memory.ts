@@ -73,20 +73,20 @@ export function memoryIsolator({
     update: set,
     usage: (id, _pid, statistics) => {
       const cgroup = cgroups.of(id, 'memory')
-      const stat = cgroup.read('memory.stat')
+      const stat = cgroup.measure('memory.stat')
       const isV1 = cgroups.version === 1
-      statistics.mem_total_bytes = Number(cgroup.read(files.usage))
+      statistics.mem_total_bytes = Number(cgroup.measure(files.usage))
       statistics.mem_rss_bytes = keyed(stat, isV1 ? 'total_rss' : 'anon') ?? 0
       statistics.mem_cache_bytes = keyed(stat, isV1 ? 'total_cache' : 'file') ?? 0
       statistics.mem_mapped_file_bytes =
         keyed(stat, isV1 ? 'total_mapped_file' : 'file_mapped') ?? 0
-      const [hard, soft] = [files.hard, files.soft].map(file => bytesIn(cgroup.read(file)))
+      const [hard, soft] = [files.hard, files.soft].map(file => bytesIn(cgroup.measure(file)))
       if (Number.isFinite(hard)) statistics.mem_limit_bytes = hard!
       if (Number.isFinite(soft)) statistics.mem_soft_limit_bytes = soft!
     },
     limitation: id => {
       const cgroup = cgroups.of(id, 'memory')
-      if (!((keyed(cgroup.read(files.events), 'oom_kill') ?? 0) > 0)) return undefined
+      if (!((keyed(cgroup.measure(files.events), 'oom_kill') ?? 0) > 0)) return undefined
       return exceeded(cgroup, files)
     },
   }

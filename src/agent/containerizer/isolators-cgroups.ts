@@ -12,7 +12,7 @@ export function pidsIsolator(cgroups: Cgroups, max: number): Isolator {
       cgroups.of(containerId, 'pids').write('pids.max', String(max))
     },
     usage: (containerId, _pid, statistics) => {
-      statistics.threads = Number(cgroups.of(containerId, 'pids').read('pids.current'))
+      statistics.threads = Number(cgroups.of(containerId, 'pids').measure('pids.current'))
     },
   }
 }
@@ -35,8 +35,8 @@ export function blkioIsolator(cgroups: Cgroups): Isolator {
       const cgroup = cgroups.of(containerId, controller)
       statistics.blkio_statistics =
         cgroups.version === 1
-          ? serviceBytes(cgroup.read('blkio.throttle.io_service_bytes'))
-          : ioStat(cgroup.read('io.stat'))
+          ? serviceBytes(cgroup.measure('blkio.throttle.io_service_bytes'))
+          : ioStat(cgroup.measure('io.stat'))
     },
   }
 }

@@ -41,6 +41,7 @@ export class DockerCgroups implements Cgroups {
     return {
       write: (file, value) => writeFileSync(`${directory}/${file}`, value, { flag: 'r+' }),
       read: file => readFileSync(`${directory}/${file}`, 'utf8'),
+      measure: file => readFileSync(`${directory}/${file}`, 'utf8'),
     }
   }
 }
