@@ -21,7 +21,7 @@ import { lives } from './adopted-processes.ts'
 import { recordToken, survivalOf, textOf } from './container-records.ts'
 import { makeDirectories } from './make-directories.ts'
 import { containersDir, dockerContainersDir } from './paths.ts'
-import { ProcessTable, readStat } from './process-table.ts'
+import { isAnyLeftBehind, readStat } from './process-table.ts'
 import { DEFAULT_SETTINGS } from './settings.ts'
 import { GUARD } from './shell-scripts.ts'
 
@@ -189,7 +189,7 @@ export class AgentGuard {
     if (readdirSync(containersDir(runtimeDir)).some(id => !isSpared(id))) return true
     const docker = dockerContainersDir(runtimeDir, token)
     if (existsSync(docker) && readdirSync(docker).some(id => !isSpared(id))) return true
-    return new ProcessTable().leftBehind(token, isSpared).length > 0
+    return isAnyLeftBehind(token, isSpared)
   }
 
   /** With all that it has started itself. */

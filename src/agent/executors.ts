@@ -149,7 +149,9 @@ export class Executors {
     executor.deadline?.cancel()
     links.connect(executor, from)
     executor.state = 'RUNNING'
-    context.log.info(
+    // Those that are actors of the agent's own are no news.
+    const level = executor.kind === 'custom' ? 'info' : 'debug'
+    context.log[level](
       { executor: executor.id, framework: framework.id, pid: from },
       'executor subscribed',
     )

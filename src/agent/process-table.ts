@@ -103,6 +103,15 @@ export class ProcessTable {
   }
 }
 
+/** Whether there is a process with a mark of this agent whose container does not live. Asked once: nothing is remembered. */
+export function isAnyLeftBehind(token: string, lives: (containerId: string) => boolean): boolean {
+  const ours = markOf(token, '')
+  return readdirSync('/proc').some(name => {
+    const mark = /^\d+$/.test(name) ? readMark(Number(name)) : undefined
+    return mark?.startsWith(ours) === true && !lives(mark.slice(ours.length))
+  })
+}
+
 const VARIABLE = `\0${CONTAINER_MARK}=`
 
 /** The mark of a process; empty if it has none, undefined if that cannot be known at present. */
