@@ -82,7 +82,14 @@ export function finalProblems(word: FinalWord, state: StateView, runs: TaskRuns)
   }
   return found
 
-  function problemOf({ id, agentId, ends, statuses, killed }: LedgerTask): string | undefined {
+  function problemOf({
+    id,
+    agentId,
+    ends,
+    statuses,
+    killed,
+    grouped,
+  }: LedgerTask): string | undefined {
     if (runs.of(frameworkId, id)?.over === false) return 'it still runs'
     if (ends.size === 0) {
       const last = statuses.at(-1)?.state
@@ -97,7 +104,7 @@ export function finalProblems(word: FinalWord, state: StateView, runs: TaskRuns)
     const truth = runs.ownEnd(frameworkId, id)
     if (truth === undefined || wasRemoved || ends.has(truth)) return undefined
     // A kill that came while it was being started counts, though it may have left before it could be signalled.
-    if (killed && ends.has('TASK_KILLED')) return undefined
+    if ((killed || grouped) && ends.has('TASK_KILLED')) return undefined
     return `it ended as ${truth} in truth`
   }
 }

@@ -8,6 +8,8 @@ export interface LedgerTask {
   readonly agentId: string
   /** Only a kill ends it. */
   readonly endless: boolean
+  /** It is one of a group, which ends together. */
+  readonly grouped: boolean
   /** Its scheduler wants it ended. */
   killed: boolean
   readonly statuses: TaskStatus[]
@@ -42,8 +44,9 @@ export class Ledger {
   }
 
   /** Written before the launch is sent. */
-  launched(id: string, agentId: string, endless: boolean): void {
-    const task = { id, agentId, endless, killed: false, statuses: [], ends: new Set<TaskState>() }
+  launched(id: string, agentId: string, endless: boolean, grouped = false): void {
+    const ends = new Set<TaskState>()
+    const task = { id, agentId, endless, grouped, killed: false, statuses: [], ends }
     this.tasks.set(id, task)
     this.unfinished.add(task)
   }

@@ -31,7 +31,8 @@ export class TaskRuns {
 
   /** For `ClusterOptions.program`: command tasks. */
   readonly program = (host: AgentHost, spec: LaunchSpec): VirtualProgram => {
-    const { MESOS_FRAMEWORK_ID: framework = '', MESOS_EXECUTOR_ID: task = '' } = spec.env
+    const { MESOS_FRAMEWORK_ID: framework = '', MESOS_EXECUTOR_ID: executor = '' } = spec.env
+    const task = spec.env['MESOS_TASK_ID'] ?? executor
     let process: VirtualProcess | undefined
     return {
       ...shellProgram(spec),

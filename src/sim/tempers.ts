@@ -8,6 +8,7 @@ import { Scheduler } from '../framework/scheduler.ts'
 import type { OfferID } from '../messages/ids.ts'
 import type { Offer } from '../messages/offer.ts'
 import { isTerminal, type TaskStatus } from '../messages/status.ts'
+import type { TaskInfo } from '../messages/task.ts'
 import { MASTER } from './cluster.ts'
 import type { Ledger } from './ledger.ts'
 import { EXECUTOR_COMMAND } from './staff.ts'
@@ -16,9 +17,17 @@ import { STUBBORN } from './task-runs.ts'
 /**
  * - `greedy`: takes all it is offered. `decliner`: declines most of it, for no time or for long.
  * - `killer`: kills what it launched. `moody`: suppresses offers and revives. `hoarder`: keeps offers for seconds.
- * - `employer`: its tasks run in an executor of its own, one on each agent.
+ * - `employer`: its tasks run in an executor of its own, one on each agent. `gatherer`: they run in groups.
  */
-export const HABITS = ['greedy', 'decliner', 'killer', 'moody', 'hoarder', 'employer'] as const
+export const HABITS = [
+  'greedy',
+  'decliner',
+  'killer',
+  'moody',
+  'hoarder',
+  'employer',
+  'gatherer',
+] as const
 /** `idle` keeps offers and does nothing with them. `batch` runs so many tasks and no more, as many at once as there is room. */
 export type Habit = (typeof HABITS)[number] | 'idle' | 'batch'
 
@@ -153,9 +162,14 @@ export class TemperedScheduler extends Scheduler {
       this.#request(endless),
     )
     const { tasks } = pack(offer, requests)
-    for (const task of tasks) this.ledger.launched(task.task_id.value, task.agent_id.value, endless)
-
-    this.launch(offer, tasks, { refuse_seconds })
+    const isGroup = habit === 'gatherer'
+    for (const { task_id, agent_id } of tasks) {
+      this.ledger.launched(task_id.value, agent_id.value, endless, isGroup)
+    }
+    if (isGroup && tasks.length > 0) this.#launchGroup(offer, tasks, refuse_seconds)
+    else this.launch(offer, tasks, { refuse_seconds })
+    if (isGroup && chance < 0.2)
+      for (const task of tasks.slice(0, 1)) this.#killSoon(task.task_id.value)
     if (habit === 'killer') for (const task of tasks) this.#killSoon(task.task_id.value)
     if (habit === 'moody' && chance < 0.3) {
       this.suppress()
@@ -163,6 +177,15 @@ export class TemperedScheduler extends Scheduler {
         if (!this.ledger.over) this.revive()
       })
     }
+  }
+
+  #launchGroup(offer: Offer, tasks: readonly TaskInfo[], refuse_seconds: number): void {
+    const { command: _, ...described } = tasks[0]!.executor!
+    const executor = { ...described, type: 'DEFAULT' as const }
+    const task_group = { tasks: tasks.map(({ executor: _own, ...task }) => task) }
+    this.accept(offer, [{ type: 'LAUNCH_GROUP', launch_group: { executor, task_group } }], {
+      refuse_seconds,
+    })
   }
 
   /** How many tasks it would launch now. */
@@ -177,14 +200,15 @@ export class TemperedScheduler extends Scheduler {
     const task_id = { value: this.ledger.nextTaskId() }
     const needs = { cpus: [0.5, 1, 2][this.random.integer(3)]!, mem: 64 }
     const value = endless ? 'sleep 1000000' : this.#command()
-    if (habit !== 'employer') return { name: habit, task_id, command: { value }, needs }
+    const isGroup = habit === 'gatherer'
+    if (habit !== 'employer' && !isGroup) return { name: habit, task_id, command: { value }, needs }
     const executor = {
       executor_id: { value: `staff${this.ledger.staff}` },
       ...(this.frameworkId && { framework_id: this.frameworkId }),
       command: { value: EXECUTOR_COMMAND },
-      needs: { cpus: 0.1, mem: 32 },
+      needs: { cpus: 0.1, mem: 32, ...(isGroup && { disk: 1 }) },
     }
-    return { name: value, task_id, executor, needs }
+    return { name: value, task_id, executor, needs, ...(isGroup && { command: { value } }) }
   }
 
   #command(): string {
