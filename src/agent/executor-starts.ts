@@ -121,11 +121,11 @@ export class ExecutorStarts {
     try {
       const group = executor.groups.get(taskId)
       await checkpoints.task(this.#runOf(executor), framework.info, record, task, group)
+      unsaved.delete(taskId)
       return undefined
     } catch (error) {
+      // It stays among the unsaved, so that nobody is given it before it is said to have failed.
       return `what the next agent has to know could not be written down: ${messageOf(error)}`
-    } finally {
-      unsaved.delete(taskId)
     }
   }
 

@@ -208,13 +208,17 @@ export class Recovery {
 /** A command of an agent before this one, and how far it had come. */
 function adopted(
   executor: AgentExecutor,
-  { info: task }: RecoveredTask,
+  { info: task, records }: RecoveredTask,
   process: LaunchedProcess,
   kill: KillRecord | undefined,
 ): AdoptedCommand {
   const { statuses = [], state } = executor.tasks.get(task.task_id.value)!
-  const running = statuses.find(status => status.state === 'TASK_RUNNING')
-  const startedAtMs = running?.timestamp && running.timestamp * 1000
+  // The first of its updates that says so: what its checks found out later says it once more.
+  const running = records.find(
+    record => record.type === 'UPDATE' && record.update.status.state === 'TASK_RUNNING',
+  )
+  const since = running?.type === 'UPDATE' ? running.update.status.timestamp : undefined
+  const startedAtMs = since && since * 1000
   return { task, process, state, startedAtMs, said: statuses.at(-1), kill }
 }
 

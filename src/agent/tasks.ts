@@ -87,7 +87,9 @@ export class Tasks {
     const ids = tasks.map(task => task.task_id.value)
     const each = tasks.map(task => ({ ...message, task }))
     const refuse = async (verdict: AgentVerdict): Promise<void> => {
-      for (const one of each) await this.#refuse(framework, one, verdict)
+      await Promise.all(
+        each.map((one, index) => this.#refuse(framework, one, verdict, index === 0)),
+      )
     }
     const refusal = whyGroupRefused(described, tasks, {
       framework: info,
@@ -213,8 +215,10 @@ export class Tasks {
     starts.resize(executor)
     const why = await context.resume(starts.save(executor, task))
     // It may have been killed meanwhile, or its executor have ended; others may have waited behind it.
-    if (why === undefined || !executor.queued.has(taskId)) return executors.saved(executor)
-    await this.#o.updates.fromAgent(executor, taskId, notWritten(why))
+    if (why !== undefined && executor.queued.has(taskId)) {
+      await this.#o.updates.fromAgent(executor, taskId, notWritten(why))
+    }
+    executor.unsaved.delete(taskId)
     executors.saved(executor)
   }
 
@@ -240,10 +244,12 @@ export class Tasks {
     const saved = await context.resume(Promise.all(tasks.map(task => starts.save(executor, task))))
     const why = saved.find(each => each !== undefined)
     if (why !== undefined) {
-      for (const { task_id } of tasks) {
-        if (!executor.queued.has(task_id.value)) continue
-        await updates.fromAgent(executor, task_id.value, notWritten(why))
-      }
+      const queued = tasks.filter(({ task_id }) => executor.queued.has(task_id.value))
+      // All of them leave the queue in this turn.
+      await Promise.all(
+        queued.map(({ task_id }) => updates.fromAgent(executor, task_id.value, notWritten(why))),
+      )
+      for (const { task_id } of tasks) executor.unsaved.delete(task_id.value)
     }
     return executors.saved(executor)
   }
@@ -280,12 +286,14 @@ export class Tasks {
     framework: AgentFramework,
     { task, launch_executor: isNew = true, launched_for }: RunTask,
     verdict: AgentVerdict,
+    /** Its executor is given back with the first task of a group. */
+    isFirst = true,
   ): Promise<void> {
     const { ends, updates } = this.#o
     const executorId = task.executor?.executor_id.value
     // The master counts the resources of one that is not here, nor will be: what was sent before this has come.
     const counted = isNew ? task.task_id : launched_for
-    if (counted && executorId !== undefined && !framework.executors.has(executorId)) {
+    if (isFirst && counted && executorId !== undefined && !framework.executors.has(executorId)) {
       ends.reportExit(framework.id, executorId, counted.value)
     }
     return updates.refuse(framework, task.task_id.value, verdict)
@@ -293,15 +301,18 @@ export class Tasks {
 
   async #killQueued(executor: AgentExecutor, taskId: string): Promise<void> {
     const { ends, updates } = this.#o
-    // A group that has not begun goes whole.
-    for (const id of executor.groups.get(taskId) ?? [taskId]) {
-      if (!executor.queued.has(id)) continue
-      await updates.fromAgent(executor, id, {
-        state: 'TASK_KILLED',
-        reason: 'REASON_TASK_KILLED_DURING_LAUNCH',
-        message: 'Killed before delivery to the executor',
-      })
-    }
+    // A group that has not begun goes whole, and from the queue in this turn: what is left in it may be delivered in the next.
+    const ids = executor.groups.get(taskId) ?? [taskId]
+    const killed = ids.filter(id => executor.queued.has(id))
+    await Promise.all(
+      killed.map(id =>
+        updates.fromAgent(executor, id, {
+          state: 'TASK_KILLED',
+          reason: 'REASON_TASK_KILLED_DURING_LAUNCH',
+          message: 'Killed before delivery to the executor',
+        }),
+      ),
+    )
     // Executors end themselves after their last task, but not before their first.
     if (!executor.wasUsed && executor.queued.size === 0) ends.shutdown(executor)
   }

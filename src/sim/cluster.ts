@@ -35,6 +35,9 @@ const SEGMENT_BYTES = 8 * 1024
 
 const AGENT_RESOURCES = 'cpus:4;mem:4096;disk:10000;ports:[31000-32000]'
 
+/** After a master ended since its disk was full. */
+const RESTART_MS = 1_000
+
 export interface AgentHost {
   readonly address: Address
   /** What the machine has, as `--resources` would say it. */
@@ -151,7 +154,16 @@ export class Cluster {
         if (this.master !== runtime || this.isDown(MASTER)) return
         startMaster(runtime, { config, hostname: '10.0.0.1', log, ...(inspect && { inspect }) })
       },
-      (error: unknown) => void this.failures.push(`the log did not open: ${messageOf(error)}`),
+      (error: unknown) => {
+        const why = messageOf(error)
+        if (!why.includes('ENOSPC')) return void this.failures.push(`the log did not open: ${why}`)
+        // It ends with a message, and whoever watches it starts it again.
+        this.world.clock.delay(RESTART_MS, () => {
+          if (this.master !== runtime || this.isDown(MASTER)) return
+          this.crashMaster()
+          this.bootMaster()
+        })
+      },
     )
   }
 

@@ -387,3 +387,20 @@ t.test('so they do under the posix launcher', skip, async t => {
   await exited
   t.equal(await ask('true'), undefined)
 })
+
+t.test('an agent that is restarted knows when a task began that was checked since', async t => {
+  const s = await scene({ program: forever })
+  const check = { type: 'TCP' as const, tcp: { port: 1 }, delay_seconds: 50 }
+  const max_completion_time = { nanoseconds: 60e9 }
+  s.master.run(KEEPS, command('t', 'forever', { check, max_completion_time }))
+  await s.reaches('t', 'TASK_RUNNING')
+  await s.world.advance(52_000)
+  t.match(s.master.last('t')?.check_status, { tcp: { succeeded: true } })
+  s.crashAgent()
+  await s.restartAgent()
+  await s.world.advance(12_000)
+  t.match(s.master.last('t'), {
+    state: 'TASK_FAILED',
+    reason: 'REASON_MAX_COMPLETION_TIME_REACHED',
+  })
+})

@@ -181,3 +181,27 @@ t.test('of a group some of whose containers are gone the others are killed', asy
   await s.world.advance(1_000)
   t.equal(s.master.exits.length, 1)
 })
+
+t.test('of a queued group that is killed nothing runs, however slow the disk is', async t => {
+  const s = await scene({ program: forever })
+  let go: (() => void) | undefined
+  s.files.makeDirectory = (path, mode) =>
+    new Promise(resolve => {
+      go = () => void MemoryFiles.prototype.makeDirectory.call(s.files, path, mode).then(resolve)
+    })
+  const write = s.checkpoints.writeAt.bind(s.checkpoints)
+  const held: (() => void)[] = []
+  s.checkpoints.writeAt = (...args) =>
+    new Promise((resolve, reject) => held.push(() => void write(...args).then(resolve, reject)))
+  s.master.runGroup(KEEPS, podExecutor(), group('a', 'b', 'c'))
+  await s.world.advance(100)
+  s.master.kill(KEEPS, 'a')
+  await s.world.advance(100)
+  go!()
+  await s.world.advance(100)
+  for (const release of held.splice(0)) release()
+  await s.world.advance(100)
+  for (const release of held.splice(0)) release()
+  for (const id of ['a', 'b', 'c']) await s.reaches(id, 'TASK_KILLED')
+  t.equal(s.processes.launched.length, 0)
+})

@@ -119,6 +119,7 @@ export class Checkpoints implements StatusUpdateStore {
       await this.#agent
       await this.#removals.get(this.#frameworkDir(run.agentId, run.frameworkId))
       await this.#removals.get(metaExecutorDir(workDir, run))
+      await this.#removals.get(directory)
       await Promise.all([
         this.framework(run.agentId, framework),
         executor && disk.write(`${this.#dir(run)}/${EXECUTOR_INFO}`, toLine(executor)),
@@ -182,7 +183,7 @@ export class Checkpoints implements StatusUpdateStore {
 
   /** Its end is acknowledged. */
   async taskEnded(run: Run, taskId: string): Promise<void> {
-    await this.#remove(metaTaskDir(this.#dir(run), taskId))
+    await this.#removeAfter([], metaTaskDir(this.#dir(run), taskId))
   }
 
   /** Nothing of it is left to be done. */
