@@ -13,7 +13,7 @@ import { nextContainerizer } from './containers.ts'
 
 const LONG = 600_000
 /** Rounds of kills at random moments. The long form: MESOS_TEST_ADOPTION_ROUNDS=100. */
-const ROUNDS = Number(process.env['MESOS_TEST_ADOPTION_ROUNDS'] ?? 4)
+const ROUNDS = Number(process.env['MESOS_TEST_ADOPTION_ROUNDS'] ?? 2)
 
 const noCgroups = whyNoCgroups('/sys/fs/cgroup')
 const launchers: readonly { name: string; flags: string; skip?: string }[] = [

@@ -37,6 +37,10 @@ import { containerName, LABEL, type RunSettings, runOptions } from './run-option
 import type { Removals } from './removals.ts'
 
 /** A start takes Docker a quarter of a second; then it is asked ever more seldom. */
+/** Docker did not answer. */
+const UNKNOWN = 'unknown'
+const FIRST_RETRY_MS = 1_000
+const MAX_RETRY_MS = 60_000
 const FIRST_LOOK_MS = 150
 const MAX_LOOK_MS = 1_000
 const INSPECT_TIMEOUT_MS = 10_000
@@ -143,11 +147,13 @@ export class DockerContainerizer implements Processes {
     const ended = client.exited.then(() => void (hasEnded = true))
     for (let waitMs = FIRST_LOOK_MS; ; waitMs = Math.min(2 * waitMs, MAX_LOOK_MS)) {
       const pause = new Promise<void>(resolve => clock.delay(waitMs, resolve))
-      await Promise.race([ended, pause])
+      await (hasEnded ? pause : Promise.race([ended, pause]))
       // The agent ends: somebody else will ask.
       if (this.#isClosed) return new Promise(() => {})
       const isLast = hasEnded
-      const state = await this.#inspect(name).catch(() => undefined)
+      const state = await this.#inspect(name).catch((): typeof UNKNOWN => UNKNOWN)
+      // It may run, and must not be said to have failed while nobody knows.
+      if (state === UNKNOWN) continue
       if (state?.hasStarted) return this.#watched(spec, client, state)
       if (!isLast) continue
       inner.forget?.(id)
@@ -188,13 +194,28 @@ export class DockerContainerizer implements Processes {
 
   /** Nothing of it runs any more. */
   #clear(id: string, when: 'now' | 'later'): void {
-    const { cgroups, docker, records, removals } = this.#o
+    const { cgroups, records, removals } = this.#o
     this.#containers.delete(id)
     cgroups.remove(id)
     const name = containerName(id)
-    if (when === 'later') removals.add(name)
-    else void docker.run(['rm', '--force', '--volumes', '--', name])
+    if (when === 'now') return void this.#removeNow(id, name)
+    removals.add(name)
     records.remove(id)
+  }
+
+  /** It may run: on record, by which a guard ends it, until Docker says that it is not there. */
+  async #removeNow(id: string, name: string): Promise<void> {
+    const { clock, docker, log, records } = this.#o
+    for (
+      let waitMs = FIRST_RETRY_MS;
+      !this.#isClosed;
+      waitMs = Math.min(2 * waitMs, MAX_RETRY_MS)
+    ) {
+      const { ok, stderr } = await docker.run(['rm', '--force', '--volumes', '--', name])
+      if (ok || saysNothingThere(stderr)) return records.remove(id)
+      log.warn({ container: name, error: messageIn(stderr) }, 'not removed by Docker; tried again')
+      await new Promise<void>(resolve => clock.delay(waitMs, resolve))
+    }
   }
 
   async recover(known: readonly KnownContainer[]): Promise<ReadonlyMap<string, LaunchedProcess>> {
