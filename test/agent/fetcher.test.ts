@@ -229,6 +229,13 @@ t.test('files come into the sandbox', async t => {
     await t.rejects(fetch([uri]), why)
   }
   t.equal(fetcher.failed, 6)
+  served.set('/half.gz', gzipSync(Buffer.alloc(600_000)))
+  const half = { value: `${url}/half.gz` }
+  await t.rejects(
+    fetch([half, { ...half, output_file: 'other.gz' }]),
+    /takes more than 1000000 bytes/,
+    'all that is unpacked counts',
+  )
   t.strictSame(cached(), [])
 })
 
@@ -331,7 +338,7 @@ t.test('zip archives', { skip: hasUnzip ? false : 'there is no zip and unzip her
 })
 
 t.test('a task reads and writes as its user', asRoot, async t => {
-  const { url, served, fetch, top, box } = await place(t)
+  const { url, served, fetch, top, box, cached } = await place(t)
   served.set('/file', Buffer.from('x'))
   served.set('/a.tar', tar({ name: 'dir/inside', data: 'x' }))
   writeFileSync(`${top}/files/secret`, 'secret', { mode: 0o600 })
@@ -349,6 +356,14 @@ t.test('a task reads and writes as its user', asRoot, async t => {
   for (const name of ['deep', 'deep/file', 'dir', 'dir/inside'])
     t.equal(statSync(`${sandbox}/${name}`).uid, NOBODY.uid, name)
   await t.rejects(fetch([{ value: `${top}/files/secret` }], options), /Permission denied/)
+  await fetch([{ value: `${url}/file`, cache: true }], options)
+  const [kept] = cached()
+  const { mode, uid } = statSync(`${top}/cache/own/${kept}`)
+  t.strictSame(
+    [mode & 0o777, uid],
+    [0o600, NOBODY.uid],
+    'what is kept for one account others cannot read',
+  )
 })
 
 t.test('what is cached is fetched once', async t => {

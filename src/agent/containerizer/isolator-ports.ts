@@ -7,7 +7,7 @@
 import type { Clock } from '../../actors/clock.ts'
 import { messageOf } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts'
-import { NO_RANGES, normalise, type Ranges } from '../../resources/ranges.ts'
+import { containsRanges, NO_RANGES, normalise, type Ranges } from '../../resources/ranges.ts'
 import type { Limitation } from './container.ts'
 import type { Isolator } from './isolator.ts'
 import { Rounds } from './rounds.ts'
@@ -49,7 +49,7 @@ export function listeningIn(table: string): Map<string, number> {
 }
 
 const includes = (ranges: Ranges, port: number): boolean =>
-  ranges.some(({ begin, end }) => port >= begin && port <= end)
+  containsRanges(ranges, [{ begin: port, end: port }])
 
 export function portsIsolator(options: PortsIsolatorOptions): Isolator {
   const { sockets, members, checked, enforces, intervalMs, clock, log } = options

@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
+import { chown } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { messageOf, UserError } from '../../base/errors.ts'
@@ -51,7 +52,7 @@ export async function download(
         yield chunk
       }
     }
-    await pipeline(source, counted, createWriteStream(path, { flags: 'wx', mode: 0o644 }), {
+    await pipeline(source, counted, createWriteStream(path, { flags: 'wx', mode: 0o600 }), {
       signal,
     })
   } catch (error) {
@@ -65,6 +66,8 @@ export async function download(
   } finally {
     clearTimeout(timer)
   }
+  // What the account could read of this machine, others may not.
+  if (account) await chown(path, account.uid, account.gid)
   const digest = hash?.digest('hex')
   if (digest !== undefined && digest !== wanted.checksum?.hex) {
     throw new UserError(

@@ -121,7 +121,8 @@ export class Fetcher {
     this.#space.touch(key)
     const givenUp = new Promise<never>((_, reject) => {
       const giveUp = (): void => reject(new UserError('unavailable', 'It was given up.'))
-      stop.addEventListener('abort', giveUp, { once: true })
+      if (stop.aborted) giveUp()
+      else stop.addEventListener('abort', giveUp, { once: true })
     })
     // Nobody may be left to hear of it.
     givenUp.catch(() => {})

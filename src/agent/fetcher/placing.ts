@@ -63,7 +63,7 @@ async function gunzip(
   directory: string,
   name: string,
 ): Promise<void> {
-  const { account, entries, limits, sandbox, stop } = where
+  const { account, entries, sandbox, stop } = where
   const base = entries
     .place(`${directory}/${name}`)
     .slice(directory === '.' ? 0 : directory.length + 1)
@@ -76,11 +76,9 @@ async function gunzip(
   })
   const ended = end(child)
   ended.catch(() => {})
-  let bytes = 0
   const bounded = async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     for await (const chunk of chunks) {
-      bytes += chunk.length
-      if (bytes > limits.bytes) throw new Error(`it takes more than ${limits.bytes} bytes`)
+      entries.count(chunk.length)
       yield chunk
     }
   }

@@ -35,11 +35,10 @@ export class SandboxEntries {
   /** What is unpacked for this entry; undefined: nothing. Throws a `UserError` if it is not safe, or too much. */
   take(header: TarHeader): TarHeader | undefined {
     const { type, size } = header
-    this.#entries++
-    this.#bytes += size
-    const { entries, bytes } = this.#limits
-    if (this.#entries > entries) throw refused(`has more than ${entries} files`)
-    if (this.#bytes > bytes) throw refused(`takes more than ${bytes} bytes when it is unpacked`)
+    if (++this.#entries > this.#limits.entries) {
+      throw refused(`has more than ${this.#limits.entries} files`)
+    }
+    this.count(size)
     const name = this.place(header.name)
     if (type === 'device' || type === 'fifo' || name === '') return undefined
     const mode =
@@ -54,6 +53,13 @@ export class SandboxEntries {
     const linkName = this.place(header.linkName)
     if (this.#links.has(linkName)) throw refused(`has a hard link to the link '${linkName}'`)
     return { ...plain, linkName }
+  }
+
+  /** So many bytes more are unpacked. Throws a `UserError` if that is too much. */
+  count(bytes: number): void {
+    this.#bytes += bytes
+    const { bytes: most } = this.#limits
+    if (this.#bytes > most) throw refused(`takes more than ${most} bytes when it is unpacked`)
   }
 
   /** A path below the sandbox that goes through no link; empty: the sandbox itself. */
