@@ -1,11 +1,11 @@
 // Of a program's environment: what must wait until nothing privileged runs before the program any more.
 
 /**
- * Variables by which the system's loader, the C library or a shell can be told to run something else, and those that the script
+ * Variables by which the system's loader, the C library or a shell can be told to run something else, those that script(1) runs, and those that the script
  * uses itself: a shell passes on a variable that it was given, with what it has become.
  */
 const MEDDLING =
-  /^(LD_.*|GLIBC_TUNABLES|GCONV_PATH|LOCPATH|NLSPATH|MALLOC_.*|BASH_ENV|ENV|IFS|(OLD)?PWD|status|lease|adj|groups|mounts|at|rest|part|name)$/
+  /^(LD_.*|GLIBC_TUNABLES|GCONV_PATH|LOCPATH|NLSPATH|MALLOC_.*|BASH_ENV|ENV|IFS|(OLD)?PWD|SHELL|status|lease|adj|groups|mounts|at|rest|part|name)$/
 
 /**
  * The environment of the init and of what takes privileges away, and the front of a command line that gives the program the

@@ -16,6 +16,7 @@
 //       ├── pid                                      while the container's process lives
 //       ├── cgroups                                  under the linux launcher: its control groups
 //       ├── survives                                 if it outlives its agent
+//       ├── terminal, input                          if it has a terminal: which one, and a fifo that leads there
 //       └── status                                   how its program ended
 //
 // Checkpoints are a second tree of the same form below `<work_dir>/meta` (checkpoint/meta-paths.ts).
@@ -118,6 +119,16 @@ export function cgroupsPath(runtimeDir: string, containerId: string): string {
 /** Says that the container outlives its agent; while it is there. */
 export function survivesPath(runtimeDir: string, containerId: string): string {
   return `${containerRuntimeDir(runtimeDir, containerId)}/survives`
+}
+
+/** Names the device of the container's terminal. */
+export function terminalPath(runtimeDir: string, containerId: string): string {
+  return `${containerRuntimeDir(runtimeDir, containerId)}/terminal`
+}
+
+/** A fifo: what is written there is typed in the container's terminal. */
+export function inputPath(runtimeDir: string, containerId: string): string {
+  return `${containerRuntimeDir(runtimeDir, containerId)}/input`
 }
 
 export function statusPath(runtimeDir: string, containerId: string): string {

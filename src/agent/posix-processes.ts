@@ -1,18 +1,19 @@
 // Starts and kills real processes, in sessions of their own. One of the few files that may touch the world.
 
-import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, existsSync, openSync } from 'node:fs'
+import type { ChildProcess } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { constants } from 'node:os'
-import { messageOf, UserError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { AdoptedProcesses, lives } from './adopted-processes.ts'
 import { AgentGuard, type AgentGuardOptions } from './agent-guard.ts'
-import type { LaunchPlan } from './containerizer/container.ts'
-import type { Entrance, Launcher } from './containerizer/launcher.ts'
+import type { Input } from './attachment.ts'
+import { emptyPlan, type LaunchPlan } from './containerizer/container.ts'
+import type { Entrance, Launcher, StartedProcess } from './containerizer/launcher.ts'
+import { Spawner } from './containerizer/spawn.ts'
+import { terminalPrograms } from './containerizer/system-programs.ts'
 import { splitEnvironment } from './late-environment.ts'
 import { BASH, named } from './argv0.ts'
-import { OUTPUT_FLAGS, OUTPUT_MODE } from './output-files.ts'
 import { makeDirectories } from './make-directories.ts'
 import {
   forgetSurvival,
@@ -53,6 +54,7 @@ interface Container {
 
 export class PosixProcesses implements Launcher {
   readonly #guard: AgentGuard
+  readonly #spawner: Spawner
   readonly #log: Logger
   readonly #containers = new Map<number, Container>()
   /** Containers whose process has not ended, or is being started. */
@@ -65,6 +67,7 @@ export class PosixProcesses implements Launcher {
 
   private constructor(guard: AgentGuard, log: Logger) {
     this.#guard = guard
+    this.#spawner = new Spawner(guard, terminalPrograms)
     this.#log = log
   }
 
@@ -73,12 +76,12 @@ export class PosixProcesses implements Launcher {
     return new PosixProcesses(await AgentGuard.start(options), options.log)
   }
 
-  async launch(spec: LaunchSpec, plan?: LaunchPlan): Promise<LaunchedProcess> {
+  async launch(spec: LaunchSpec, plan: LaunchPlan = emptyPlan()): Promise<StartedProcess> {
     const id = spec.containerId
     this.#alive.add(id)
     let child: ChildProcess
     try {
-      child = await this.#spawn(spec, plan?.prefix.flat() ?? [])
+      child = await this.#spawn(spec, plan)
     } catch (error) {
       this.#alive.delete(id)
       throw error
@@ -102,13 +105,18 @@ export class PosixProcesses implements Launcher {
         else resolve(signal ? endedBySignal(constants.signals[signal]) : exitedWith(code ?? 0))
       })
     })
-    return { pid, exited, whyNeverRan: () => whyNeverRan }
+    const ends = this.#spawner.ends(child, { spec, plan })
+    return { pid, exited, whyNeverRan: () => whyNeverRan, ...ends }
+  }
+
+  input(containerId: string): Input | undefined {
+    return this.#spawner.input(containerId)
   }
 
   /** By its mark it is the container's, and ends with it. */
   entrance(containerId: string, pid: number): Entrance | undefined {
     if (!this.#containers.has(pid)) return undefined
-    return { front: [], env: { [CONTAINER_MARK]: markOf(this.#token, containerId) } }
+    return { front: [], env: { [CONTAINER_MARK]: markOf(this.#token, containerId) }, pid }
   }
 
   /** Adopts the containers that are known and on record. All else that agents of this token left is ended. */
@@ -201,59 +209,37 @@ export class PosixProcesses implements Launcher {
     return this.#guard.isClosed
   }
 
-  #spawn(spec: LaunchSpec, prefix: readonly string[]): Promise<ChildProcess> {
-    const files: number[] = []
-    const failed = (error: unknown): UserError =>
-      new UserError('internal', `The process could not be started: ${messageOf(error)}`, {
-        cause: error,
-      })
+  async #spawn(spec: LaunchSpec, plan: LaunchPlan): Promise<ChildProcess> {
     try {
       makeDirectories(containerRuntimeDir(this.#runtimeDir, spec.containerId))
       if (spec.survives) recordSurvival(this.#runtimeDir, spec.containerId, this.#token)
-      const [stdoutPath, stderrPath] = [spec.stdoutPath, spec.stderrPath]
-      files.push(openSync(stdoutPath, OUTPUT_FLAGS, OUTPUT_MODE))
-      files.push(openSync(stderrPath, OUTPUT_FLAGS, OUTPUT_MODE))
       const { initially, front } = splitEnvironment(spec.env)
-      const [program, args] = this.#commandLine(spec, [...prefix, ...front])
-      const child = spawn(program, args, {
-        cwd: spec.cwd,
-        env: { ...initially, [CONTAINER_MARK]: markOf(this.#token, spec.containerId) },
-        stdio: ['ignore', files[0]!, files[1]!],
-        // A session of its own: a Ctrl-C in the agent's terminal is not meant for tasks.
-        detached: true,
-      })
-      if (child.pid !== undefined) return Promise.resolve(child)
-      return new Promise((_, reject) => {
-        child.once('error', error => {
-          void this.#forget(spec.containerId)
-          reject(failed(error))
-        })
-      })
+      const command = this.#commandLine(spec, [...plan.prefix.flat(), ...front])
+      const env = { ...initially, [CONTAINER_MARK]: markOf(this.#token, spec.containerId) }
+      return await this.#spawner.start({ spec, plan, command, env })
     } catch (error) {
       void this.#forget(spec.containerId)
-      return Promise.reject(failed(error))
-    } finally {
-      for (const file of files) closeSync(file)
+      throw error
     }
   }
 
-  #commandLine(spec: LaunchSpec, prefix: readonly string[]): [string, string[]] {
+  #commandLine(spec: LaunchSpec, prefix: readonly string[]): [string, ...string[]] {
     const id = spec.containerId
     const pidFile = pidPath(this.#runtimeDir, id)
     const { argv, argv0 } = spec
     if (spec.survives) {
       const lease = survivesPath(this.#runtimeDir, id)
       const record = [statusPath(this.#runtimeDir, id), pidFile, lease, this.#token]
-      return [SHELL, ['-c', SUPERVISE, 'sh', ...record, ...prefix, ...named(spec)]]
+      return [SHELL, '-c', SUPERVISE, 'sh', ...record, ...prefix, ...named(spec)]
     }
     const record = [pidFile, this.#guard.leasePath, this.#token]
     if (argv0 === undefined || argv0 === argv[0]) {
-      return [SHELL, ['-c', EXEC, 'sh', ...record, ...prefix, ...argv]]
+      return [SHELL, '-c', EXEC, 'sh', ...record, ...prefix, ...argv]
     }
-    if (prefix.length > 0) return [SHELL, ['-c', EXEC, 'sh', ...record, ...prefix, ...named(spec)]]
+    if (prefix.length > 0) return [SHELL, '-c', EXEC, 'sh', ...record, ...prefix, ...named(spec)]
     // Without bash the program sees its path as its name, which nearly all programs are content with.
-    if (!existsSync(BASH)) return [SHELL, ['-c', EXEC, 'sh', ...record, ...argv]]
-    return [BASH, ['-c', EXEC_WITH_NAME, 'bash', ...record, argv0, ...argv]]
+    if (!existsSync(BASH)) return [SHELL, '-c', EXEC, 'sh', ...record, ...argv]
+    return [BASH, '-c', EXEC_WITH_NAME, 'bash', ...record, argv0, ...argv]
   }
 
   /** The process has ended: what it left in its group, and what a kill had found below it, has to go as well. */

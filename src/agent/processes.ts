@@ -4,6 +4,7 @@
 
 import type { CommandInfo } from '../messages/command.ts'
 import type { ContainerInfo } from '../messages/container.ts'
+import type { Input, Outputs, WindowSize } from './attachment.ts'
 import type { Amounts, ContainerStatistics, Limitation } from './containerizer/container.ts'
 
 /** What to start, and where. All paths are absolute and their directories exist. */
@@ -48,6 +49,19 @@ export interface ExecSpec {
   readonly env: Readonly<Record<string, string>>
   /** What `argv` and the end of `env` were made of. */
   readonly command?: CommandInfo
+}
+
+/** A program for a container that runs, with somebody who talks to it. */
+export interface JoinSpec extends ExecSpec {
+  /** By which it is told from others in that container; a UUID. */
+  readonly name: string
+  /** It gets a terminal of this size. */
+  readonly terminal?: WindowSize
+}
+
+export interface JoinedProcess extends LaunchedProcess {
+  readonly input: Input
+  readonly output: Outputs
 }
 
 export interface LaunchedProcess {
@@ -104,6 +118,13 @@ export interface Processes {
    * its process group; what leaves that ends with the container.
    */
   exec?(spec: ExecSpec, stop: AbortSignal): Promise<number>
+  /**
+   * As `exec`, for somebody who talks to the program. It and all that it starts can be killed by `killTree`, and end with the
+   * container and with the agent. Rejects with a `UserError` if it cannot be started.
+   */
+  join?(spec: JoinSpec): Promise<JoinedProcess>
+  /** The way into a container that was launched with a terminal and runs. */
+  input?(containerId: string): Input | undefined
   /** A container has other resources now. Throws if they cannot be set. */
   update?(containerId: string, resources: Amounts, limits: Partial<Amounts>): void
   /** What a container uses; undefined if it does not run. */

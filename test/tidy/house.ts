@@ -61,6 +61,8 @@ export const WORLD: Readonly<Record<string, string>> = {
   'src/agent/containerizer/kept-files.ts': 'files of control groups',
   'src/agent/argv0.ts': 'whether there is a bash',
   'src/agent/containerizer/exec.ts': 'processes',
+  'src/agent/containerizer/child-io.ts': 'pipes, terminals',
+  'src/agent/containerizer/spawn.ts': 'processes',
   'src/agent/containerizer/accounts.ts': 'accounts of the machine',
   'src/agent/containerizer/toolbox.ts': 'programs and devices for containers',
   'src/agent/images/archive.ts': 'files, read only',

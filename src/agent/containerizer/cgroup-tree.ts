@@ -4,6 +4,8 @@
 //   v1: <hierarchy>/<controller>/<root>/<container id>     one group for each controller, and freezer always
 //   v2: <hierarchy>/<root>/<container id>/leaf             one group, with the processes in its leaf
 //
+// What joins a container has the same below <container id>, without limits of its own.
+//
 // The layout is Mesos'. In v2 limits are set above the leaf: a group whose controllers are handed down has no processes.
 
 import {
@@ -16,9 +18,11 @@ import {
   rmdirSync,
   writeFileSync,
 } from 'node:fs'
+import { dirname } from 'node:path'
 import { messageOf, UserError } from '../../base/errors.ts'
 import type { Cgroup, Cgroups } from './cgroup.ts'
 import { KeptFiles } from './kept-files.ts'
+import { JOINED } from './launcher.ts'
 
 /** The controller by which a container's processes are found, and stopped, under v1. */
 const FREEZER = 'freezer'
@@ -90,13 +94,15 @@ export class CgroupTree implements Cgroups {
   create(containerId: string, controllers: readonly string[]): void {
     if (this.version === 2) {
       const top = this.#parent('')
-      this.#make(`${top}/${containerId}`, () => this.#makeUnifiedRoot(top, controllers))
-      return mkdirSync(`${top}/${containerId}/leaf`)
+      const directory = this.#directory('', containerId)
+      this.#make(directory, () => this.#makeUnifiedRoot(top, controllers))
+      return mkdirSync(`${directory}/leaf`)
     }
     for (const controller of this.#of(controllers)) {
       const parent = this.#parent(controller)
-      this.#make(`${parent}/${containerId}`, () => this.#makeRoot(controller, parent))
-      if (controller === CPUSET) this.#inherit(parent, `${parent}/${containerId}`)
+      const directory = this.#directory(controller, containerId)
+      this.#make(directory, () => this.#makeRoot(controller, parent))
+      if (controller === CPUSET) this.#inherit(dirname(directory), directory)
     }
   }
 
@@ -158,7 +164,7 @@ export class CgroupTree implements Cgroups {
   }
 
   #directory(controller: string, containerId: string): string {
-    return `${this.#parent(controller)}/${containerId}`
+    return `${this.#parent(controller)}/${groupOf(containerId)}`
   }
 
   /** The group above is made when it is missing: another agent's end may have taken it away at any time. */
@@ -219,6 +225,11 @@ export class CgroupTree implements Cgroups {
       return undefined
     }
   }
+}
+
+/** What joins a container is in groups inside of that one's. */
+function groupOf(containerId: string): string {
+  return containerId.replace(JOINED, '/')
 }
 
 /** Why this process cannot make control groups there; undefined if it can. */

@@ -6,6 +6,7 @@ import type { Resource } from '../../messages/resource.ts'
 import type { Ranges } from '../../resources/ranges.ts'
 import type { TaskStatusReason } from '../../messages/status.ts'
 import type { RuntimeConfig } from '../images/image-config.ts'
+import type { WindowSize } from '../attachment.ts'
 import type { Mount } from './mount.ts'
 
 /** An amount of each resource that a kernel can hold a container to. */
@@ -80,8 +81,20 @@ export interface LaunchPlan {
   owner?: Account
   /** Nothing can be run in it but what runs. */
   readonly isClosed?: boolean
+  /** It is no container of its own, but a program for one that runs: `pid` is that one's first process. */
+  readonly joins?: Joining
+  /** Its standard input, output and error are pipes that the agent holds. */
+  readonly isAttached?: boolean
+  /** They are a terminal. */
+  terminal?: WindowSize | undefined
   /** Written to `oom_score_adj` of all that it runs. */
   oomScoreAdj: number | undefined
+}
+
+export interface Joining {
+  readonly containerId: string
+  readonly pid: number
+  readonly namespaces: ReadonlySet<Namespace>
 }
 
 export const emptyPlan = (): LaunchPlan => ({

@@ -7,13 +7,13 @@
 import type { Clock } from '../../actors/clock.ts'
 import { messageOf, UserError } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts'
-import type { CommandInfo } from '../../messages/command.ts'
-import { splitEnvironment } from '../late-environment.ts'
-import { BASH, named } from '../argv0.ts'
 import { commandEnvironment } from '../environment.ts'
 import type { ImageProvisioner } from '../images/provisioner.ts'
+import type { Input, WindowSize } from '../attachment.ts'
 import type {
   ExecSpec,
+  JoinedProcess,
+  JoinSpec,
   KillSignal,
   KnownContainer,
   LaunchedProcess,
@@ -29,29 +29,25 @@ import {
   type LaunchPlan,
   type Limitation,
 } from './container.ts'
-import type { Program } from './exec.ts'
+import { type Entered, Entering, type EnteringOptions } from './entering.ts'
 import type { Isolator } from './isolator.ts'
 import { runAs } from './isolators-privileges.ts'
 import type { Launcher } from './launcher.ts'
-import { inFront } from './linux-script.ts'
 
 /** Containers are looked at this often, or less often where that would take more than its share of the time. */
 const WATCH_MS = 1_000
 const WATCH_SHARE = 0.02
 
+/** Of a terminal that nobody looks at yet. */
+const USUAL_WINDOW: WindowSize = { rows: 24, columns: 80 }
+
 const MB = 2 ** 20
 const NOTHING: Amounts = { cpus: 0, memMb: 0 }
 
-interface Container {
-  readonly id: string
-  readonly pid: number
+interface Container extends Entered {
   resources: Amounts
   limits: Partial<Amounts>
   limitation: Limitation | undefined
-  /** How its program was started: another one is, in the same way. */
-  readonly plan: LaunchPlan
-  readonly cwd: string
-  readonly command: CommandInfo | undefined
 }
 
 export interface ContainerizerOptions {
@@ -61,8 +57,7 @@ export interface ContainerizerOptions {
   readonly accounts: Accounts
   /** Where setpriv(1) is; absent: all run as the agent does. */
   readonly setpriv?: string
-  /** Runs a program, as exec.ts does. */
-  readonly run: (program: Program, stop: AbortSignal) => Promise<number>
+  readonly run: EnteringOptions['run']
   /** Makes root file systems of images, and removes them. */
   readonly provisioner?: ImageProvisioner
   readonly clock: Clock
@@ -72,11 +67,14 @@ export interface ContainerizerOptions {
 export class Containerizer implements Processes {
   readonly #o: ContainerizerOptions
   readonly #watchers: readonly Isolator[]
+  readonly #entering: Entering
   readonly #containers = new Map<string, Container>()
   #isWatching = false
 
   constructor(options: ContainerizerOptions) {
     this.#o = options
+    const { launcher, clock, run } = options
+    this.#entering = new Entering({ launcher, clock, run, find: id => this.#containers.get(id) })
     this.#watchers = options.isolators.filter(isolator => 'limitation' in isolator)
   }
 
@@ -97,6 +95,8 @@ export class Containerizer implements Processes {
       ...(spec.command && { command: spec.command }),
     }
     const plan = emptyPlan()
+    const { tty_info: tty } = spec.container ?? {}
+    if (tty) plan.terminal = tty.window_size ?? USUAL_WINDOW
     let process: LaunchedProcess
     try {
       const needsImage = spec.container?.mesos?.image !== undefined
@@ -166,24 +166,16 @@ export class Containerizer implements Processes {
     }
   }
 
-  async exec(spec: ExecSpec, stop: AbortSignal): Promise<number> {
-    const id = spec.containerId
-    const container = this.#containers.get(id)
-    const { pid, plan, cwd } = container ?? {}
-    const entrance =
-      pid !== undefined && plan && !plan.isClosed
-        ? this.#o.launcher.entrance(id, pid, plan)
-        : undefined
-    if (!entrance || !plan || cwd === undefined) {
-      throw new UserError('not_found', 'The container does not run, or cannot be entered.')
-    }
-    // As the program's own was made, with what the command of this one says on top.
-    const of = commandEnvironment({ ...spec.env, ...plan.env }, container?.command)
-    const { initially, front } = splitEnvironment(commandEnvironment(of, spec.command))
-    const program = named(spec, plan.root?.toolbox.command(BASH))
-    const [first, ...rest] = [...entrance.front, ...inFront(plan, front), ...program]
-    const whole = { ...initially, ...entrance.env }
-    return this.#o.run({ argv: [first!, ...rest], env: whole, cwd }, stop)
+  exec(spec: ExecSpec, stop: AbortSignal): Promise<number> {
+    return this.#entering.exec(spec, stop)
+  }
+
+  join(spec: JoinSpec): Promise<JoinedProcess> {
+    return this.#entering.join(spec)
+  }
+
+  input(containerId: string): Input | undefined {
+    return this.#containers.has(containerId) ? this.#o.launcher.input(containerId) : undefined
   }
 
   /** A container that runs: what it uses is looked at, and when it has ended it is cleared away. */
@@ -195,12 +187,15 @@ export class Containerizer implements Processes {
     const { pid } = process
     const { resources, limits, sandbox: cwd, command } = config
     const limitation = undefined
-    const container: Container = { id, pid, resources, limits, limitation, plan, cwd, command }
+    const joined = new Set<number>()
+    const known = { id, pid, plan, cwd, command, joined }
+    const container: Container = { ...known, resources, limits, limitation }
     this.#containers.set(id, container)
     this.#watch()
     const ended = async (): Promise<number> => {
       const waitStatus = await process.exited
       this.#containers.delete(id)
+      for (const other of container.joined) this.#o.launcher.killTree(other, 'SIGKILL')
       // The kernel may have killed between two looks.
       container.limitation ??= this.#limitationOf(id)
       await this.#clear(id)

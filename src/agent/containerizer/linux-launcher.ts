@@ -12,10 +12,9 @@
 //
 // so that whoever comes after an agent that died can tell what runs, end it, and learn how it ended.
 
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { type FileHandle, open, rmdir } from 'node:fs/promises'
+import type { ChildProcess } from 'node:child_process'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { rmdir } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { messageOf, UserError } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts'
@@ -34,20 +33,39 @@ import {
 import type { AgentGuard } from '../agent-guard.ts'
 import { splitEnvironment } from '../late-environment.ts'
 import { makeDirectories } from '../make-directories.ts'
-import { OUTPUT_FLAGS, OUTPUT_MODE } from '../output-files.ts'
-import { cgroupsPath, containerRuntimeDir, pidPath, statusPath, survivesPath } from '../paths.ts'
+import type { Input } from '../attachment.ts'
+import {
+  cgroupsPath,
+  containerRuntimeDir,
+  inputPath,
+  pidPath,
+  statusPath,
+  survivesPath,
+  terminalPath,
+} from '../paths.ts'
 import { BASH, named } from '../argv0.ts'
 import { readStat } from '../process-table.ts'
 import type { KillSignal, LaunchedProcess, LaunchSpec } from '../processes.ts'
 import { endedBySignal } from '../wait-status.ts'
 import type { CgroupTree } from './cgroup-tree.ts'
 import type { LaunchPlan } from './container.ts'
-import type { Entrance, Launcher } from './launcher.ts'
+import type { Entrance, Launcher, StartedProcess } from './launcher.ts'
+import { Spawner } from './spawn.ts'
+import { terminalPrograms } from './system-programs.ts'
 import type { MountPrograms } from './mount-script.ts'
 import { mountWords } from './mounts.ts'
-import { enterCommand, initCommand, parseEnd, type RecordedEnd } from './linux-script.ts'
+import {
+  enterCommand,
+  initCommand,
+  parseEnd,
+  type RecordedEnd,
+  UNFINISHED_FD,
+} from './linux-script.ts'
 
 const SHELL = '/bin/sh'
+
+/** Of its children: a shell, unshare(1) in its place, and the init. */
+const MAX_STEPS = 3
 
 /** Looks again this soon for what is not yet there to be signalled, or not yet gone; each time later. */
 const AGAIN_MS = 10
@@ -62,6 +80,8 @@ export interface LinuxLauncherOptions {
   readonly unshare: string
   /** Where nsenter(1) is. */
   readonly nsenter: string
+  /** Where setsid(1) is. */
+  readonly setsid: string
   readonly programs: MountPrograms
   /** How long groups may take to be empty, until it is complained of. */
   readonly destroyTimeoutMs: number
@@ -81,9 +101,11 @@ export class LinuxLauncher implements Launcher {
   readonly #o: LinuxLauncherOptions
   readonly #containers = new Map<number, Container>()
   readonly #adopted = new AdoptedProcesses()
+  readonly #spawner: Spawner
 
   constructor(options: LinuxLauncherOptions) {
     this.#o = options
+    this.#spawner = new Spawner(options.guard, terminalPrograms)
   }
 
   prepare({ containerId, survives }: LaunchSpec): void {
@@ -97,7 +119,7 @@ export class LinuxLauncher implements Launcher {
     tree.create(containerId, controllers)
   }
 
-  async launch(spec: LaunchSpec, plan: LaunchPlan): Promise<LaunchedProcess> {
+  async launch(spec: LaunchSpec, plan: LaunchPlan): Promise<StartedProcess> {
     const { guard } = this.#o
     const id = spec.containerId
     const child = await this.#spawn(spec, plan)
@@ -122,7 +144,16 @@ export class LinuxLauncher implements Launcher {
     } catch (error) {
       this.#o.log.warn({ container: id, error: messageOf(error) }, 'a pid could not be recorded')
     }
-    return { pid, exited, whyNeverRan: () => whyNeverRan }
+    return {
+      pid,
+      exited,
+      whyNeverRan: () => whyNeverRan,
+      ...this.#spawner.ends(child, { spec, plan }),
+    }
+  }
+
+  input(containerId: string): Input | undefined {
+    return this.#spawner.input(containerId)
   }
 
   async recover(known: ReadonlySet<string>): Promise<ReadonlyMap<string, LaunchedProcess>> {
@@ -177,16 +208,27 @@ export class LinuxLauncher implements Launcher {
   ): Entrance | undefined {
     const { tree, controllers, nsenter } = this.#o
     if (!this.#containers.has(pid)) return undefined
-    // With a pid namespace the process that was started waits outside, and its child is the init.
-    const inside = namespaces.has('pid')
-      ? tree.members(containerId).find(member => readStat(member)?.parent === pid)
-      : pid
-    if (inside === undefined) return undefined
+    const inside = this.#inside(containerId, pid)
+    if (inside === undefined || existsSync(`/proc/${inside}/fd/${UNFINISHED_FD}`)) return undefined
     const doors = tree.doors(containerId, controllers)
     return {
       front: enterCommand({ sh: SHELL, nsenter, pid: inside, namespaces, root, doors }),
       env: {},
+      pid: inside,
     }
+  }
+
+  /** Its init: of all that is in its groups the process that is nearest to the one that was started, or that one itself. */
+  #inside(containerId: string, started: number): number | undefined {
+    let nearest: { readonly pid: number; readonly steps: number } | undefined
+    for (const pid of this.#o.tree.members(containerId)) {
+      let steps = 0
+      for (let at: number | undefined = pid; at !== started && steps <= MAX_STEPS; steps++) {
+        at = at === undefined ? undefined : readStat(at)?.parent
+      }
+      if (steps <= MAX_STEPS && steps < (nearest?.steps ?? Infinity)) nearest = { pid, steps }
+    }
+    return nearest?.pid
   }
 
   killTree(pid: number, signal: KillSignal): void {
@@ -239,7 +281,7 @@ export class LinuxLauncher implements Launcher {
       log.warn({ directory, error }, 'a runtime directory could not be removed')
     }
     try {
-      for (const path of [survivesPath, statusPath, pidPath, cgroupsPath]) {
+      for (const path of RECORDS) {
         rmSync(path(guard.runtimeDir, containerId), { force: true })
       }
       rmdir(directory).catch(failed)
@@ -253,48 +295,26 @@ export class LinuxLauncher implements Launcher {
     return this.#o.guard.close()
   }
 
-  async #spawn(spec: LaunchSpec, plan: LaunchPlan): Promise<ChildProcess> {
-    const { guard, tree, controllers, unshare, programs } = this.#o
-    const files: FileHandle[] = []
-    try {
-      // Sandboxes are on a disk, where making a file may take milliseconds: the agent does not wait for that.
-      for (const path of [spec.stdoutPath, spec.stderrPath]) {
-        files.push(await open(path, OUTPUT_FLAGS, OUTPUT_MODE))
-      }
-      if (guard.isClosed) throw new UserError('unavailable', 'The agent ends.')
-      const id = spec.containerId
-      const { initially, front } = splitEnvironment(spec.env)
-      const [program, ...args] = initCommand({
-        sh: SHELL,
-        unshare,
-        plan,
-        mounts: mountWords(plan, { sandbox: spec.cwd }),
-        programs,
-        sandbox: spec.cwd,
-        statusPath: statusPath(guard.runtimeDir, id),
-        leasePath: spec.survives ? survivesPath(guard.runtimeDir, id) : guard.leasePath,
-        doors: tree.doors(id, controllers),
-        front,
-        argv: named(spec, plan.root?.toolbox.command(BASH)),
-      })
-      const child = spawn(program, args, {
-        cwd: spec.cwd,
-        env: initially,
-        stdio: ['ignore', files[0]!.fd, files[1]!.fd],
-        // A session of its own: a Ctrl-C in the agent's terminal is not meant for tasks.
-        detached: true,
-      })
-      if (child.pid === undefined) {
-        const [error] = (await once(child, 'error')) as [Error]
-        throw error
-      }
-      return child
-    } catch (error) {
-      const why = `The process could not be started: ${messageOf(error)}`
-      throw new UserError('internal', why, { cause: error })
-    } finally {
-      for (const file of files) void file.close().catch(() => {})
-    }
+  #spawn(spec: LaunchSpec, plan: LaunchPlan): Promise<ChildProcess> {
+    const { guard, tree, controllers, unshare, nsenter, setsid, programs } = this.#o
+    const id = spec.containerId
+    const { initially, front } = splitEnvironment(spec.env)
+    const command = initCommand({
+      sh: SHELL,
+      unshare,
+      nsenter,
+      setsid,
+      plan,
+      mounts: plan.joins ? [] : mountWords(plan, { sandbox: spec.cwd }),
+      programs,
+      sandbox: spec.cwd,
+      statusPath: statusPath(guard.runtimeDir, id),
+      leasePath: spec.survives ? survivesPath(guard.runtimeDir, id) : guard.leasePath,
+      doors: tree.doors(id, controllers),
+      front,
+      argv: named(spec, plan.root?.toolbox.command(BASH)),
+    })
+    return this.#spawner.start({ spec, plan, command, env: initially })
   }
 
   /**
@@ -319,13 +339,14 @@ export class LinuxLauncher implements Launcher {
 
   /**
    * SIGTERM to all but the init, which has to tell how they end. In a pid namespace the init is process 1, to which the
-   * kernel passes no signal that it does not handle; outside of one it is the process that was started.
+   * kernel passes no signal that it does not handle, either.
    */
   #terminate(container: Container, againMs: number): void {
     const { id, pid } = container
     if (container.kill !== 'SIGTERM' || !this.#containers.has(pid)) return
     const members = this.#o.tree.members(id)
-    for (const member of members) if (member !== pid) signalTo(member, 'SIGTERM')
+    const init = members.includes(pid) ? pid : this.#inside(id, pid)
+    for (const member of members) if (member !== init) signalTo(member, 'SIGTERM')
     // An init alone has not started its program yet.
     if (members.length > 1 || againMs > MAX_AGAIN_MS) return
     this.#again(() => this.#terminate(container, againMs * 2), againMs)
@@ -346,6 +367,8 @@ export class LinuxLauncher implements Launcher {
     }, ms).unref()
   }
 }
+
+const RECORDS = [survivesPath, terminalPath, inputPath, statusPath, pidPath, cgroupsPath]
 
 /** Whether it is a container of agents of this token. */
 function isRecordedFor({ runtimeDir, token }: AgentGuard, id: string): boolean {

@@ -13,9 +13,12 @@
 // signal. Of SIGINT and SIGPIPE it says nothing, and 130 and 141 are taken for what nearly always they are.
 
 import { endedBySignal, exitedWith } from '../wait-status.ts'
-import type { LaunchPlan } from './container.ts'
+import type { Joining, LaunchPlan } from './container.ts'
 import { mountArguments, type MountPrograms, mountScript } from './mount-script.ts'
 import type { MountWords } from './mounts.ts'
+
+/** What an init has open among `/proc/<pid>/fd` while its container is being made: nobody is to enter that yet. */
+export const UNFINISHED_FD = 4
 
 /** Of an init that could not start the program. */
 const NEVER_STARTED_STATUS = 125
@@ -29,13 +32,14 @@ const SILENT_SIGNALS: readonly number[] = [2, 13]
 /**
  * Arguments: status file, lease, score for the kernel's choice of whom to kill (may be empty), number of groups, a file
  * of each to write to, what is to be mounted, then the program and its arguments. The lease is looked for after the groups are entered, as a guard
- * removes it before it looks into the groups: whichever comes first, nothing slips through between.
+ * removes it before it looks into the groups: whichever comes first, nothing slips through between. The file descriptor 4 is
+ * open until all is made that the program finds there.
  */
 function script(mounting: string): string {
   return `
 status=$1 lease=$2 adj=$3 groups=$4
 shift 4
-exec 3>&2 2>"$status"
+exec 3>&2 4<&0 2>"$status"
 never() {
   echo "${NEVER_STARTED}$1" >&2
   echo ${NEVER_STARTED_STATUS} >&2
@@ -48,7 +52,8 @@ while [ "$groups" -gt 0 ]; do
 done
 [ -e "$lease" ] || never 'its agent is gone'
 [ -z "$adj" ] || echo "$adj" >/proc/self/oom_score_adj || never 'its oom_score_adj could not be set'
-${mounting}( exec 2>&3 3>&-; exec "$@" )
+${mounting}exec 4<&-
+( exec 2>&3 3>&-; exec "$@" )
 echo $? >&2
 `
 }
@@ -56,6 +61,8 @@ echo $? >&2
 export interface InitOptions {
   readonly sh: string
   readonly unshare: string
+  readonly nsenter: string
+  readonly setsid: string
   readonly plan: LaunchPlan
   readonly mounts: readonly MountWords[]
   readonly programs: MountPrograms
@@ -75,6 +82,8 @@ export function initCommand(options: InitOptions): [string, ...string[]] {
   const {
     sh,
     unshare,
+    nsenter,
+    setsid,
     plan,
     mounts,
     programs,
@@ -85,7 +94,7 @@ export function initCommand(options: InitOptions): [string, ...string[]] {
     front,
     argv,
   } = options
-  const { namespaces, root, oomScoreAdj } = plan
+  const { namespaces, root, oomScoreAdj, joins } = plan
   const init = [
     '-c',
     script(mountScript(mounts, plan, programs)),
@@ -96,7 +105,13 @@ export function initCommand(options: InitOptions): [string, ...string[]] {
     String(doors.length),
     ...doors,
     ...mountArguments(mounts, root, sandbox),
-    ...inFront(plan, front),
+    // The init itself stays outside: it has to write down how the program ended.
+    ...(joins ? [nsenter, ...namespaceFlags(joins, root)] : []),
+    ...inFront(
+      // A session of its own takes over the terminal: the init is not to be stopped or ended from there, nor seen.
+      plan.terminal ? { ...plan, prefix: [[setsid, '--ctty'], ...plan.prefix] } : plan,
+      front,
+    ),
     ...argv,
   ]
   if (namespaces.size === 0) return [sh, ...init]
@@ -147,12 +162,20 @@ export interface EnterOptions {
  */
 export function enterCommand(options: EnterOptions): string[] {
   const { sh, nsenter, pid, namespaces, root, doors } = options
+  const flags = namespaceFlags({ pid, namespaces }, root)
+  return [sh, '-c', ENTER, 'sh', String(doors.length), ...doors, nsenter, ...flags]
+}
+
+function namespaceFlags(
+  { pid, namespaces }: Pick<Joining, 'pid' | 'namespaces'>,
+  root: LaunchPlan['root'],
+): string[] {
   const flags = [`--target=${pid}`, '--wd']
   if (namespaces.has('ipc')) flags.push('--ipc')
   if (namespaces.has('mount')) flags.push('--mount')
   if (namespaces.has('pid')) flags.push('--pid')
   if (root) flags.push('--root')
-  return [sh, '-c', ENTER, 'sh', String(doors.length), ...doors, nsenter, ...flags, '--']
+  return [...flags, '--']
 }
 
 /** How a container's program ended, as its init wrote it down: a wait(2) status, or why it never ran. */

@@ -102,6 +102,7 @@ export async function startContainerizer(start: ContainerizerStart): Promise<Con
   const launcher = new LinuxLauncher({
     unshare: findProgram('unshare', '--launcher=linux'),
     nsenter: findProgram('nsenter', '--launcher=linux'),
+    setsid: findProgram('setsid', '--launcher=linux'),
     programs,
     guard: await AgentGuard.start({ ...guarding, removes: tree.roots(controllers) }),
     tree,
@@ -180,7 +181,7 @@ function isolatorMakers(
 }
 
 /** Run in containers that have a root file system of their own. */
-const TOOLS = ['umount', 'setpriv', 'prlimit', 'env']
+const TOOLS = ['umount', 'setpriv', 'prlimit', 'env', 'setsid']
 
 function programsOf(): MountPrograms {
   const find = (name: string): string => findProgram(name, '--launcher=linux')

@@ -2,6 +2,7 @@
 
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { UserError } from '../../base/errors.ts'
+import type { TerminalPrograms } from './terminal.ts'
 import { capabilitiesIn } from './capabilities.ts'
 import type { ContainerStatistics } from './container.ts'
 
@@ -101,5 +102,17 @@ export class SessionUsage {
       sum.pages += fields[21]!
       this.#sessions.set(session, sum)
     }
+  }
+}
+
+/** What terminals take. Throws a `UserError` if one is missing. */
+export function terminalPrograms(): TerminalPrograms {
+  const find = (name: string): string => findProgram(name, 'a terminal')
+  return {
+    script: find('script'),
+    stty: find('stty'),
+    tty: find('tty'),
+    chown: find('chown'),
+    mkfifo: find('mkfifo'),
   }
 }

@@ -10,10 +10,13 @@
 import type { Clock } from '../../actors/clock.ts'
 import { messageOf, UserError } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts'
+import type { Input } from '../attachment.ts'
 import type { Amounts, ContainerStatistics } from '../containerizer/container.ts'
 import type { Isolator } from '../containerizer/isolator.ts'
 import type {
   ExecSpec,
+  JoinedProcess,
+  JoinSpec,
   KillSignal,
   KnownContainer,
   LaunchedProcess,
@@ -321,6 +324,18 @@ export class DockerContainerizer implements Processes {
     const { inner } = this.#o
     if (inner.exec) return inner.exec(spec, stop)
     throw new UserError('not_found', 'No program can be run in the container.')
+  }
+
+  async join(spec: JoinSpec): Promise<JoinedProcess> {
+    const { inner } = this.#o
+    if (inner.join && !this.#containers.has(spec.containerId)) return inner.join(spec)
+    throw new UserError('not_implemented', "Nobody can talk to programs in Docker's containers.", {
+      hint: "Use 'docker exec' on the agent's machine.",
+    })
+  }
+
+  input(containerId: string): Input | undefined {
+    return this.#o.inner.input?.(containerId)
   }
 
   update(containerId: string, resources: Amounts, limits: Partial<Amounts>): void {

@@ -1,9 +1,12 @@
 // Containers whose commands have URIs: what is fetched, is in the sandbox before the container is launched. All else is passed on.
 
 import type { Accounts } from '../containerizer/accounts.ts'
+import type { Input } from '../attachment.ts'
 import type { Amounts, ContainerStatistics } from '../containerizer/container.ts'
 import type {
   ExecSpec,
+  JoinedProcess,
+  JoinSpec,
   KillSignal,
   KnownContainer,
   LaunchedProcess,
@@ -70,6 +73,14 @@ export class FetchingProcesses implements Processes {
 
   exec(spec: ExecSpec, stop: AbortSignal): Promise<number> {
     return this.#inner.exec!(spec, stop)
+  }
+
+  join(spec: JoinSpec): Promise<JoinedProcess> {
+    return this.#inner.join!(spec)
+  }
+
+  input(containerId: string): Input | undefined {
+    return this.#inner.input?.(containerId)
   }
 
   /** No fetch outlives its agent. */
