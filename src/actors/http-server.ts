@@ -6,14 +6,13 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { HttpRequest, HttpResponse } from './http.ts'
 import { text } from './http.ts'
+import { Bodies, readRequest } from './http-request.ts'
 import type { MetricsScope } from './metrics.ts'
 import { Turnstile } from './turnstile.ts'
 
 /** Needed by the first client that asks for it, not at the start. */
 const zlib = () => import('node:zlib')
 
-/** Larger request bodies are answered 413 and not read. */
-const MAX_BODY_BYTES = 16 * 1024 * 1024
 /** Shorter bodies are not worth the work; as in Mesos. */
 const GZIP_MIN_BYTES = 1024
 /** How long the client of a streaming response may take none of what was sent, before it is cut off. */
@@ -21,9 +20,8 @@ const STALL_LIMIT_MS = 60_000
 /** How long a refused request's body is read and thrown away, so that its sender comes to read the answer. */
 const LINGER_MS = 1_000
 
-/** How long a client may take to send the head of a request, and the whole of it. */
+/** How long a client may take to send the head of a request. */
 const HEAD_LIMIT_MS = 10_000
-const REQUEST_LIMIT_MS = 120_000
 /** How often clients that take longer are looked for. */
 const CHECK_INTERVAL_MS = 2_000
 /** Requests of one connection that wait for their answers. */
@@ -69,7 +67,8 @@ export class HttpServer {
     const limits = {
       keepAliveTimeout: 30_000,
       headersTimeout: headLimitMs,
-      requestTimeout: REQUEST_LIMIT_MS,
+      // Of bodies http-request.ts knows more: some go on as long as their senders like.
+      requestTimeout: 0,
       connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MS, headLimitMs),
     }
     this.#server = createServer(limits, (request, response) => {
@@ -131,6 +130,7 @@ export class HttpServer {
       if ('status' in request) return await refuse(incoming, outgoing, request)
       const response = await this.handle(request)
       body.end()
+      if (request.pieces && !incoming.complete) return await refuse(incoming, outgoing, response)
       if (response.stream) await this.#stream(incoming, outgoing, response, response.stream)
       else await this.#send(incoming, outgoing, response)
     } catch {
@@ -235,45 +235,6 @@ export class HttpServer {
   }
 }
 
-/** The bytes of one request's body, as far as they have come. */
-interface Body {
-  /** False: all together have become too many. */
-  grow(bytes: number): boolean
-  /** They are not needed any more. */
-  end(): void
-}
-
-/** What the bodies of all requests take. */
-class Bodies {
-  readonly #most: number
-  bytes = 0
-  refused = 0
-
-  constructor(most: number) {
-    this.#most = most
-  }
-
-  begin(): Body {
-    let own = 0
-    return {
-      grow: bytes => {
-        own += bytes
-        this.bytes += bytes
-        if (this.bytes <= this.#most) return true
-        this.refused++
-        return false
-      },
-      end: () => {
-        this.bytes -= own
-        own = 0
-      },
-    }
-  }
-}
-
-const BUSY = text(503, 'Too many large requests at once; try again.\n')
-const NO_ROOM: HttpResponse = { ...BUSY, headers: { ...BUSY.headers, 'retry-after': '1' } }
-
 /** Pictures and archives are compressed already. */
 function isCompressible({ headers }: HttpResponse): boolean {
   const type = headers?.['content-type'] ?? ''
@@ -312,75 +273,4 @@ async function refuse(
     incoming.once('end', done).once('close', done).resume()
   })
   outgoing.end()
-}
-
-/** Reads a whole request, or says with which response it is refused. */
-async function readRequest(
-  incoming: IncomingMessage,
-  room: Body,
-): Promise<HttpRequest | HttpResponse> {
-  const url = incoming.url ?? '/'
-  const mark = url.indexOf('?')
-  let path: string
-  try {
-    path = decodeURIComponent(mark === -1 ? url : url.slice(0, mark))
-  } catch {
-    return { status: 404 }
-  }
-  const tooLarge = text(413, `The request body is larger than ${MAX_BODY_BYTES} bytes.\n`)
-  let body = await readBody(incoming, room)
-  if (body === 'too large') return tooLarge
-  if (body === 'no room') return NO_ROOM
-  if (/^(x-)?gzip$/i.test(incoming.headers['content-encoding'] ?? '')) {
-    const inflated = await inflate(body)
-    if (inflated === 'invalid') return text(500, 'failed to decode body')
-    if (inflated === 'too large') return tooLarge
-    if (!room.grow(inflated.length)) return NO_ROOM
-    body = inflated
-    // It says nothing true about what a handler gets.
-    delete incoming.headers['content-encoding']
-  }
-  const headers: Record<string, string> = {}
-  for (const [name, value] of Object.entries(incoming.headers)) {
-    if (value !== undefined) headers[name] = Array.isArray(value) ? value.join(', ') : value
-  }
-  const query = new URLSearchParams(mark === -1 ? '' : url.slice(mark + 1))
-  return { method: incoming.method ?? 'GET', path, query, headers, body }
-}
-
-/** Stops at the limit: a small body may inflate to any size. */
-async function inflate(body: Uint8Array): Promise<Uint8Array | 'invalid' | 'too large'> {
-  const { gunzip } = await zlib()
-  return new Promise(resolve => {
-    gunzip(body, { maxOutputLength: MAX_BODY_BYTES }, (error, bytes) => {
-      if (!error) return resolve(bytes)
-      resolve(error.name === 'RangeError' ? 'too large' : 'invalid')
-    })
-  })
-}
-
-/** What a piece takes beside its bytes: clients choose how small their pieces are. */
-const PIECE_BYTES = 200
-
-/** The whole body, or why not. Rejects if the client goes away before its end. */
-function readBody(
-  incoming: IncomingMessage,
-  room: Body,
-): Promise<Uint8Array | 'too large' | 'no room'> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
-    let sizeBytes = 0
-    const take = (chunk: Buffer): void => {
-      sizeBytes += chunk.length
-      chunks.push(chunk)
-      const fits = sizeBytes <= MAX_BODY_BYTES
-      if (fits && room.grow(chunk.length + PIECE_BYTES)) return
-      incoming.off('data', take)
-      resolve(fits ? 'no room' : 'too large')
-    }
-    incoming.on('data', take)
-    incoming.once('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)))
-    incoming.once('error', reject)
-    incoming.once('close', () => reject(new Error('the request ended early')))
-  })
 }

@@ -8,6 +8,11 @@ export interface HttpRequest {
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>
   readonly body: Uint8Array
+  /**
+   * Of a request of the type `application/recordio`, whose `body` is empty: what comes, as it comes, to be read by one. Breaks off
+   * with an error if the client goes away before its end. What nobody reads the client is kept from sending.
+   */
+  readonly pieces?: AsyncIterable<Uint8Array>
 }
 
 export interface HttpResponse {

@@ -30,6 +30,19 @@ export function deriveToken(secret: string, principal: string): string {
   return `${principal}:${deriveKey(secret, principal).toString('hex')}`
 }
 
+/**
+ * What a person who knows the secret sends over HTTP, where there is no exchange of proofs: whoever reads the connection can
+ * use it, but for nothing else than that.
+ */
+export function operatorToken(secret: string): string {
+  return createHmac('sha256', secret).update('mesos-ts operator').digest('hex')
+}
+
+export function isOperatorToken(secret: string, token: string): boolean {
+  const [own, given] = [operatorToken(secret), token].map(text => Buffer.from(text))
+  return own!.length === given!.length && timingSafeEqual(own!, given!)
+}
+
 /** For a process that knows the secret. Throws a `UserError` if it is too short. */
 export function memberAuthenticator(secret: string, entropy: Entropy): Authenticator {
   const problem = secretProblem(secret)

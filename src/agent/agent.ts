@@ -4,10 +4,9 @@
 //   master ──run, kill───────▶ tasks.ts ──▶ executor-starts.ts ──▶ executors (command-executor.ts, or processes)
 //   executors ◀──tasks, kills▶ executors.ts ──▶ executor-ends.ts
 //   executors ──updates──────▶ updates.ts ──▶ task-status-update-manager.ts ──▶ master, until acknowledged
-//   people ──HTTP────────────▶ state-json.ts, files.ts
+//   people ──HTTP────────────▶ routes.ts (state-json.ts, api/), files.ts
 
 import { Actor } from '../actors/actor.ts'
-import { json } from '../actors/http.ts'
 import type { Pid } from '../actors/pid.ts'
 import { type Served, serve } from '../actors/protocol.ts'
 import { type Detector, detectorOf } from '../detector/detector.ts'
@@ -33,12 +32,11 @@ import { ExecutorStarts } from './executor-starts.ts'
 import { Executors } from './executors.ts'
 import type { FileAttachments } from './files.ts'
 import { AgentMetrics } from './metrics.ts'
-import { statisticsResponse } from './monitor.ts'
 import type { AgentOptions } from './options.ts'
 import { Recovery } from './recovery.ts'
 import { Registration, type RegistrationRequest } from './registration.ts'
 import { contents, reregistration } from './reregistration.ts'
-import { stateResponse } from './state-json.ts'
+import { addRoutes } from './routes.ts'
 import { TaskStatusUpdateManager } from './task-status-update-manager.ts'
 import { Tasks } from './tasks.ts'
 import { Updates } from './updates.ts'
@@ -186,7 +184,17 @@ export class Agent extends Actor {
     this.#executors = executors
     this.#updates = updates
     this.#registration = registration
-    this.#routes()
+    addRoutes({
+      context,
+      source: () => ({
+        state,
+        options,
+        pid: this.self,
+        startTimeMs: this.#startTimeMs,
+        masterHostname: registration.connected ? registration.masterHost : undefined,
+      }),
+      environment: executor => starts.environment(executor),
+    })
     this.log.info(
       {
         master: options.printableFlags['master'],
@@ -231,27 +239,6 @@ export class Agent extends Actor {
   protected override exited(pid: Pid): Promise<void> | void {
     this.#registration.exited(pid)
     return this.#executors.exited(pid)
-  }
-
-  #routes(): void {
-    const options = this.#options
-    this.route('/state', "The agent's resources, frameworks, executors and tasks", () =>
-      stateResponse({
-        state: this.#state,
-        options,
-        pid: this.self,
-        startTimeMs: this.#startTimeMs,
-        masterHostname: this.#registration.connected ? this.#registration.masterHost : undefined,
-      }),
-    )
-    this.route('/health', '200 while the agent answers', () => ({ status: 200 }))
-    this.route('/flags', 'The flags the agent was started with', () =>
-      json({ flags: options.printableFlags }),
-    )
-    this.route('/monitor/statistics', 'What each container uses', () =>
-      statisticsResponse(this.#state, options.processes, this.clock.now()),
-    )
-    this.route('/version', 'The version of the program', () => json({ version: options.version }))
   }
 
   #identity(): RegisterAgent {

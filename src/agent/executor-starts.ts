@@ -188,7 +188,7 @@ export class ExecutorStarts {
       executor: executor.info,
       containerId: executor.containerId,
       sandbox: executor.directory,
-      environment: this.#environment(executor),
+      environment: this.environment(executor),
       processes: options.processes,
       switching: options,
       probes: options.probes,
@@ -208,7 +208,7 @@ export class ExecutorStarts {
       executor: executor.info,
       containerId: executor.containerId,
       sandbox: executor.directory,
-      environment: this.#environment(executor),
+      environment: this.environment(executor),
       processes,
       files,
       switching: options,
@@ -296,11 +296,12 @@ export class ExecutorStarts {
   /** A command task gets no token: it has nobody to prove anything to. */
   #processEnvironment(executor: AgentExecutor): Record<string, string> {
     const token = this.#o.options.executorToken?.(executor.framework.id, executor.id)
-    const environment = this.#environment(executor)
+    const environment = this.environment(executor)
     return token === undefined ? environment : { ...environment, [EXECUTOR_TOKEN]: token }
   }
 
-  #environment(executor: AgentExecutor): Record<string, string> {
+  /** What all programs of an executor have in their environment. */
+  environment(executor: AgentExecutor): Record<string, string> {
     const { context, options, state } = this.#o
     const grace = executor.info.shutdown_grace_period
     return executorEnvironment({

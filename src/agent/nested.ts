@@ -37,6 +37,12 @@ export function nestedContainer(
   }
 }
 
+/** As messages name the container that launchers know by this id. */
+export function namedOf(containerId: string): ContainerID {
+  const [parent, child] = containerId.split('.')
+  return child === undefined ? { value: containerId } : { value: child, parent: { value: parent! } }
+}
+
 export function nestedId(executorContainerId: string, taskId: string): string {
   return `${executorContainerId}.${childOf(executorContainerId, taskId)}`
 }

@@ -1,7 +1,7 @@
 // What an agent is told at its start, by its flags or by a test.
 
 import { type Address, parseAddress } from '../actors/pid.ts'
-import { deriveToken, executorPrincipal } from '../actors/shared-secret.ts'
+import { deriveToken, executorPrincipal, isOperatorToken } from '../actors/shared-secret.ts'
 import { printableFlags } from '../base/flags.ts'
 import type { Masters } from '../detector/location.ts'
 import type { Resource } from '../messages/resource.ts'
@@ -42,6 +42,8 @@ export interface AgentOptions {
   readonly environment: Environment
   /** Makes what an executor proves by who it is; absent: nobody here has to prove anything. */
   readonly executorToken?: (frameworkId: string, executorId: string) => string
+  /** Whether somebody may make calls about containers; absent: all may. */
+  readonly isOperator?: (token: string) => boolean
   /** The account that the agent runs under. */
   readonly user: string
   /** Whether tasks run under the account that their framework names, rather than the agent's. */
@@ -129,6 +131,7 @@ export function agentOptions(flags: AgentFlags, own: AgentProcess): AgentOptions
     ...(secret !== undefined && {
       executorToken: (frameworkId: string, executorId: string) =>
         deriveToken(secret, executorPrincipal(frameworkId, executorId)),
+      isOperator: (token: string) => isOperatorToken(secret, token),
     }),
     user: machine.user,
     switchUser: flags.switch_user,

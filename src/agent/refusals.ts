@@ -158,7 +158,6 @@ function unsupportedContainer(
     [(container.network_infos ?? []).some(n => n.name !== undefined), 'container networks'],
     [(container.network_infos ?? []).some(n => n.port_mappings?.length), 'port mappings'],
     [container.hostname !== undefined, "a container's own hostname"],
-    [container.tty_info !== undefined, 'terminals (tty_info)'],
   ]
   const what = asked.find(([is]) => is)?.[1] ?? whyNotContained(container, isolation)
   if (what === undefined) return undefined

@@ -38,6 +38,8 @@ export interface Positional {
   readonly required?: boolean
   /** Takes all that are left; only for the last. */
   readonly rest?: boolean
+  /** What is left is another command line, flags and all; only with `rest`. */
+  readonly isCommand?: boolean
 }
 
 export type ParsedFlags<F extends Flags> =
@@ -83,7 +85,7 @@ export function defineFlags<const F extends Flags>(flags: F): F {
  * On the command line an unknown flag is an error, and so is one that is given twice.
  */
 export function parseFlags<F extends Flags>(flags: F, input: FlagInput): ParsedFlags<F> {
-  const words = splitWords(flags, input.argv)
+  const words = splitWords(flags, input.argv, input.positionals ?? [])
   if (words.wants !== undefined) return { ok: false, wants: words.wants, errors: [] }
   const errors = [...words.errors]
   const warnings: string[] = []
@@ -129,11 +131,20 @@ interface Words {
   wants?: 'help' | 'version'
 }
 
-function splitWords(flags: Flags, argv: readonly string[]): Words {
+function splitWords(
+  flags: Flags,
+  argv: readonly string[],
+  positionals: readonly Positional[],
+): Words {
+  const command = positionals.findIndex(({ isCommand }) => isCommand)
   const nameOf = namesAndAliases(flags)
   const words: Words = { given: new Map(), failed: new Set(), positional: [], errors: [] }
   for (let i = 0; i < argv.length; i++) {
     const word = argv[i]!
+    if (words.positional.length === command) {
+      words.positional.push(...argv.slice(word === '--' ? i + 1 : i))
+      break
+    }
     if (word === '--') {
       words.positional.push(...argv.slice(i + 1))
       break

@@ -33,6 +33,13 @@ const OWN: Readonly<Record<string, Own>> = {
       await main(resolveCommand, argv)
     },
   },
+  task: {
+    summary: 'The tasks of the cluster, and a way into them: list, inspect, exec, attach.',
+    run: async argv => {
+      const { taskCommand } = await import('./task.ts')
+      await taskCommand(argv)
+    },
+  },
 }
 
 /** `mesos COMMAND …`, `mesos help [COMMAND]`. As in Mesos, a command that is not here is `mesos-COMMAND` on the PATH. */

@@ -1,0 +1,72 @@
+// What a program says, as records for one who listens over HTTP; and signs of life while it says nothing.
+
+import type { Clock, Timer } from '../../actors/clock.ts'
+import { encodeRecord } from '../../base/record-io.ts'
+import type { ProcessIO } from '../../messages/agent-api.ts'
+import type { Output, Outputs } from '../attachment.ts'
+
+/** As Mesos: so often at least there is something to read. */
+export const HEARTBEAT_MS = 30_000
+
+const NS_PER_MS = 1_000_000
+
+const record = (io: ProcessIO): Uint8Array => encodeRecord(JSON.stringify(io))
+
+const HEARTBEAT = record({
+  type: 'CONTROL',
+  control: {
+    type: 'HEARTBEAT',
+    heartbeat: { interval: { nanoseconds: HEARTBEAT_MS * NS_PER_MS } },
+  },
+})
+
+function dataRecord({ stream, data }: Output): Uint8Array {
+  return record({
+    type: 'DATA',
+    data: { type: stream, data: Buffer.from(data).toString('base64') },
+  })
+}
+
+/** The body of a response. `left` is called once when its reader has gone, or there is nothing more to read. */
+export class ProcessIoStream implements AsyncIterable<Uint8Array> {
+  readonly #outputs: AsyncIterator<Output>
+  readonly #clock: Pick<Clock, 'delay'>
+  readonly #left: () => void
+  #next: Promise<IteratorResult<Output>> | undefined
+
+  constructor(outputs: Outputs, clock: Pick<Clock, 'delay'>, left: () => void) {
+    this.#outputs = outputs[Symbol.asyncIterator]()
+    this.#clock = clock
+    this.#left = left
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+    return {
+      next: async () => {
+        // What was asked for before a heartbeat is still to come.
+        this.#next ??= this.#outputs.next()
+        const next = await this.#orHeartbeat(this.#next)
+        if (next === 'heartbeat') return { done: false, value: HEARTBEAT }
+        this.#next = undefined
+        if (!next.done) return { done: false, value: dataRecord(next.value) }
+        this.#left()
+        return { done: true, value: undefined }
+      },
+      return: async () => {
+        this.#left()
+        // It may be waiting: it hears of this when it does not.
+        void this.#outputs.return?.()
+        return { done: true, value: undefined }
+      },
+    }
+  }
+
+  #orHeartbeat(
+    next: Promise<IteratorResult<Output>>,
+  ): Promise<IteratorResult<Output> | 'heartbeat'> {
+    return new Promise((resolve, reject) => {
+      const timer: Timer = this.#clock.delay(HEARTBEAT_MS, () => resolve('heartbeat'))
+      next.then(resolve, reject).finally(() => timer.cancel())
+    })
+  }
+}
