@@ -107,9 +107,10 @@ export function mountScript(
   )
 }
 
+/** `-i`: else umount(8) asks a program of the image, /sbin/umount.<type>, to do it. */
 function entering({ toolbox }: Root, { umount, pivotRoot }: MountPrograms): string {
   return `
-{ cd -P "$1" && ${pivotRoot} . dev/${OLD_ROOT} && cd / && ${toolbox.command(umount).join(' ')} -c -l /dev/${OLD_ROOT}; } 2>&3 ||
+{ cd -P "$1" && ${pivotRoot} . dev/${OLD_ROOT} && cd / && ${toolbox.command(umount).join(' ')} -i -c -l /dev/${OLD_ROOT}; } 2>&3 ||
   never 'its root file system could not be entered'
 cd -P "$2" 2>&3 || never "its working directory, $2, is not there"
 shift 2
