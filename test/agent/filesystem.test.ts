@@ -107,6 +107,27 @@ t.test('what a volume cannot be is refused with its path', skip, async t => {
   for (const [volume, why] of refused) await t.rejects(run('true', withVolumes(volume)), why)
 })
 
+t.test('no volume takes the place of what the machine runs as root', skip, async t => {
+  const { run, text, top } = await place(t, 'filesystem/linux')
+  mkdirSync(`${top}/box/mine`)
+  writeFileSync(`${top}/box/mine/setpriv`, '#!/bin/sh\nid -u\n', { mode: 0o755 })
+  symlinkSync('/usr/bin', `${top}/programs`)
+  const own = (container_path: string): Volumes[number] => ({
+    mode: 'RW',
+    container_path,
+    source: { type: 'SANDBOX_PATH', sandbox_path: { type: 'SELF', path: 'mine' } },
+  })
+  for (const path of ['/usr/bin', '/bin', '/usr', '/etc', '/proc', `${top}/programs`]) {
+    const refused = run('true', { ...withVolumes(own(path)), user: 'nobody' })
+    await t.rejects(refused, /a volume may not be seen at '\/(usr|etc|proc|bin)/, path)
+  }
+  t.equal(text('stdout'), '')
+  mkdirSync(`${top}/seen`)
+  symlinkSync(`${top}/seen`, `${top}/way`)
+  await run(`ls ${top}/seen`, withVolumes(own(`${top}/way`)))
+  t.equal(text('stdout'), 'setpriv\n', text('stderr'))
+})
+
 t.test('links in a sandbox lead no mount astray', skip, async t => {
   const { run, text, top } = await place(t, 'filesystem/linux')
   mkdirSync(`${top}/source`)

@@ -5,7 +5,14 @@ import t, { type Test } from 'tap'
 import type { CommandInfo } from '../../src/messages/command.ts'
 import type { ContainerInfo } from '../../src/messages/container.ts'
 import { type Place, placeWith, skip } from './containers.ts'
-import { busyboxLayer, directory, type Entry, saveImage, tarOf, whyNoBusybox } from './image-files.ts'
+import {
+  busyboxLayer,
+  directory,
+  type Entry,
+  saveImage,
+  tarOf,
+  whyNoBusybox,
+} from './image-files.ts'
 
 const whyNone = skip.skip === false ? (whyNoBusybox() ?? false) : skip.skip
 
@@ -25,7 +32,11 @@ function save({ top }: Place, entries: readonly Entry[], config = {}): void {
 }
 
 const evil = (more: Partial<ContainerInfo> = {}): { readonly container: ContainerInfo } => ({
-  container: { type: 'MESOS', mesos: { image: { type: 'DOCKER', docker: { name: 'evil:1' } } }, ...more },
+  container: {
+    type: 'MESOS',
+    mesos: { image: { type: 'DOCKER', docker: { name: 'evil:1' } } },
+    ...more,
+  },
 })
 
 const shell = (value: string): { readonly command: CommandInfo } => ({ command: { value } })
@@ -72,14 +83,16 @@ t.test('no volume takes the place of programs of the machine', { skip: whyNone }
   const place = await hostilePlace(t, `${ISOLATION},volume/sandbox_path`)
   save(place, [])
   mkdirSync(`${place.top}/box/v/.mesos/old`, { recursive: true })
-  for (const path of ['/dev', '/dev/.mesos', '/dev/.mesos/bin', '/dev/.mesos/lib']) {
+  for (const path of ['/dev', '/dev/.mesos', '/dev/.mesos/lib', '/proc', '/proc/sys/kernel']) {
     const volumes = [{ container_path: path, host_path: 'v', mode: 'RW' as const }]
     await t.rejects(
       place.run('', { ...evil({ volumes }), ...shell('true'), user: 'nobody' }),
-      /could not be seen|may not/,
-      path,
+      new RegExp(`a volume may not be seen at '${path}'`),
     )
   }
+  const volumes = [{ container_path: '/dev/shm/mine', host_path: 'v', mode: 'RW' as const }]
+  const ran = await place.run('', { ...evil({ volumes }), ...shell('ls -a /dev/shm/mine') })
+  t.match(place.text('stdout'), /\.mesos/, ran.whyNeverRan)
 })
 
 t.test('an image does not start a task outside of its root', { skip: whyNone }, async t => {

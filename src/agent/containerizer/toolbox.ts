@@ -83,7 +83,10 @@ export async function makeToolbox(
       loader,
       ...libraries,
     ])
-    const mark = createHash('sha256').update([EDITION, ...all].join('\n')).digest('hex').slice(0, 12)
+    const mark = createHash('sha256')
+      .update([EDITION, ...all].join('\n'))
+      .digest('hex')
+      .slice(0, 12)
     const directory = `${runtimeDir}/dev-${mark}`
     if (!existsSync(directory)) await make(directory, linkings)
     const commands = new Map(
