@@ -107,12 +107,18 @@ export function mountScript(
   )
 }
 
-/** `-i`: else umount(8) asks a program of the image, /sbin/umount.<type>, to do it. */
+/**
+ * Where a /proc shows processes of others, an image could name a working directory by the root of one of them: of that the kernel
+ * does not give a path, and a shell says nothing.
+ *
+ * `-i`: else umount(8) asks a program of the image, /sbin/umount.<type>, to do it.
+ */
 function entering({ toolbox }: Root, { umount, pivotRoot }: MountPrograms): string {
   return `
 { cd -P "$1" && ${pivotRoot} . dev/${OLD_ROOT} && cd / && ${toolbox.command(umount).join(' ')} -i -c -l /dev/${OLD_ROOT}; } 2>&3 ||
   never 'its root file system could not be entered'
 cd -P "$2" 2>&3 || never "its working directory, $2, is not there"
+case $(pwd -P 2>&3) in /*) ;; *) never "its working directory, $2, is outside of its root file system" ;; esac
 shift 2
 `
 }
