@@ -30,9 +30,10 @@ enter() {
   while [ "$rest" ]; do
     part=\${rest%%/*} rest=\${rest#*/}
     [ "$part" ] || continue
-    [ "$3" != make ] || [ -e "./$part" ] || { ${mkdir} "./$part"${owner ? ` && ${chown} -h ${owner.uid}:${owner.gid} "./$part"` : ''}; }
+    new=
+    [ "$3" != make ] || [ -e "./$part" ] || { ${mkdir} "./$part" && new=yes; }
     cd -P "./$part" && at=$at/$part && [ "$PWD" = "$at" ] || return 1
-  done
+${owner ? `    [ -z "$new" ] || ${chown} ${owner.uid}:${owner.gid} .\n` : ''}  done
 }
 over() {
   at=$PWD
@@ -55,8 +56,8 @@ one() {
     enter "$4" "\${5%/*}" "$6" || return 1
     name=./\${5##*/}
     [ ! -L "$name" ] || ${rm} "$name"
-    [ "$6" != make ] || [ -e "$name" ] || printf '' >"$name"
-    ${mount} -c --bind "$2" "$name" && remount "$7" "$name" && [ ! -L "$name" ] && [ "$name" -ef "$2" ] ;;
+    [ "$6" != make ] || [ -e "$name" ] || { set -C; printf '' >"$name"; set +C; }
+    ${mount} -c --bind "$2" "$name" && [ ! -L "$name" ] && [ "$name" -ef "$2" ] && remount "$7" "$name" ;;
   fs)
     enter "$4" "$5" "$6" && ${mount} -c -t "$2" -o "$7" "$2" . ;;
   overlay)
