@@ -161,6 +161,8 @@ t.test('a link that comes late leads no file astray', async t => {
   const [program, ...args] = initCommand({
     sh: '/bin/sh',
     unshare: no,
+    nsenter: no,
+    setsid: no,
     plan: emptyPlan(),
     mounts: [['file', `${top}/file`, '', `${top}/box`, '/name', 'make', '']],
     // The link is removed, and then is there again.
