@@ -1,6 +1,17 @@
 // What is on record of a container in the runtime directory. One of the few files that may touch the world.
 
-import { linkSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  linkSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { makeDirectories } from './make-directories.ts'
 import { cgroupsPath, containersDir, pidPath, statusPath, survivesPath } from './paths.ts'
 import { endedBySignal } from './wait-status.ts'
@@ -75,10 +86,20 @@ export function readEnd(runtimeDir: string, id: string): RecordedEnd | undefined
   return parseEnd(text) ?? { waitStatus: endedBySignal(constants.signals.SIGKILL) }
 }
 
-/** Of a file; undefined if it cannot be read. */
+/** Records are short. A root task may come to that of its own end by its init, and write to it without end. */
+const MAX_RECORD_BYTES = 2 ** 18
+
+/** Of a file; undefined if it cannot be read. Of one that is too long, its beginning. */
 export function textOf(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8')
+    if (statSync(path).size <= MAX_RECORD_BYTES) return readFileSync(path, 'utf8')
+    const buffer = Buffer.alloc(MAX_RECORD_BYTES)
+    const fd = openSync(path, 'r')
+    try {
+      return buffer.toString('utf8', 0, readSync(fd, buffer, 0, MAX_RECORD_BYTES, 0))
+    } finally {
+      closeSync(fd)
+    }
   } catch {
     return undefined
   }

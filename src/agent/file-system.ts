@@ -4,11 +4,13 @@ import { execFile } from 'node:child_process'
 import { constants } from 'node:fs'
 import {
   chmod,
+  type FileHandle,
   lstat,
   mkdir,
   open,
   readdir,
   readFile,
+  readlink,
   realpath,
   rename,
   rm,
@@ -66,6 +68,9 @@ export class SystemFiles implements SandboxFiles {
     // Opening a FIFO would wait for its writer, who may never come.
     const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
     try {
+      // A task may have put a link into the way since the path was looked at, and this may be root.
+      if (((await pathOf(file)) ?? path) !== path) throw new MovedError()
+      if (!(await file.stat()).isFile()) return new Uint8Array()
       const buffer = new Uint8Array(length)
       let filled = 0
       while (filled < length) {
@@ -78,6 +83,16 @@ export class SystemFiles implements SandboxFiles {
       await file.close()
     }
   }
+}
+
+/** What was opened is not what is meant. */
+class MovedError extends Error {
+  readonly code = 'ENOENT'
+}
+
+/** Where a file that is open is, as the kernel has it; undefined where it is not Linux. */
+function pathOf({ fd }: FileHandle): Promise<string | undefined> {
+  return readlink(`/proc/self/fd/${fd}`).catch(() => undefined)
 }
 
 /** Names of users or groups by number. Read when first asked; accounts that a directory service has are looked up. */

@@ -1,11 +1,12 @@
 // Of a program's environment: what must wait until nothing privileged runs before the program any more.
 
 /**
- * Variables by which the system's loader, the C library or a shell can be told to run something else, those that script(1) runs, and those that the script
- * uses itself: a shell passes on a variable that it was given, with what it has become.
+ * Variables by which the system's loader, the C library or a shell can be told to run something else: a function of bash's may have the
+ * name of any command, and LANGUAGE may lead to a file of formats for printf(3). What script(1) runs, and what the script uses itself: a
+ * shell passes on a variable that it was given, with what it has become.
  */
 const MEDDLING =
-  /^(LD_.*|GLIBC_TUNABLES|GCONV_PATH|LOCPATH|NLSPATH|MALLOC_.*|BASH_ENV|ENV|IFS|(OLD)?PWD|SHELL|status|lease|adj|groups|mounts|at|rest|part|name)$/
+  /^(LD_.*|GLIBC_TUNABLES|GCONV_PATH|LOCPATH|NLSPATH|MALLOC_.*|LANG|LANGUAGE|LC_.*|OUTPUT_CHARSET|TZ|TZDIR|LIB(MOUNT|BLKID)_.*|BLKID_.*|BASH_.*|BASHOPTS|SHELLOPTS|PS4|ENV|IFS|CDPATH|(OLD)?PWD|SHELL|status|lease|adj|groups|mounts|at|rest|part|new|name)$/
 
 /**
  * The environment of the init and of what takes privileges away, and the front of a command line that gives the program the

@@ -28,6 +28,9 @@ export interface SandboxFiles {
   status(path: string): Promise<FileStatus | undefined>
   /** Names in a directory, sorted. */
   list(path: string): Promise<string[]>
-  /** Up to `length` bytes from `offset`; less at the end of the file. */
+  /**
+   * Up to `length` bytes from `offset`; less at the end of the file. `path` is as `resolve` gives it; rejects with `ENOENT` if a
+   * link has come into its way.
+   */
   read(path: string, offset: number, length: number): Promise<Uint8Array>
 }

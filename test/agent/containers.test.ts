@@ -1,6 +1,7 @@
 // The linux launcher and its isolators with real processes: what a container cannot do, not what is in files about it.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { textOf } from '../../src/agent/container-records.ts'
 import t from 'tap'
 import { describeWaitStatus } from '../../src/agent/wait-status.ts'
 import { place, skip, until, V1 } from './containers.ts'
@@ -14,6 +15,13 @@ function isDead(pid: number): boolean {
     return true
   }
 }
+
+t.test('of a record that was written to without end, the beginning is read', async t => {
+  const top = t.testdir({ record: 'x'.repeat(2 ** 20), short: 'all of it' })
+  t.equal(textOf(`${top}/record`)?.length, 2 ** 18)
+  t.equal(textOf(`${top}/short`), 'all of it')
+  t.equal(textOf(`${top}/none`), undefined)
+})
 
 t.test('a program runs in its groups from its first instruction on', skip, async t => {
   const { top, root, run, text, processes, spec } = await place(

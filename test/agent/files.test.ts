@@ -132,6 +132,18 @@ for (const kind of ['memory', 'disk'] as const) {
   })
 }
 
+t.test('a link that comes into the way of a file is not followed', async t => {
+  const top = t.testdir({ box: { file: 'own' }, secrets: { file: 'secret' } })
+  const files = new SystemFiles()
+  t.equal(Buffer.from(await files.read(`${top}/box/file`, 0, 9)).toString(), 'own')
+  await symlink(`${top}/secrets/file`, `${top}/box/link`)
+  await symlink(`${top}/secrets`, `${top}/box/way`)
+  for (const path of ['link', 'way/file']) {
+    await t.rejects(files.read(`${top}/box/${path}`, 0, 9), { code: 'ENOENT' }, path)
+  }
+  t.equal((await files.read('/dev/zero', 0, 9)).length, 0, 'nor is a device read')
+})
+
 t.test('a file that is no file, and one that is not ours', async t => {
   const top = t.testdir({ file: 'x' })
   const files = new SystemFiles()

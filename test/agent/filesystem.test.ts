@@ -10,9 +10,11 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { dirname } from 'node:path'
 import t from 'tap'
+import { emptyPlan } from '../../src/agent/containerizer/container.ts'
+import { initCommand } from '../../src/agent/containerizer/linux-script.ts'
 import { linkingOf } from '../../src/agent/containerizer/toolbox.ts'
 import { normal } from '../../src/agent/containerizer/mount.ts'
 import type { ContainerInfo } from '../../src/messages/container.ts'
@@ -107,6 +109,27 @@ t.test('what a volume cannot be is refused with its path', skip, async t => {
   for (const [volume, why] of refused) await t.rejects(run('true', withVolumes(volume)), why)
 })
 
+t.test('no volume takes the place of what the machine runs as root', skip, async t => {
+  const { run, text, top } = await place(t, 'filesystem/linux')
+  mkdirSync(`${top}/box/mine`)
+  writeFileSync(`${top}/box/mine/setpriv`, '#!/bin/sh\nid -u\n', { mode: 0o755 })
+  symlinkSync('/usr/bin', `${top}/programs`)
+  const own = (container_path: string): Volumes[number] => ({
+    mode: 'RW',
+    container_path,
+    source: { type: 'SANDBOX_PATH', sandbox_path: { type: 'SELF', path: 'mine' } },
+  })
+  for (const path of ['/usr/bin', '/bin', '/usr', '/etc', '/proc', `${top}/programs`]) {
+    const refused = run('true', { ...withVolumes(own(path)), user: 'nobody' })
+    await t.rejects(refused, /a volume may not be seen at '\/(usr|etc|proc|bin)/, path)
+  }
+  t.equal(text('stdout'), '')
+  mkdirSync(`${top}/seen`)
+  symlinkSync(`${top}/seen`, `${top}/way`)
+  await run(`ls ${top}/seen`, withVolumes(own(`${top}/way`)))
+  t.equal(text('stdout'), 'setpriv\n', text('stderr'))
+})
+
 t.test('links in a sandbox lead no mount astray', skip, async t => {
   const { run, text, top } = await place(t, 'filesystem/linux')
   mkdirSync(`${top}/source`)
@@ -129,6 +152,31 @@ t.test('links in a sandbox lead no mount astray', skip, async t => {
   // The link is in the way of a file, and the sandbox is the container's own.
   await run('cat passwd; head -c 5 /etc/passwd', withVolumes(host(`${top}/one-file`, 'passwd')))
   t.equal(text('stdout'), 'a file\nroot:')
+})
+
+t.test('a link that comes late leads no file astray', async t => {
+  const top = t.testdir({ box: {}, file: 'x' })
+  symlinkSync(`${top}/made`, `${top}/box/name`)
+  const no = '/bin/true'
+  const [program, ...args] = initCommand({
+    sh: '/bin/sh',
+    unshare: no,
+    nsenter: no,
+    setsid: no,
+    plan: emptyPlan(),
+    mounts: [['file', `${top}/file`, '', `${top}/box`, '/name', 'make', '']],
+    // The link is removed, and then is there again.
+    programs: { chown: no, mkdir: no, mount: '/bin/false', umount: no, pivotRoot: no, rm: no },
+    sandbox: `${top}/box`,
+    statusPath: `${top}/status`,
+    leasePath: top,
+    doors: [],
+    front: [],
+    argv: [no],
+  })
+  spawnSync(program, args)
+  t.match(readFileSync(`${top}/status`, 'utf8'), /could not be mounted/)
+  t.notOk(existsSync(`${top}/made`))
 })
 
 t.test('a root file system of its own', skip, async t => {

@@ -1,6 +1,6 @@
 // With real processes, in real directories.
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import t, { type Test } from 'tap'
@@ -104,6 +104,13 @@ t.test('what cannot be started is an error', async t => {
   await t.rejects(processes.launch(spec('true', { stdoutPath: `${top}/none/x` })), /ENOENT/)
   const process = await processes.launch(spec('true'))
   t.equal(await process.exited, 0)
+})
+
+t.test('a pipe in the place of a file of output stops nobody', async t => {
+  const { processes, spec } = await place(t)
+  const given = spec('true')
+  execFileSync('mkfifo', [given.stdoutPath])
+  await t.rejects(async () => processes.launch(given), /ENXIO/)
 })
 
 t.test('a kill reaches the whole tree, wherever its parts went', async t => {

@@ -89,6 +89,9 @@ t.test('whose a command is', async t => {
   const split = splitEnvironment({ A: 'b', LD_PRELOAD: 'x', status: 'y' })
   t.strictSame(split.initially, { A: 'b' })
   t.strictSame(split.front, ['/usr/bin/env', 'LD_PRELOAD=x', 'status=y'])
+  // A function that bash would run instead of its own `echo`, and a file of formats for printf(3).
+  const meddling = { 'BASH_FUNC_echo%%': '() { id; }', LANGUAGE: '../../tmp/x', LC_ALL: 'C.UTF-8' }
+  t.strictSame(splitEnvironment(meddling).initially, {})
   const s = await scene()
   s.master.run(
     AWARE,

@@ -2,7 +2,7 @@
 
 import type { Toolbox } from './container.ts'
 import type { Isolator } from './isolator.ts'
-import { type KindOfPath, type VolumeKind, volumeMounts } from './volumes.ts'
+import { type MachinePaths, type VolumeKind, volumeMounts } from './volumes.ts'
 
 export interface FilesystemOptions {
   readonly toolbox: Toolbox
@@ -24,11 +24,11 @@ export function filesystemIsolator({ toolbox, sandboxDirectory }: FilesystemOpti
   }
 }
 
-export function volumeIsolator(kind: VolumeKind, kindOfPath: KindOfPath): Isolator {
+export function volumeIsolator(kind: VolumeKind, machine: MachinePaths): Isolator {
   return {
     name: `volume/${kind}`,
     prepare: (config, plan) => {
-      const mounts = volumeMounts(kind, config, kindOfPath)
+      const mounts = volumeMounts(kind, config, machine)
       if (mounts.length === 0) return
       plan.namespaces.add('mount')
       plan.mounts.push(...mounts)

@@ -13,7 +13,7 @@
 // so that whoever comes after an agent that died can tell what runs, end it, and learn how it ended.
 
 import type { ChildProcess } from 'node:child_process'
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { rmdir } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { messageOf, UserError } from '../../base/errors.ts'
@@ -322,12 +322,8 @@ export class LinuxLauncher implements Launcher {
    * witness: whether it passes on that its child was killed depends on its version.
    */
   #end({ id, kill }: Container, code: number | null, signal: NodeJS.Signals | null): RecordedEnd {
-    let text: string | undefined
-    try {
-      text = readFileSync(statusPath(this.#o.guard.runtimeDir, id), 'utf8')
-    } catch {
-      // The init makes the file before it does anything else.
-    }
+    // The init makes the file before it does anything else.
+    const text = textOf(statusPath(this.#o.guard.runtimeDir, id))
     const end = parseEnd(text ?? '')
     if (end) return end
     if (signal) return { waitStatus: endedBySignal(constants.signals[signal]) }

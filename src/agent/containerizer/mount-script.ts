@@ -30,9 +30,10 @@ enter() {
   while [ "$rest" ]; do
     part=\${rest%%/*} rest=\${rest#*/}
     [ "$part" ] || continue
-    [ "$3" != make ] || [ -e "./$part" ] || { ${mkdir} "./$part"${owner ? ` && ${chown} -h ${owner.uid}:${owner.gid} "./$part"` : ''}; }
+    new=
+    [ "$3" != make ] || [ -e "./$part" ] || { ${mkdir} "./$part" && new=yes; }
     cd -P "./$part" && at=$at/$part && [ "$PWD" = "$at" ] || return 1
-  done
+${owner ? `    [ -z "$new" ] || ${chown} ${owner.uid}:${owner.gid} .\n` : ''}  done
 }
 over() {
   at=$PWD
@@ -55,8 +56,8 @@ one() {
     enter "$4" "\${5%/*}" "$6" || return 1
     name=./\${5##*/}
     [ ! -L "$name" ] || ${rm} "$name"
-    [ "$6" != make ] || [ -e "$name" ] || printf '' >"$name"
-    ${mount} -c --bind "$2" "$name" && remount "$7" "$name" && [ ! -L "$name" ] && [ "$name" -ef "$2" ] ;;
+    [ "$6" != make ] || [ -e "$name" ] || { set -C; printf '' >"$name"; set +C; }
+    ${mount} -c --bind "$2" "$name" && [ ! -L "$name" ] && [ "$name" -ef "$2" ] && remount "$7" "$name" ;;
   fs)
     enter "$4" "$5" "$6" && ${mount} -c -t "$2" -o "$7" "$2" . ;;
   overlay)
@@ -107,11 +108,18 @@ export function mountScript(
   )
 }
 
+/**
+ * Where a /proc shows processes of others, an image could name a working directory by the root of one of them: of that the kernel
+ * does not give a path, and a shell says nothing.
+ *
+ * `-i`: else umount(8) asks a program of the image, /sbin/umount.<type>, to do it.
+ */
 function entering({ toolbox }: Root, { umount, pivotRoot }: MountPrograms): string {
   return `
-{ cd -P "$1" && ${pivotRoot} . dev/${OLD_ROOT} && cd / && ${toolbox.command(umount).join(' ')} -c -l /dev/${OLD_ROOT}; } 2>&3 ||
+{ cd -P "$1" && ${pivotRoot} . dev/${OLD_ROOT} && cd / && ${toolbox.command(umount).join(' ')} -i -c -l /dev/${OLD_ROOT}; } 2>&3 ||
   never 'its root file system could not be entered'
 cd -P "$2" 2>&3 || never "its working directory, $2, is not there"
+case $(pwd -P 2>&3) in /*) ;; *) never "its working directory, $2, is outside of its root file system" ;; esac
 shift 2
 `
 }

@@ -46,17 +46,17 @@ const depth = ({ path }: Place): number => path.split('/').length
 
 function wordsOf(mount: Mount, sandbox: string, rootfs: string | undefined): MountWords {
   const { at } = mount
-  // A directory of the machine's is not made for a container. It may be reached through links: they are the machine's own.
+  // A directory of the machine's is not made for a container.
   const isMachines = at.in === 'root' && rootfs === undefined
-  const isFile = mount.kind === 'bind' && mount.isFile === true
-  const [top, rest] = isFile
-    ? [posix.dirname(at.path), `/${posix.basename(at.path)}`]
-    : [at.path, '']
-  const base = at.in === 'sandbox' ? sandbox : (rootfs ?? top)
-  const path = isMachines ? rest : posix.join('/', at.path)
+  const base = at.in === 'sandbox' ? sandbox : (rootfs ?? '/')
+  const path = posix.join('/', at.path)
   const makes = isMachines ? '' : 'make'
-  if (mount.kind === 'fs') return ['fs', mount.type, '', base, path, makes, mount.options]
-  const { source, below = '', isReadOnly } = mount
+  if (mount.kind === 'fs') {
+    // Not a framework's to choose.
+    const [below, rest] = isMachines ? [at.path, ''] : [base, path]
+    return ['fs', mount.type, '', below, rest, makes, mount.options]
+  }
+  const { source, below = '', isFile = false, isReadOnly } = mount
   return [
     isFile ? 'file' : 'bind',
     source,

@@ -33,6 +33,7 @@ import {
   deviceName,
   findProgram,
   kindOfPath,
+  machinePaths,
   programAt,
   ownCapabilities,
   SessionUsage,
@@ -125,8 +126,8 @@ function isolatorMakers(
     'filesystem/linux': () =>
       filesystemIsolator({ toolbox: toolbox!, sandboxDirectory: flags.sandbox_directory }),
     'docker/runtime': () => dockerRuntimeIsolator,
-    'volume/sandbox_path': () => volumeIsolator('sandbox_path', kindOfPath),
-    'volume/host_path': () => volumeIsolator('host_path', kindOfPath),
+    'volume/sandbox_path': () => volumeIsolator('sandbox_path', machinePaths),
+    'volume/host_path': () => volumeIsolator('host_path', machinePaths),
     'namespaces/mnt': () => mountIsolator,
     'namespaces/pid': () => pidIsolator(flags.disallow_sharing_agent_pid_namespace),
     'namespaces/ipc': () =>

@@ -1,10 +1,11 @@
 // What isolators need to find on the machine. One of the few files that may touch the world.
 
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { UserError } from '../../base/errors.ts'
 import type { TerminalPrograms } from './terminal.ts'
 import { capabilitiesIn } from './capabilities.ts'
 import type { ContainerStatistics } from './container.ts'
+import type { MachinePaths } from './volumes.ts'
 
 const DIRECTORIES = ['/usr/bin', '/bin', '/usr/sbin', '/sbin', '/usr/local/bin']
 
@@ -31,6 +32,17 @@ export function kindOfPath(path: string): 'file' | 'directory' | undefined {
   const found = statSync(path, { throwIfNoEntry: false })
   if (found?.isDirectory()) return 'directory'
   return found ? 'file' : undefined
+}
+
+export const machinePaths: MachinePaths = {
+  kindOf: kindOfPath,
+  resolve: path => {
+    try {
+      return realpathSync(path)
+    } catch {
+      return undefined
+    }
+  },
 }
 
 /** The most that this process can give to others. */

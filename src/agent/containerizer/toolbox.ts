@@ -13,12 +13,13 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { copyFile, mkdir, rename, rm, symlink } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { promisify } from 'node:util'
 import { messageOf, UserError } from '../../base/errors.ts'
 import { makeDirectories } from '../make-directories.ts'
 import type { Toolbox } from './container.ts'
+import { closed } from './closed-program.ts'
 import { OLD_ROOT, PLAIN_PATH } from './mount-script.ts'
 import { findProgram } from './system-programs.ts'
 
@@ -43,6 +44,10 @@ const LINKS: Readonly<Record<string, string>> = {
 }
 const PLACES = ['pts', 'shm', 'mqueue', OLD_ROOT, '.mesos/bin', '.mesos/lib']
 const NETWORK_FILES = ['/etc/hosts', '/etc/hostname', '/etc/resolv.conf']
+
+/** Of what is made of the programs. Another one does not find what agents before it made. */
+const EDITION = 'closed'
+const PROGRAM_MODE = 0o755
 
 /** What a program is linked with, as ldd(1) tells it: a loader, and files that are in the loader's library path. */
 interface Linking {
@@ -78,7 +83,10 @@ export async function makeToolbox(
       loader,
       ...libraries,
     ])
-    const mark = createHash('sha256').update(all.join('\n')).digest('hex').slice(0, 12)
+    const mark = createHash('sha256')
+      .update([EDITION, ...all].join('\n'))
+      .digest('hex')
+      .slice(0, 12)
     const directory = `${runtimeDir}/dev-${mark}`
     if (!existsSync(directory)) await make(directory, linkings)
     const commands = new Map(
@@ -132,9 +140,9 @@ async function make(directory: string, linkings: ReadonlyMap<string, Linking>): 
   }
   for (const [name, target] of Object.entries(LINKS)) await symlink(target, `${unfinished}/${name}`)
   for (const [program, { loader, libraries }] of linkings) {
-    await copyFile(program, `${unfinished}/.mesos/bin/${basename(program)}`)
+    await copyClosed(program, `${unfinished}/.mesos/bin`)
     for (const file of loader === undefined ? libraries : [loader, ...libraries]) {
-      await copyFile(file, `${unfinished}/.mesos/lib/${basename(file)}`)
+      await copyClosed(file, `${unfinished}/.mesos/lib`)
     }
   }
   try {
@@ -143,4 +151,9 @@ async function make(directory: string, linkings: ReadonlyMap<string, Linking>): 
     await rm(unfinished, { recursive: true, force: true })
     if (!existsSync(directory)) throw error
   }
+}
+
+async function copyClosed(file: string, directory: string): Promise<void> {
+  const bytes = closed(await readFile(file))
+  await writeFile(`${directory}/${basename(file)}`, bytes, { mode: PROGRAM_MODE })
 }

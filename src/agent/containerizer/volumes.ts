@@ -4,10 +4,16 @@ import { UserError } from '../../base/errors.ts'
 import type { ContainerInfo } from '../../messages/container.ts'
 import type { Volume } from '../../messages/volume.ts'
 import type { ContainerConfig } from './container.ts'
-import { type Mount, normal, placeOf } from './mount.ts'
+import { inRoot, type Mount, normal, type Place, placeOf } from './mount.ts'
+import { requireFree } from './volume-places.ts'
 
-/** What is at a path of the machine. */
-export type KindOfPath = (path: string) => 'file' | 'directory' | undefined
+/** The machine's files. */
+export interface MachinePaths {
+  /** What is at a path. */
+  readonly kindOf: (path: string) => 'file' | 'directory' | undefined
+  /** The path without links; undefined if there is nothing. */
+  readonly resolve: (path: string) => string | undefined
+}
 
 /** Of a default executor's sandbox (nested.ts). */
 const OF_NEIGHBOURS: readonly string[] = ['containers', 'tasks']
@@ -52,20 +58,26 @@ export function whyNoVolumes(
 export function volumeMounts(
   kind: VolumeKind,
   config: ContainerConfig,
-  kindOfPath: KindOfPath,
+  machine: MachinePaths,
 ): Mount[] {
   return (config.info?.volumes ?? [])
     .filter(volume => kindOf(volume) === kind)
     .map(volume => {
-      const from = kind === 'host_path' ? hostPath(volume, kindOfPath) : sandboxPath(volume, config)
-      const at = placeOf(volume.container_path)
-      const isMachines = at.in === 'root' && config.rootfs === undefined
-      if (isMachines && kindOfPath(at.path) !== (from.isFile ? 'file' : 'directory')) {
-        const what = from.isFile ? 'file' : 'directory'
-        throw refused(`the machine has no ${what} '${at.path}' that a volume could be seen at`)
-      }
+      const from = kind === 'host_path' ? hostPath(volume, machine) : sandboxPath(volume, config)
+      const given = placeOf(volume.container_path)
+      const isMachines = given.in === 'root' && config.rootfs === undefined
+      const at = isMachines ? placeOnMachine(given, from.isFile === true, machine) : given
+      if (at.in === 'root') requireFree(at.path, isMachines)
       return { kind: 'bind', ...from, at, isReadOnly: volume.mode === 'RO' }
     })
+}
+
+/** Links that lead there are the machine's own, or somebody's: what counts is where they lead now, and none is followed later. */
+function placeOnMachine({ path }: Place, isFile: boolean, machine: MachinePaths): Place {
+  const what = isFile ? 'file' : 'directory'
+  const resolved = machine.kindOf(path) === what ? machine.resolve(path) : undefined
+  if (resolved !== undefined && resolved !== '/') return inRoot(resolved)
+  throw refused(`the machine has no ${what} '${path}' that a volume could be seen at`)
 }
 
 interface Source {
@@ -74,7 +86,7 @@ interface Source {
   readonly isFile?: boolean
 }
 
-function hostPath({ source, host_path }: Volume, kindOfPath: KindOfPath): Source {
+function hostPath({ source, host_path }: Volume, { kindOf: kindOfPath }: MachinePaths): Source {
   const path = source?.host_path?.path ?? host_path ?? ''
   if (!path.startsWith('/')) throw refused(`the host path '${path}' of a volume is not absolute`)
   const kind = path.includes('\0') ? undefined : kindOfPath(path)
