@@ -24,7 +24,10 @@ export function filesystemIsolator({ toolbox, sandboxDirectory }: FilesystemOpti
   }
 }
 
-export function volumeIsolator(kind: VolumeKind, kindOfPath: KindOfPath): Isolator {
+export function volumeIsolator(
+  kind: Exclude<VolumeKind, 'secret'>,
+  kindOfPath: KindOfPath,
+): Isolator {
   return {
     name: `volume/${kind}`,
     prepare: (config, plan) => {

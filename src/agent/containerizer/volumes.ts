@@ -4,7 +4,7 @@ import { UserError } from '../../base/errors.ts'
 import type { ContainerInfo } from '../../messages/container.ts'
 import type { Volume } from '../../messages/volume.ts'
 import type { ContainerConfig } from './container.ts'
-import { type Mount, normal, placeOf } from './mount.ts'
+import { type Mount, normal, type Place, placeOf } from './mount.ts'
 
 /** What is at a path of the machine. */
 export type KindOfPath = (path: string) => 'file' | 'directory' | undefined
@@ -12,7 +12,7 @@ export type KindOfPath = (path: string) => 'file' | 'directory' | undefined
 /** Of a default executor's sandbox (nested.ts). */
 const OF_NEIGHBOURS: readonly string[] = ['containers', 'tasks']
 
-export type VolumeKind = 'host_path' | 'sandbox_path'
+export type VolumeKind = 'host_path' | 'sandbox_path' | 'secret'
 
 /** What a volume is, or words that finish "this agent does not support …". */
 export function kindOf(volume: Volume): VolumeKind | { readonly unsupported: string } {
@@ -30,6 +30,12 @@ export function kindOf(volume: Volume): VolumeKind | { readonly unsupported: str
       return 'host_path'
     case 'SANDBOX_PATH':
       return 'sandbox_path'
+    case 'SECRET':
+      if (source.secret?.value !== undefined && source.secret.type === 'VALUE') return 'secret'
+      return {
+        unsupported:
+          'secrets by reference, of which it resolves none: those of volumes have to come with their value',
+      }
     default:
       return { unsupported: `volumes of type ${source.type ?? 'UNKNOWN'}` }
   }
@@ -50,7 +56,7 @@ export function whyNoVolumes(
 
 /** The mounts of a container's volumes of one kind. Throws a `UserError` if one of them cannot be. */
 export function volumeMounts(
-  kind: VolumeKind,
+  kind: Exclude<VolumeKind, 'secret'>,
   config: ContainerConfig,
   kindOfPath: KindOfPath,
 ): Mount[] {
@@ -58,14 +64,23 @@ export function volumeMounts(
     .filter(volume => kindOf(volume) === kind)
     .map(volume => {
       const from = kind === 'host_path' ? hostPath(volume, kindOfPath) : sandboxPath(volume, config)
-      const at = placeOf(volume.container_path)
-      const isMachines = at.in === 'root' && config.rootfs === undefined
-      if (isMachines && kindOfPath(at.path) !== (from.isFile ? 'file' : 'directory')) {
-        const what = from.isFile ? 'file' : 'directory'
-        throw refused(`the machine has no ${what} '${at.path}' that a volume could be seen at`)
-      }
+      const at = placeIn(volume, config, from.isFile ? 'file' : 'directory', kindOfPath)
       return { kind: 'bind', ...from, at, isReadOnly: volume.mode === 'RO' }
     })
+}
+
+/** Where a container sees a volume. Throws a `UserError` where the machine would need something that it has not. */
+export function placeIn(
+  { container_path: path }: Volume,
+  { rootfs }: Pick<ContainerConfig, 'rootfs'>,
+  what: 'file' | 'directory',
+  kindOfPath: KindOfPath,
+): Place {
+  const at = placeOf(path)
+  if (at.in === 'root' && rootfs === undefined && kindOfPath(at.path) !== what) {
+    throw refused(`the machine has no ${what} '${at.path}' that a volume could be seen at`)
+  }
+  return at
 }
 
 interface Source {
@@ -97,4 +112,4 @@ function sandboxPath({ source, host_path }: Volume, config: ContainerConfig): So
   return { source: config.parentSandbox, below }
 }
 
-const refused = (why: string): UserError => new UserError('invalid_value', why)
+export const refused = (why: string): UserError => new UserError('invalid_value', why)
