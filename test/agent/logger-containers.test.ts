@@ -22,7 +22,7 @@ import { describeWaitStatus } from '../../src/agent/wait-status.ts'
 import { ADOPTION_HOST } from './adoption-host.ts'
 import { nextContainerizer, scriptSpec, until } from './containers.ts'
 
-t.setTimeout(40_000)
+t.setTimeout(300_000)
 
 const KEEP = 1000
 const LOGGER_FLAGS = [

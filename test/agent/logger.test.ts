@@ -91,7 +91,7 @@ t.test('no file is larger than it may be, and lines stay whole', async t => {
   const next = open()
   next.write(Buffer.from(`${LINE}${'x'.repeat(100)}\n`))
   next.close()
-  t.equal(read('stdout.3'), `${LINE}`)
+  t.equal(read('stdout.3'), LINE)
   t.strictSame(
     ['stdout.2', 'stdout.1', 'stdout'].map(name => read(name).length),
     [40, 40, 21],

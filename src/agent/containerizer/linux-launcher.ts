@@ -308,7 +308,9 @@ export class LinuxLauncher implements Launcher {
       nsenter,
       setsid,
       plan,
-      mounts: plan.joins ? [] : mountWords(plan, { sandbox: spec.cwd, secretsDir: secretsDir(guard.runtimeDir) }),
+      mounts: plan.joins
+        ? []
+        : mountWords(plan, { sandbox: spec.cwd, secretsDir: secretsDir(guard.runtimeDir) }),
       programs,
       sandbox: spec.cwd,
       statusPath: statusPath(guard.runtimeDir, id),
