@@ -12,6 +12,7 @@ import { isolationFlags } from './containerizer/flags.ts'
 import { DEFAULT_GC } from './gc/sandbox-gc.ts'
 import { fetcherFlags } from './fetcher/flags.ts'
 import { imageFlags } from './images/flags.ts'
+import { loggerFlags } from './logger/flags.ts'
 import { dockerFlags } from './docker/flags.ts'
 import { parseAgentResources, parseAttributes } from '../resources/parse.ts'
 import { DEFAULT_ROLE, validateRole } from '../resources/roles.ts'
@@ -138,6 +139,7 @@ export const agentFlags = defineFlags({
   }),
   ...isolationFlags,
   ...fetcherFlags,
+  ...loggerFlags,
   ...imageFlags,
   ...dockerFlags,
   ...trustFlags,

@@ -99,6 +99,11 @@ export function containersDir(runtimeDir: string): string {
   return `${parent(runtimeDir)}/containers`
 }
 
+/** Empty on the machine: each container that has secrets has them there for a moment, in a mount namespace of its own. */
+export function secretsDir(runtimeDir: string): string {
+  return `${parent(runtimeDir)}/secrets`
+}
+
 /** Records of Docker's containers (docker/docker-records.ts), by the agents' token. */
 export function dockerContainersDir(runtimeDir: string, token: string): string {
   return `${parent(runtimeDir)}/docker/${token}/containers`

@@ -14,6 +14,8 @@ import { Spawner } from './containerizer/spawn.ts'
 import { terminalPrograms } from './containerizer/system-programs.ts'
 import { splitEnvironment } from './late-environment.ts'
 import { BASH, named } from './argv0.ts'
+import type { ContainerLogger } from './logger/container-logger.ts'
+import { sandboxLogger } from './logger/sandbox-logger.ts'
 import { makeDirectories } from './make-directories.ts'
 import {
   forgetSurvival,
@@ -65,15 +67,18 @@ export class PosixProcesses implements Launcher {
   #sweep: NodeJS.Timeout | undefined
   #lastSweepMs = 0
 
-  private constructor(guard: AgentGuard, log: Logger) {
+  private constructor(guard: AgentGuard, log: Logger, logger: ContainerLogger) {
     this.#guard = guard
-    this.#spawner = new Spawner(guard, terminalPrograms)
+    this.#spawner = new Spawner(guard, terminalPrograms, logger)
     this.#log = log
   }
 
   /** As `AgentGuard.start`, whose runtime directory it uses. */
-  static async start(options: AgentGuardOptions): Promise<PosixProcesses> {
-    return new PosixProcesses(await AgentGuard.start(options), options.log)
+  static async start(
+    options: AgentGuardOptions & { readonly logger?: ContainerLogger },
+  ): Promise<PosixProcesses> {
+    const { log, logger = sandboxLogger } = options
+    return new PosixProcesses(await AgentGuard.start(options), log, logger)
   }
 
   async launch(spec: LaunchSpec, plan: LaunchPlan = emptyPlan()): Promise<StartedProcess> {

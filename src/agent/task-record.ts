@@ -1,5 +1,6 @@
 // The record an agent keeps of a task, and how a status changes it.
 
+import { withoutSecrets } from '../messages/redacted.ts'
 import { addStatus, isTerminal, type TaskStatus } from '../messages/status.ts'
 import type { ExecutorInfo, Task, TaskInfo } from '../messages/task.ts'
 import type { FrameworkInfo } from '../messages/framework.ts'
@@ -18,7 +19,7 @@ export function taskRecord(task: TaskInfo, framework: FrameworkInfo): Task {
     statuses: [],
     ...(task.labels && { labels: task.labels }),
     ...(task.discovery && { discovery: task.discovery }),
-    ...(task.container && { container: task.container }),
+    ...(task.container && { container: withoutSecrets(task.container) }),
     ...(task.health_check && { health_check: task.health_check }),
     ...(task.kill_policy && { kill_policy: task.kill_policy }),
     ...(user !== undefined && { user }),

@@ -4,6 +4,7 @@ import { isolationErrors } from '../agent/containerizer/flags.ts'
 import { containerizersOf, dockerErrors } from '../agent/docker/flags.ts'
 import { agentFlags, FALLBACK_WORK_DIR } from '../agent/flags.ts'
 import { imageErrors } from '../agent/images/flags.ts'
+import { loggerErrors } from '../agent/logger/flags.ts'
 import { VERSION } from '../base/version.ts'
 import { locate } from './locate.ts'
 import type { Command } from './main.ts'
@@ -18,6 +19,7 @@ export const agentCommand: Command<typeof agentFlags> = {
     ...isolationErrors(flags, containerizersOf(flags.containerizers).has('docker')),
     ...dockerErrors(flags),
     ...imageErrors(flags),
+    ...loggerErrors(flags),
   ],
   examples: [
     'mesos-agent --master=127.0.0.1:5050',

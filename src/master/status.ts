@@ -1,5 +1,6 @@
 // Status updates that the master makes itself, and how a task's record follows its updates. Pure.
 
+import { withoutSecrets } from '../messages/redacted.ts'
 import type { FrameworkInfo } from '../messages/framework.ts'
 import {
   addStatus,
@@ -91,7 +92,7 @@ export function newTask(
     ...(info.executor && { executor_id: info.executor.executor_id }),
     ...(info.labels && { labels: info.labels }),
     ...(info.discovery && { discovery: info.discovery }),
-    ...(info.container && { container: info.container }),
+    ...(info.container && { container: withoutSecrets(info.container) }),
     ...(info.health_check && { health_check: info.health_check }),
     ...(info.kill_policy && { kill_policy: info.kill_policy }),
     ...(info.limits && { limits: info.limits }),

@@ -166,7 +166,17 @@ t.test('a link that comes late leads no file astray', async t => {
     plan: emptyPlan(),
     mounts: [['file', `${top}/file`, '', `${top}/box`, '/name', 'make', '']],
     // The link is removed, and then is there again.
-    programs: { chown: no, mkdir: no, mount: '/bin/false', umount: no, pivotRoot: no, rm: no },
+    programs: {
+      chmod: no,
+      chown: no,
+      head: no,
+      mkdir: no,
+      mount: '/bin/false',
+      pivotRoot: no,
+      rm: no,
+      umount: no,
+      wc: no,
+    },
     sandbox: `${top}/box`,
     statusPath: `${top}/status`,
     leasePath: top,

@@ -7,6 +7,9 @@ import { mkdir, open, readdir, readFile, readlink, rename, rm, symlink } from 'n
 import { dirname } from 'node:path'
 import type { CheckpointDisk } from './checkpoint-disk.ts'
 
+/** Environments and secrets of tasks are in them. */
+const OWNER_ONLY = 0o600
+
 export class SystemDisk implements CheckpointDisk {
   readonly #trash: string
   #made = 0
@@ -45,7 +48,7 @@ export class SystemDisk implements CheckpointDisk {
   }
 
   async writeAt(path: string, at: number, text: string, cut: boolean): Promise<void> {
-    const file = at === 0 ? await open(path, 'w', 0o644) : await open(path, 'r+')
+    const file = at === 0 ? await open(path, 'w', OWNER_ONLY) : await open(path, 'r+')
     try {
       if (cut) await file.truncate(at)
       const bytes = Buffer.from(text)
@@ -93,7 +96,7 @@ export class SystemDisk implements CheckpointDisk {
   }
 
   async #writeNew(path: string, text: string, durable: boolean): Promise<void> {
-    const file = await open(path, 'w', 0o644)
+    const file = await open(path, 'w', OWNER_ONLY)
     try {
       await file.writeFile(text)
       if (durable) await file.sync()

@@ -71,6 +71,8 @@ export interface LaunchPlan {
   readonly mounts: Mount[]
   /** The container's root file system becomes this one. */
   root?: Root
+  /** Of which files are made that only the container sees (secrets.ts). */
+  readonly secrets: Secret[]
   /** What runs in the place of the command's own program. */
   program?: Program
   /** Variables that the agent's own give way to; the command's do not. */
@@ -100,10 +102,18 @@ export interface Joining {
 export const emptyPlan = (): LaunchPlan => ({
   namespaces: new Set(),
   mounts: [],
+  secrets: [],
   env: {},
   prefix: [],
   oomScoreAdj: undefined,
 })
+
+/** A file of a container's, which is on no disk, and whose it is. */
+export interface Secret {
+  readonly path: string
+  readonly data: Buffer
+  readonly owner: Pick<Account, 'uid' | 'gid'> | undefined
+}
 
 /** A root file system of a container's own, and what of the machine is seen in it. */
 export interface Root {

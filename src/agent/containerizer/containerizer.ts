@@ -9,6 +9,7 @@ import { messageOf, UserError } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts'
 import { commandEnvironment } from '../environment.ts'
 import type { ImageProvisioner } from '../images/provisioner.ts'
+import type { ContainerLogger } from '../logger/container-logger.ts'
 import type { Input, WindowSize } from '../attachment.ts'
 import type {
   ExecSpec,
@@ -52,6 +53,8 @@ interface Container extends Entered {
 
 export interface ContainerizerOptions {
   readonly launcher: Launcher
+  /** The launcher's, too. */
+  readonly logger: ContainerLogger
   /** In their order. */
   readonly isolators: readonly Isolator[]
   readonly accounts: Accounts
@@ -199,6 +202,7 @@ export class Containerizer implements Processes {
       // The kernel may have killed between two looks.
       container.limitation ??= this.#limitationOf(id)
       await this.#clear(id)
+      await this.#o.logger.ended?.(id)
       return waitStatus
     }
     return {
@@ -241,6 +245,7 @@ export class Containerizer implements Processes {
     // Nothing is to be watched any more.
     this.#containers.clear()
     await this.#o.launcher.close()
+    await this.#o.logger.close?.()
     await this.#o.provisioner?.close()
   }
 

@@ -9,6 +9,7 @@ export const ISOLATORS = [
   'docker/runtime',
   'volume/sandbox_path',
   'volume/host_path',
+  'volume/secret',
   'namespaces/mnt',
   'namespaces/pid',
   'namespaces/ipc',
@@ -65,6 +66,9 @@ export function parseIsolation(text: string): Isolation | string {
       wanted.add(each)
       for (const other of WITH[each] ?? []) wanted.add(other)
     }
+  }
+  if (wanted.has('volume/secret') && !wanted.has('filesystem/linux')) {
+    return "the isolator 'volume/secret' needs 'filesystem/linux'"
   }
   return new Set(ISOLATORS.filter(name => wanted.has(name)))
 }

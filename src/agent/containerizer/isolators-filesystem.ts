@@ -24,7 +24,10 @@ export function filesystemIsolator({ toolbox, sandboxDirectory }: FilesystemOpti
   }
 }
 
-export function volumeIsolator(kind: VolumeKind, machine: MachinePaths): Isolator {
+export function volumeIsolator(
+  kind: Exclude<VolumeKind, 'secret'>,
+  machine: MachinePaths,
+): Isolator {
   return {
     name: `volume/${kind}`,
     prepare: (config, plan) => {

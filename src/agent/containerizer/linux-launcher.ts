@@ -32,6 +32,7 @@ import {
 } from '../container-records.ts'
 import type { AgentGuard } from '../agent-guard.ts'
 import { splitEnvironment } from '../late-environment.ts'
+import type { ContainerLogger } from '../logger/container-logger.ts'
 import { makeDirectories } from '../make-directories.ts'
 import type { Input } from '../attachment.ts'
 import {
@@ -39,6 +40,7 @@ import {
   containerRuntimeDir,
   inputPath,
   pidPath,
+  secretsDir,
   statusPath,
   survivesPath,
   terminalPath,
@@ -83,6 +85,7 @@ export interface LinuxLauncherOptions {
   /** Where setsid(1) is. */
   readonly setsid: string
   readonly programs: MountPrograms
+  readonly logger: ContainerLogger
   /** How long groups may take to be empty, until it is complained of. */
   readonly destroyTimeoutMs: number
   readonly log: Logger
@@ -105,7 +108,7 @@ export class LinuxLauncher implements Launcher {
 
   constructor(options: LinuxLauncherOptions) {
     this.#o = options
-    this.#spawner = new Spawner(options.guard, terminalPrograms)
+    this.#spawner = new Spawner(options.guard, terminalPrograms, options.logger)
   }
 
   prepare({ containerId, survives }: LaunchSpec): void {
@@ -305,7 +308,9 @@ export class LinuxLauncher implements Launcher {
       nsenter,
       setsid,
       plan,
-      mounts: plan.joins ? [] : mountWords(plan, { sandbox: spec.cwd }),
+      mounts: plan.joins
+        ? []
+        : mountWords(plan, { sandbox: spec.cwd, secretsDir: secretsDir(guard.runtimeDir) }),
       programs,
       sandbox: spec.cwd,
       statusPath: statusPath(guard.runtimeDir, id),

@@ -14,6 +14,7 @@
 
 import { endedBySignal, exitedWith } from '../wait-status.ts'
 import type { Joining, LaunchPlan } from './container.ts'
+import { SECRETS_FD } from './secrets.ts'
 import { mountArguments, type MountPrograms, mountScript } from './mount-script.ts'
 import type { MountWords } from './mounts.ts'
 
@@ -52,7 +53,7 @@ while [ "$groups" -gt 0 ]; do
 done
 [ -e "$lease" ] || never 'its agent is gone'
 [ -z "$adj" ] || echo "$adj" >/proc/self/oom_score_adj || never 'its oom_score_adj could not be set'
-${mounting}exec 4<&-
+${mounting}exec 4<&- ${SECRETS_FD}<&-
 ( exec 2>&3 3>&-; exec "$@" )
 echo $? >&2
 `

@@ -10,6 +10,7 @@
 
 import type { Account, LaunchPlan, Root } from './container.ts'
 import type { MountWords } from './mounts.ts'
+import { SECRETS_FD } from './secrets.ts'
 
 const WORDS_PER_MOUNT = 7
 
@@ -21,7 +22,7 @@ const HIDDEN = 'kcore keys key-users latency_stats timer_list timer_stats sched_
 const NOT_TO_BE_WRITTEN = 'bus fs irq sys sysrq-trigger'
 
 const functions = (
-  { mount, mkdir, rm, chown }: MountPrograms,
+  { mount, umount, mkdir, rm, chown, chmod, head, wc }: MountPrograms,
   owner: Account | undefined,
 ): string => `
 enter() {
@@ -62,6 +63,13 @@ one() {
     enter "$4" "$5" "$6" && ${mount} -c -t "$2" -o "$7" "$2" . ;;
   overlay)
     cd -P "$2" && LIBMOUNT_FORCE_MOUNT2=always ${mount} -c -t overlay -o "$7" overlay "$4" ;;
+  ram)
+    ${mount} -c -t ramfs -o mode=0700,nodev,noexec,nosuid ramfs "$2" ;;
+  secret)
+    ( umask 077; ${head} -c "$7" <&${SECRETS_FD} >"$2" ) && [ "$(${wc} -c <"$2")" -eq "$7" ] || return 1
+    { [ -z "$3" ] || ${chown} "$3" "$2"; } && ${chmod} 0400 "$2" ;;
+  unram)
+    ${umount} -c "$2" ;;
   mask)
     enter "$4" "$5" || return 1
     for name in ${HIDDEN}; do
@@ -88,12 +96,15 @@ done
 export const PLAIN_PATH = /^[\w./+-]+$/
 
 export interface MountPrograms {
+  readonly chmod: string
   readonly chown: string
+  readonly head: string
   readonly mkdir: string
   readonly mount: string
   readonly umount: string
   readonly pivotRoot: string
   readonly rm: string
+  readonly wc: string
 }
 
 /** Empty if nothing is to be mounted. `never` of linux-script.ts has to be there, and what a container says goes to 3. */

@@ -2,12 +2,12 @@
 // container's mount namespace.
 
 import { posix } from 'node:path'
-import type { ContainerConfig, LaunchPlan, Root } from './container.ts'
+import type { ContainerConfig, LaunchPlan, Root, Secret } from './container.ts'
 import type { Mount, Place } from './mount.ts'
 
 /** What one mount needs to be told, as the script takes it. */
 export type MountWords = readonly [
-  kind: 'bind' | 'file' | 'fs' | 'mask' | 'overlay',
+  kind: 'bind' | 'file' | 'fs' | 'mask' | 'overlay' | 'ram' | 'secret' | 'unram',
   source: string,
   below: string,
   base: string,
@@ -28,17 +28,20 @@ const OF_TOOLBOX = 'ro,dev,exec,nosuid'
  */
 export function mountWords(
   plan: LaunchPlan,
-  config: Pick<ContainerConfig, 'sandbox'>,
+  config: Pick<ContainerConfig, 'sandbox'> & { readonly secretsDir: string },
 ): MountWords[] {
   const words = (mount: Mount): MountWords => wordsOf(mount, config.sandbox, plan.root?.path)
   const sorted = (where: Place['in']): Mount[] =>
     plan.mounts
       .filter(({ at }) => at.in === where)
       .toSorted((one, other) => depth(one.at) - depth(other.at))
+  const [before, after] = secretWords(plan.secrets, config.secretsDir)
   return [
+    ...before,
     ...sorted('sandbox').map(words),
     ...(plan.root ? furniture(plan.root, plan, config.sandbox) : []),
     ...sorted('root').map(words),
+    ...after,
   ]
 }
 
@@ -65,6 +68,25 @@ function wordsOf(mount: Mount, sandbox: string, rootfs: string | undefined): Mou
     path,
     makes,
     isReadOnly ? READ_ONLY : AS_IS,
+  ]
+}
+
+/**
+ * Before all else a file system in memory has the secrets in it, of which they are bound to their places as other files are; at
+ * the end it is taken away, and only what was bound is left of it.
+ */
+function secretWords(
+  secrets: readonly Secret[],
+  directory: string,
+): readonly [readonly MountWords[], readonly MountWords[]] {
+  if (secrets.length === 0) return [[], []]
+  const files = secrets.map(({ path, data, owner }, index): MountWords => {
+    const of = owner ? `${owner.uid}:${owner.gid}` : ''
+    return ['secret', `${directory}/${index}`, of, '', path, '', String(data.length)]
+  })
+  return [
+    [['ram', directory, '', '', 'secrets', '', ''], ...files],
+    [['unram', directory, '', '', 'secrets', '', '']],
   ]
 }
 

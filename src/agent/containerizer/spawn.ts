@@ -1,45 +1,58 @@
 // Starts the first process of a container, with what it reads from and writes to. One of the few files that may touch the world.
 
-import { type ChildProcess, execFile, spawn, type StdioOptions } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { type FileHandle, open } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { messageOf, UserError } from '../../base/errors.ts'
 import type { AgentGuard } from '../agent-guard.ts'
 import type { Input } from '../attachment.ts'
-import { OUTPUT_FLAGS, OUTPUT_MODE } from '../output-files.ts'
+import type { ContainerLogger } from '../logger/container-logger.ts'
 import { inputPath, terminalPath } from '../paths.ts'
 import type { LaunchSpec } from '../processes.ts'
 import { ChildOutputs, inputOf, inputThrough, type Resizable } from './child-io.ts'
 import type { LaunchPlan } from './container.ts'
+import { giveSecrets, secretsStdio } from './secrets.ts'
 import type { StartedProcess } from './launcher.ts'
 import { inTerminal, type TerminalPrograms } from './terminal.ts'
 
 const run = promisify(execFile)
 
 export interface SpawnOptions {
-  readonly spec: Pick<LaunchSpec, 'containerId' | 'cwd' | 'stdoutPath' | 'stderrPath'>
-  readonly plan: Pick<LaunchPlan, 'isAttached' | 'terminal' | 'owner'>
+  readonly spec: LaunchSpec
+  readonly plan: Pick<LaunchPlan, 'isAttached' | 'terminal' | 'owner' | 'secrets'>
   readonly command: readonly [string, ...string[]]
   readonly env: Readonly<Record<string, string>>
+}
+
+/** As `spawn` takes them. */
+type Stdio = 'ignore' | 'pipe' | number
+
+interface Opened {
+  close(): void
 }
 
 /** Starts containers' processes for one launcher. */
 export class Spawner {
   readonly #guard: AgentGuard
   readonly #terminal: () => TerminalPrograms
+  readonly #logger: ContainerLogger
 
   /** `terminal`: throws a `UserError` if the machine has not what terminals take. */
-  constructor(guard: AgentGuard, terminal: () => TerminalPrograms) {
+  constructor(guard: AgentGuard, terminal: () => TerminalPrograms, logger: ContainerLogger) {
     this.#guard = guard
     this.#terminal = terminal
+    this.#logger = logger
   }
 
   /** Rejects with a `UserError` if the process could not be started. */
   async start({ spec, plan, command, env }: SpawnOptions): Promise<ChildProcess> {
-    const files: FileHandle[] = []
+    const files: Opened[] = []
     try {
-      const stdio = plan.isAttached ? 'pipe' : await this.#files(spec, plan, files)
+      const stdio: Stdio[] = plan.isAttached
+        ? ['pipe', 'pipe', 'pipe']
+        : await this.#files(spec, plan, files)
+      stdio.push(...secretsStdio(plan.secrets))
       if (this.#guard.isClosed) throw new UserError('unavailable', 'The agent ends.')
       const [program, ...args] = plan.terminal
         ? inTerminal(command, {
@@ -51,34 +64,37 @@ export class Spawner {
         : command
       // A session of its own: a Ctrl-C in the agent's terminal is not meant for tasks.
       const child = spawn(program, args, { cwd: spec.cwd, env, stdio, detached: true })
-      if (child.pid !== undefined) return child
+      if (child.pid !== undefined) {
+        giveSecrets(child, plan.secrets)
+        return child
+      }
       const [error] = (await once(child, 'error')) as [Error]
       throw error
     } catch (error) {
       const why = `The process could not be started: ${messageOf(error)}`
       throw new UserError('internal', why, { cause: error })
     } finally {
-      for (const file of files) void file.close().catch(() => {})
+      for (const file of files) file.close()
     }
   }
 
-  /** Sandboxes are on a disk, where making a file may take milliseconds: the agent does not wait for that. */
   async #files(
-    { containerId, stdoutPath, stderrPath }: SpawnOptions['spec'],
-    { terminal }: SpawnOptions['plan'],
-    files: FileHandle[],
-  ): Promise<StdioOptions> {
+    spec: LaunchSpec,
+    { terminal, owner }: SpawnOptions['plan'],
+    files: Opened[],
+  ): Promise<Stdio[]> {
+    let input: Stdio = 'ignore'
     if (terminal) {
-      const path = inputPath(this.#guard.runtimeDir, containerId)
+      const path = inputPath(this.#guard.runtimeDir, spec.containerId)
       await run(this.#terminal().mkfifo, ['-m', '600', path])
       // For reading and writing, so that no end of a writer is the end for its reader.
-      files.push(await open(path, 'r+'))
+      const fifo = await open(path, 'r+')
+      files.push({ close: () => void fifo.close().catch(() => {}) })
+      input = fifo.fd
     }
-    for (const path of [stdoutPath, stderrPath]) {
-      files.push(await open(path, OUTPUT_FLAGS, OUTPUT_MODE))
-    }
-    const fds = files.map(({ fd }) => fd)
-    return terminal ? fds : ['ignore', ...fds]
+    const outputs = await this.#logger.open(spec, owner)
+    files.push(outputs)
+    return [input, outputs.stdout, outputs.stderr]
   }
 
   /** What the agent holds of a process that was started so. */

@@ -3,15 +3,18 @@
 import type { Clock } from '../../actors/clock.ts'
 import { UserError } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts'
-import { AgentGuard } from '../agent-guard.ts'
+import { AgentGuard, newToken } from '../agent-guard.ts'
 import { BASH } from '../argv0.ts'
 import { PosixProcesses } from '../posix-processes.ts'
+import { secretsDir } from '../paths.ts'
 import { SystemAccounts } from './accounts.ts'
 import { CgroupTree } from './cgroup-tree.ts'
 import { Containerizer } from './containerizer.ts'
 import type { Toolbox } from './container.ts'
 import { runProgram } from './exec.ts'
 import type { ImageFlags } from '../images/flags.ts'
+import type { LoggerFlags } from '../logger/flags.ts'
+import { startLogger } from '../logger/start.ts'
 import { dockerRuntimeIsolator } from '../images/isolator.ts'
 import { startProvisioner } from '../images/start.ts'
 import { type IsolationFlags, readPorts } from './flags.ts'
@@ -23,6 +26,7 @@ import { devicesIsolator } from './isolator-devices.ts'
 import { portsIsolator } from './isolator-ports.ts'
 import { memoryIsolator } from './isolator-memory.ts'
 import { filesystemIsolator, volumeIsolator } from './isolators-filesystem.ts'
+import { secretIsolator } from './isolator-secret.ts'
 import { blkioIsolator, cpusetIsolator, pidsIsolator } from './isolators-cgroups.ts'
 import { ipcIsolator, mountIsolator, pidIsolator } from './isolators-namespaces.ts'
 import { posixCpuIsolator, posixMemoryIsolator } from './isolators-posix.ts'
@@ -42,7 +46,7 @@ import { measureDisk, systemSockets } from './system-watch.ts'
 import { makeToolbox } from './toolbox.ts'
 
 export interface ContainerizerStart {
-  readonly flags: IsolationFlags & ImageFlags
+  readonly flags: IsolationFlags & ImageFlags & LoggerFlags
   readonly isolation: Isolation
   readonly runtimeDir: string
   /** Where root file systems of images are made; absent: there are none. */
@@ -57,11 +61,11 @@ export interface ContainerizerStart {
 
 /** Rejects with a `UserError` if something that was asked for is not to be had on this machine. Nothing runs then. */
 export async function startContainerizer(start: ContainerizerStart): Promise<Containerizer> {
-  const { flags, isolation, runtimeDir, token, recoveryTimeoutMs, clock, log } = start
+  const { flags, isolation, runtimeDir, token = newToken(), recoveryTimeoutMs, clock, log } = start
   const guarding = {
     runtimeDir,
     log,
-    ...(token !== undefined && { token }),
+    token,
     ...(recoveryTimeoutMs !== undefined && { recoveryTimeoutMs }),
   }
   const { cgroups_hierarchy: hierarchy, cgroups_root: root } = flags
@@ -87,8 +91,10 @@ export async function startContainerizer(start: ContainerizerStart): Promise<Con
       ? undefined
       : await startProvisioner({ flags, workDir: start.workDir, clock, log })
   const setpriv = programAt('setpriv')
+  const logger = await startLogger({ flags, runtimeDir, token, log })
   const common = {
     isolators,
+    logger,
     accounts: new SystemAccounts(() => clock.now()),
     ...(setpriv !== undefined && { setpriv }),
     run: runProgram,
@@ -97,7 +103,7 @@ export async function startContainerizer(start: ContainerizerStart): Promise<Con
     log,
   }
   if (!tree || !programs) {
-    const launcher = await PosixProcesses.start(guarding)
+    const launcher = await PosixProcesses.start({ ...guarding, logger })
     return new Containerizer({ launcher, ...common })
   }
   const launcher = new LinuxLauncher({
@@ -105,6 +111,7 @@ export async function startContainerizer(start: ContainerizerStart): Promise<Con
     nsenter: findProgram('nsenter', '--launcher=linux'),
     setsid: findProgram('setsid', '--launcher=linux'),
     programs,
+    logger,
     guard: await AgentGuard.start({ ...guarding, removes: tree.roots(controllers) }),
     tree,
     controllers,
@@ -115,7 +122,7 @@ export async function startContainerizer(start: ContainerizerStart): Promise<Con
 }
 
 function isolatorMakers(
-  { flags, machineBytes, clock, log }: ContainerizerStart,
+  { flags, runtimeDir, machineBytes, clock, log }: ContainerizerStart,
   tree: CgroupTree | undefined,
   toolbox: Toolbox | undefined,
 ): Record<IsolatorName, () => Isolator> {
@@ -128,6 +135,7 @@ function isolatorMakers(
     'docker/runtime': () => dockerRuntimeIsolator,
     'volume/sandbox_path': () => volumeIsolator('sandbox_path', machinePaths),
     'volume/host_path': () => volumeIsolator('host_path', machinePaths),
+    'volume/secret': () => secretIsolator(secretsDir(runtimeDir), machinePaths),
     'namespaces/mnt': () => mountIsolator,
     'namespaces/pid': () => pidIsolator(flags.disallow_sharing_agent_pid_namespace),
     'namespaces/ipc': () =>
@@ -187,12 +195,15 @@ const TOOLS = ['umount', 'setpriv', 'prlimit', 'env', 'setsid']
 function programsOf(): MountPrograms {
   const find = (name: string): string => findProgram(name, '--launcher=linux')
   return {
+    chmod: find('chmod'),
     chown: find('chown'),
+    head: find('head'),
     mkdir: find('mkdir'),
     mount: find('mount'),
     umount: find('umount'),
     pivotRoot: find('pivot_root'),
     rm: find('rm'),
+    wc: find('wc'),
   }
 }
 

@@ -18,7 +18,7 @@ export interface MachinePaths {
 /** Of a default executor's sandbox (nested.ts). */
 const OF_NEIGHBOURS: readonly string[] = ['containers', 'tasks']
 
-export type VolumeKind = 'host_path' | 'sandbox_path'
+export type VolumeKind = 'host_path' | 'sandbox_path' | 'secret'
 
 /** What a volume is, or words that finish "this agent does not support …". */
 export function kindOf(volume: Volume): VolumeKind | { readonly unsupported: string } {
@@ -36,6 +36,12 @@ export function kindOf(volume: Volume): VolumeKind | { readonly unsupported: str
       return 'host_path'
     case 'SANDBOX_PATH':
       return 'sandbox_path'
+    case 'SECRET':
+      if (source.secret?.value !== undefined && source.secret.type === 'VALUE') return 'secret'
+      return {
+        unsupported:
+          'secrets by reference, of which it resolves none: those of volumes have to come with their value',
+      }
     default:
       return { unsupported: `volumes of type ${source.type ?? 'UNKNOWN'}` }
   }
@@ -56,7 +62,7 @@ export function whyNoVolumes(
 
 /** The mounts of a container's volumes of one kind. Throws a `UserError` if one of them cannot be. */
 export function volumeMounts(
-  kind: VolumeKind,
+  kind: Exclude<VolumeKind, 'secret'>,
   config: ContainerConfig,
   machine: MachinePaths,
 ): Mount[] {
@@ -64,17 +70,30 @@ export function volumeMounts(
     .filter(volume => kindOf(volume) === kind)
     .map(volume => {
       const from = kind === 'host_path' ? hostPath(volume, machine) : sandboxPath(volume, config)
-      const given = placeOf(volume.container_path)
-      const isMachines = given.in === 'root' && config.rootfs === undefined
-      const at = isMachines ? placeOnMachine(given, from.isFile === true, machine) : given
-      if (at.in === 'root') requireFree(at.path, isMachines)
+      const at = placeIn(volume, config, from.isFile ? 'file' : 'directory', machine)
       return { kind: 'bind', ...from, at, isReadOnly: volume.mode === 'RO' }
     })
 }
 
+/**
+ * Where a container sees a volume. Throws a `UserError` where the machine would need something that it has not, or where the
+ * container's own beginning would be covered.
+ */
+export function placeIn(
+  { container_path: path }: Volume,
+  { rootfs }: Pick<ContainerConfig, 'rootfs'>,
+  what: 'file' | 'directory',
+  machine: MachinePaths,
+): Place {
+  const given = placeOf(path)
+  const isMachines = given.in === 'root' && rootfs === undefined
+  const at = isMachines ? placeOnMachine(given, what, machine) : given
+  if (at.in === 'root') requireFree(at.path, isMachines)
+  return at
+}
+
 /** Links that lead there are the machine's own, or somebody's: what counts is where they lead now, and none is followed later. */
-function placeOnMachine({ path }: Place, isFile: boolean, machine: MachinePaths): Place {
-  const what = isFile ? 'file' : 'directory'
+function placeOnMachine({ path }: Place, what: 'file' | 'directory', machine: MachinePaths): Place {
   const resolved = machine.kindOf(path) === what ? machine.resolve(path) : undefined
   if (resolved !== undefined && resolved !== '/') return inRoot(resolved)
   throw refused(`the machine has no ${what} '${path}' that a volume could be seen at`)
@@ -109,4 +128,4 @@ function sandboxPath({ source, host_path }: Volume, config: ContainerConfig): So
   return { source: config.parentSandbox, below }
 }
 
-const refused = (why: string): UserError => new UserError('invalid_value', why)
+export const refused = (why: string): UserError => new UserError('invalid_value', why)
