@@ -379,7 +379,7 @@ t.test('flags', async t => {
   const errors = (...argv: string[]) => {
     const parsed = parseFlags(dockerFlags, { argv, env: {}, readFile: () => '' })
     if (!parsed.ok) return parsed.errors
-    return dockerErrors(parsed.values)
+    return dockerErrors(parsed.values, false)
   }
   t.match(errors('--docker_socket=/x'), [/is for the containerizer 'docker'/])
   t.strictSame(errors('--docker_socket=/x', '--containerizers=docker'), [])

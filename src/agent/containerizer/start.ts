@@ -11,7 +11,7 @@ import { CgroupTree } from './cgroup-tree.ts'
 import { Containerizer } from './containerizer.ts'
 import type { Toolbox } from './container.ts'
 import { runProgram } from './exec.ts'
-import type { ImageFlags } from '../images/flags.ts'
+import type { Credentials, ImageFlags } from '../images/flags.ts'
 import { dockerRuntimeIsolator } from '../images/isolator.ts'
 import { startProvisioner } from '../images/start.ts'
 import { type IsolationFlags, readPorts } from './flags.ts'
@@ -41,7 +41,7 @@ import { measureDisk, systemSockets } from './system-watch.ts'
 import { makeToolbox } from './toolbox.ts'
 
 export interface ContainerizerStart {
-  readonly flags: IsolationFlags & ImageFlags
+  readonly flags: IsolationFlags & ImageFlags & Credentials
   readonly isolation: Isolation
   readonly runtimeDir: string
   /** Where root file systems of images are made; absent: there are none. */

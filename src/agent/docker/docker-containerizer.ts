@@ -113,6 +113,7 @@ export class DockerContainerizer implements Processes {
 
   abandon(containerId: string): void {
     this.#launching.get(containerId)?.abort()
+    this.#o.inner.abandon?.(containerId)
   }
 
   #check(signal: AbortSignal): void {
