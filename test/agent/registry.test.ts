@@ -1,9 +1,12 @@
 // Images of registries: how they are asked for, by whom, and what is not believed. The registries are on loopback.
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
+import { freePorts } from '../../bench/ports.ts'
 import { parseReference } from '../../src/agent/images/reference.ts'
 import { httpRegistry } from '../../src/agent/images/registry.ts'
 import { credentialsFor, parseChallenges } from '../../src/agent/images/registry-auth.ts'
@@ -278,4 +281,77 @@ t.test('an image that nobody waits for any more is not fetched any further', asR
   server.served.set(path, bytes)
   t.equal((await store.get(reference('app:1'))).layers.length, 2, 'who comes later gets it')
   t.equal(server.count(/manifests/), 2)
+})
+
+const REGISTRY = '/usr/bin/docker-registry'
+
+/** Why there is none; undefined if there is. Whoever is root gets it installed. */
+function whyNoRealRegistry(): string | undefined {
+  if (process.getuid?.() !== 0) return 'only root can unpack images'
+  const wait = ['-o', 'DPkg::Lock::Timeout=300']
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  for (const args of [
+    ['update'],
+    ['install', '-y', '--no-install-recommends', 'docker-registry'],
+  ]) {
+    if (existsSync(REGISTRY)) return undefined
+    spawnSync('apt-get', [...args, ...wait], { env, timeout: 300_000 })
+  }
+  return existsSync(REGISTRY)
+    ? undefined
+    : 'the registry could not be installed; install it: apt-get install docker-registry'
+}
+
+const whyNone = whyNoRealRegistry()
+
+t.test("Debian's docker-registry", { skip: whyNone ?? false }, async t => {
+  const top = mkdtempSync(`${tmpdir()}/mesos-test-`)
+  const [port = 0] = await freePorts(1)
+  const url = `http://127.0.0.1:${port}`
+  writeFileSync(
+    `${top}/config.yml`,
+    `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${top}/data}}\nhttp: {addr: "127.0.0.1:${port}"}\n`,
+  )
+  const program = spawn(REGISTRY, ['serve', `${top}/config.yml`], { stdio: 'ignore' })
+  const ended = once(program, 'close')
+  const store = await openStore(top, 'tar', 'list', httpRegistry({ url }))
+  try {
+    const answers = () =>
+      fetch(`${url}/v2/`).then(
+        ({ ok }) => ok,
+        () => false,
+      )
+    for (let i = 0; !(await answers()); i++) {
+      if (i === 500) throw new Error('the registry does not answer')
+      await new Promise(done => setTimeout(done, 20))
+    }
+    const push = async (bytes: Buffer) => {
+      const begun = await fetch(`${url}/v2/team/app/blobs/uploads/`, { method: 'POST' })
+      const place = new URL(begun.headers.get('location')!)
+      const digest = sha256(bytes)
+      place.searchParams.set('digest', digest)
+      t.equal((await fetch(place, { method: 'PUT', body: bytes })).status, 201)
+      return { digest, size: bytes.length, mediaType: 'application/octet-stream' }
+    }
+    const image = { layers: [layer('a'), layer('b')], config: { Cmd: ['/a'] } }
+    const mediaType = 'application/vnd.docker.distribution.manifest.v2+json'
+    const manifest = JSON.stringify({
+      schemaVersion: 2,
+      mediaType,
+      config: await push(Buffer.from(configOf(image))),
+      layers: [await push(gzipSync(layer('a'))), await push(gzipSync(layer('b')))],
+    })
+    const put = { method: 'PUT', body: manifest, headers: { 'content-type': mediaType } }
+    t.equal((await fetch(`${url}/v2/team/app/manifests/1`, put)).status, 201)
+    const byTag = await store.get(reference('team/app:1'))
+    const byDigest = await store.get(reference(`team/app@${sha256(manifest)}`))
+    t.strictSame(byTag.layers, byDigest.layers)
+    t.equal(readFileSync(`${store.layerPath(sha256(layer('b')))}/b`, 'utf8'), 'b')
+    await t.rejects(store.get(reference('team/none:1')), /there is no 'team\/none/)
+  } finally {
+    await store.close()
+    program.kill('SIGTERM')
+    await ended
+    rmSync(top, { recursive: true })
+  }
 })
