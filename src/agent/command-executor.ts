@@ -17,7 +17,7 @@ import { amountsOf } from './containerizer/demands.ts'
 import type { Probes } from './checks/probes.ts'
 import { TaskChecks } from './checks/task-checks.ts'
 import { commandEnvironment, commandLine, type Environment } from './environment.ts'
-import type { LaunchedProcess, Processes } from './processes.ts'
+import type { LaunchedProcess, Presence, Processes } from './processes.ts'
 import { otherUser, type Switching } from './run-as.ts'
 import { hasCapability } from './refusals.ts'
 import { describeWaitStatus, succeeded } from './wait-status.ts'
@@ -83,6 +83,8 @@ export class CommandExecutor extends Actor {
   /** The update after whose acknowledgement there is nothing left to do. */
   #lastUuid: string | undefined
   #checks: TaskChecks | undefined
+  /** It had, when it has ended. */
+  #networks: Presence['networks']
 
   constructor(options: CommandExecutorOptions) {
     super()
@@ -182,7 +184,7 @@ export class CommandExecutor extends Actor {
       return this.#failedLaunch(messageOf(error))
     }
     this.#update('TASK_STARTING')
-    this.#update('TASK_RUNNING')
+    this.#runs()
     this.#limitCompletion(task, this.clock.now())
     // Asked to end while it was being launched.
     if (this.#killing) this.#signal()
@@ -227,7 +229,7 @@ export class CommandExecutor extends Actor {
     this.#checks = this.#checksOf(task, this.#environmentOf(task), said)
     this.#process = process
     if (state === 'TASK_STAGING') this.#update('TASK_STARTING')
-    if (state === 'TASK_STAGING' || state === 'TASK_STARTING') this.#update('TASK_RUNNING')
+    if (state === 'TASK_STAGING' || state === 'TASK_STARTING') this.#runs()
     if (kill) {
       this.#killing = kill.why
       this.#killedAtMs = kill.time_ms
@@ -240,6 +242,12 @@ export class CommandExecutor extends Actor {
       this.#checks?.start(startedAtMs)
     }
     return this.#watch(process)
+  }
+
+  /** What is told of its container belongs to this word, and is not repeated. */
+  #runs(): void {
+    const { data, labels } = this.#process!.presence ?? {}
+    this.#update('TASK_RUNNING', { ...(data && { data }), ...(labels && { labels }) })
   }
 
   #limitCompletion({ max_completion_time: limit }: TaskInfo, startedAtMs: number): void {
@@ -270,6 +278,7 @@ export class CommandExecutor extends Actor {
 
   #reaped(waitStatus: number): void {
     const limitation = this.#process?.limitation?.()
+    this.#networks = this.#process?.presence?.networks
     this.#process = undefined
     this.#escalation?.cancel()
     this.#completion?.cancel()
@@ -344,7 +353,7 @@ export class CommandExecutor extends Actor {
 
   #update(
     state: TaskState,
-    more: Pick<TaskStatus, 'message' | 'reason' | 'limitation'> = {},
+    more: Pick<TaskStatus, 'message' | 'reason' | 'limitation' | 'data' | 'labels'> = {},
   ): void {
     const uuid = uuidToBase64(this.random.uuid())
     if (state !== 'TASK_STARTING' && state !== 'TASK_RUNNING' && state !== 'TASK_KILLING') {
@@ -358,8 +367,18 @@ export class CommandExecutor extends Actor {
       source: 'SOURCE_EXECUTOR',
       timestamp: this.clock.now() / 1000,
       uuid,
-      ...(this.#process && { container_status: { executor_pid: this.#process.pid } }),
+      ...this.#containerStatus,
     }
     this.#agent.tell('call', { type: 'UPDATE', ...this.#sender, update: { status } })
+  }
+  get #containerStatus(): Pick<TaskStatus, 'container_status'> {
+    const { pid, presence } = this.#process ?? {}
+    const networks = presence?.networks ?? this.#networks
+    const known = {
+      // 0: it has ended.
+      ...(pid && { executor_pid: pid }),
+      ...(networks && { network_infos: [...networks] }),
+    }
+    return Object.keys(known).length === 0 ? {} : { container_status: known }
   }
 }

@@ -3,7 +3,8 @@
 // Real in containerizer/, virtual in the simulator.
 
 import type { CommandInfo } from '../messages/command.ts'
-import type { ContainerInfo } from '../messages/container.ts'
+import type { ContainerInfo, NetworkInfo } from '../messages/container.ts'
+import type { Labels } from '../messages/values.ts'
 import type { Input, Outputs, WindowSize } from './attachment.ts'
 import type { Amounts, ContainerStatistics, Limitation } from './containerizer/container.ts'
 
@@ -64,9 +65,19 @@ export interface JoinedProcess extends LaunchedProcess {
   readonly output: Outputs
 }
 
+/** What is said of a container beside its state. */
+export interface Presence {
+  /** Absent: it is on the machine's own network. Empty: nobody reaches it. */
+  readonly networks?: readonly NetworkInfo[]
+  /** For the framework, when its task runs: base64. */
+  readonly data?: string
+  readonly labels?: Labels
+}
+
 export interface LaunchedProcess {
-  /** Process id; it leads a session and a process group of its own. */
+  /** Process id; it leads a session and a process group of its own. 0: it has ended, and nobody knows what it was. */
   readonly pid: number
+  readonly presence?: Presence
   /** Its wait(2) status, when it has ended and what was left of its process group has been killed. Never rejects. */
   readonly exited: Promise<number>
   /** Why the program itself never ran, if it did not. Asked when `exited` has resolved. */

@@ -275,11 +275,13 @@ export class Updates {
   /** What the executor did not say about its container. */
   #containerStatus(executor: AgentExecutor, given: TaskStatus): TaskStatus['container_status'] {
     const known = given.container_status
-    const pid = known?.executor_pid ?? executor.process?.pid
+    // 0: it has ended.
+    const pid = known?.executor_pid ?? (executor.process?.pid || undefined)
+    const networks = executor.process?.presence?.networks
     return {
       container_id: known?.container_id ?? { value: executor.containerId },
       network_infos: known?.network_infos ?? [
-        { ip_addresses: [{ protocol: 'IPv4', ip_address: this.#o.ip }] },
+        ...(networks ?? [{ ip_addresses: [{ protocol: 'IPv4', ip_address: this.#o.ip }] }]),
       ],
       ...(known?.cgroup_info && { cgroup_info: known.cgroup_info }),
       ...(pid !== undefined && { executor_pid: pid }),

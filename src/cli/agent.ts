@@ -17,7 +17,7 @@ export const agentCommand: Command<typeof agentFlags> = {
   flags: agentFlags,
   check: flags => [
     ...isolationErrors(flags, containerizersOf(flags.containerizers).has('docker')),
-    ...dockerErrors(flags),
+    ...dockerErrors(flags, flags.image_providers !== undefined),
     ...imageErrors(flags),
     ...loggerErrors(flags),
   ],

@@ -10,7 +10,13 @@ import {
   saysNothingThere,
 } from '../../src/agent/docker/docker-state.ts'
 import { dockerErrors, dockerFlags, parseContainerizers } from '../../src/agent/docker/flags.ts'
+import { DockerCommand } from '../../src/agent/docker/docker-command.ts'
+import { Removals } from '../../src/agent/docker/removals.ts'
+import { silentLogger } from '../../src/base/log.ts'
+import { VirtualClock } from '../../src/sim/virtual-clock.ts'
+import { presenceOf } from '../../src/agent/docker/presence.ts'
 import { runOptions } from '../../src/agent/docker/run-options.ts'
+import { textToBase64 } from '../../src/base/base64.ts'
 import type { LaunchSpec } from '../../src/agent/processes.ts'
 import { parseFlags } from '../../src/base/flags.ts'
 import type { CommandInfo } from '../../src/messages/command.ts'
@@ -124,6 +130,7 @@ t.test('networks, ports, parameters', async t => {
   ])
     t.ok(bridged.includes(word), word)
   t.ok(words({ network: 'USER' }, { network_infos: [{ name: 'n1' }] }).includes('--network=n1'))
+  t.match(options({ network: 'NONE' }).environment, /^LIBPROCESS_IP=0\.0\.0\.0$/m)
 })
 
 t.test('volumes, and a sandbox whose path has ids of tasks in it', async t => {
@@ -190,6 +197,11 @@ t.test("the environment is in a file, and not the machine's", async t => {
             { name: 'LINES', value: 'a\nLD_PRELOAD=/evil' },
             { name: '#odd', value: '1' },
             { name: 'EMPTY' },
+            {
+              name: 'KEPT',
+              type: 'SECRET',
+              secret: { type: 'VALUE', value: { data: textToBase64('from a store') } },
+            },
           ],
         },
       },
@@ -198,6 +210,7 @@ t.test("the environment is in a file, and not the machine's", async t => {
   t.strictSame(environment.split('\n').toSorted(), [
     '',
     'EMPTY=',
+    'KEPT=from a store',
     'MESOS_CONTAINER_NAME=mesos-c1',
     'MESOS_DIRECTORY=/mnt/mesos/sandbox',
     'MESOS_SANDBOX=/mnt/mesos/sandbox',
@@ -280,6 +293,8 @@ t.test("Docker's output is read, and not believed to be anything else", async t 
       waitStatus: 137 << 8,
       error: '',
       stopSignal: 'SIGQUIT',
+      addresses: undefined,
+      text: text({}, { StopSignal: 'SIGQUIT' }),
     },
   ])
   t.match(parseInspect(text({ StartedAt: '0001-01-01T00:00:00Z' })), [{ hasStarted: false }])
@@ -292,6 +307,60 @@ t.test("Docker's output is read, and not believed to be anything else", async t 
   t.notOk(saysNothingThere('Cannot connect to the Docker daemon. Is it running?'))
   t.equal(messageIn('time="x" level=error\nerror: a\u001b[1m\n\nSee x --help\n'), 'error: a [1m')
   t.equal(messageIn('x'.repeat(5_000)).length, 1_000)
+})
+
+t.test('where a container is reached', async t => {
+  const presence = (mode: string, networks: object, info: Partial<ContainerInfo> = {}) => {
+    const State = { Running: true, Pid: 7, ExitCode: 0, StartedAt: '2026-01-01T00:00:00Z' }
+    const text = JSON.stringify([
+      {
+        Name: '/mesos-a',
+        State,
+        Config: {},
+        HostConfig: { NetworkMode: mode },
+        NetworkSettings: networks,
+      },
+    ])
+    return presenceOf({ type: 'DOCKER', ...info }, parseInspect(text)[0]!)
+  }
+  t.strictSame(Object.keys(presence('host', { IPAddress: '' })), ['data'])
+  t.strictSame(presence('none', { Networks: { none: { IPAddress: '' } } }).networks, [])
+  const asked = { network_infos: [{ name: 'web', ip_addresses: [{ ip_address: '1.1.1.1' }] }] }
+  const web = { IPAddress: '10.0.0.2', GlobalIPv6Address: 'fd00::2' }
+  const { networks, labels } = presence('web', { IPAddress: '', Networks: { web } }, asked)
+  t.strictSame(networks, [
+    {
+      name: 'web',
+      ip_addresses: [
+        { protocol: 'IPv4', ip_address: '10.0.0.2' },
+        { protocol: 'IPv6', ip_address: 'fd00::2' },
+      ],
+    },
+  ])
+  t.equal(labels?.labels?.[0]?.value, '10.0.0.2')
+  t.strictSame(presence('default', { IPAddress: 'x\ny', Networks: null }).networks, [])
+})
+
+t.test('what Docker cannot remove now it is asked to remove again', async t => {
+  const clock = new VirtualClock()
+  const asked: string[] = []
+  const says = [
+    { ok: false, code: 1, stdout: 'mesos-a\n', stderr: 'Error: No such container: mesos-b\nbusy' },
+    { ok: false, code: 1, stdout: '', stderr: 'Cannot connect to the Docker daemon' },
+    { ok: true, code: 0, stdout: 'mesos-c\n', stderr: '' },
+  ]
+  const docker = new (class extends DockerCommand {
+    override run(args: readonly string[]) {
+      asked.push(args.slice(4).join(' '))
+      return Promise.resolve(says[asked.length - 1]!)
+    }
+  })(['docker'], {})
+  const removals = new Removals({ docker, delayMs: 1_000, clock, log: silentLogger })
+  for (const name of ['mesos-a', 'mesos-b', 'mesos-c']) removals.add(name)
+  await clock.advance(1_000)
+  await clock.advance(600_000)
+  t.strictSame(asked, ['mesos-a mesos-b mesos-c', 'mesos-c', 'mesos-c'])
+  t.equal(clock.pending, 0)
 })
 
 t.test('where the groups of a container are', async t => {
@@ -310,7 +379,7 @@ t.test('flags', async t => {
   const errors = (...argv: string[]) => {
     const parsed = parseFlags(dockerFlags, { argv, env: {}, readFile: () => '' })
     if (!parsed.ok) return parsed.errors
-    return dockerErrors(parsed.values)
+    return dockerErrors(parsed.values, false)
   }
   t.match(errors('--docker_socket=/x'), [/is for the containerizer 'docker'/])
   t.strictSame(errors('--docker_socket=/x', '--containerizers=docker'), [])

@@ -87,7 +87,7 @@ export interface Image {
   readonly diffIds?: readonly string[]
 }
 
-const configOf = ({ layers, config = {}, diffIds = layers.map(sha256) }: Image): string =>
+export const configOf = ({ layers, config = {}, diffIds = layers.map(sha256) }: Image): string =>
   JSON.stringify({ config, os: 'linux', rootfs: { type: 'layers', diff_ids: diffIds } })
 
 /** `<directory>/<name>.tar`, as `docker save` writes it. */

@@ -2,7 +2,9 @@
 // Arguments: a directory, the name of an image, tar(1).
 
 import { fileURLToPath } from 'node:url'
+import { directoryRegistry } from '../../src/agent/images/archive.ts'
 import { parseReference } from '../../src/agent/images/reference.ts'
+import type { Registry } from '../../src/agent/images/source.ts'
 import { ImageStore } from '../../src/agent/images/store.ts'
 import { silentLogger } from '../../src/base/log.ts'
 
@@ -14,10 +16,11 @@ export const openStore = (
   top: string,
   tar = 'tar',
   style: 'list' | 'overlay' = 'list',
+  registry: Registry = directoryRegistry(`${top}/images`),
 ): Promise<ImageStore> =>
   ImageStore.open({
     directory: `${top}/store`,
-    registry: `${top}/images`,
+    registry,
     style,
     architecture: 'amd64',
     programs: { tar, sync: 'sync', rm: 'rm' },
@@ -27,5 +30,5 @@ export const openStore = (
 if (process.argv[1] === IMAGE_STORE_HOST) {
   const [, , top = '', name = '', tar = ''] = process.argv
   const store = await openStore(top, tar)
-  await store.get(parseReference(name), true)
+  await store.get(parseReference(name))
 }

@@ -204,9 +204,9 @@ t.test('a store is found again, and gives what nobody needs back', asRoot, async
   const layers = (): string[] => readdirSync(`${top}/store/layers/list`)
   let store = await openStore(top)
   await t.rejects(openStore(top), /in use|another process|is used/i, 'by one agent only')
-  const all = await Promise.all([1, 2, 3].map(() => store.get(reference('one:1'), true)))
+  const all = await Promise.all([1, 2, 3].map(() => store.get(reference('one:1'))))
   t.equal(new Set(all).size, 1, 'one pull for all')
-  await store.get(reference('two:1'), true)
+  await store.get(reference('two:1'))
   t.equal(layers().length, 3)
   await store.close()
 
@@ -217,9 +217,13 @@ t.test('a store is found again, and gives what nobody needs back', asRoot, async
   t.strictSame(store.images.map(({ name }) => name).toSorted(), ['one:1', 'two:1'])
   t.strictSame(readdirSync(`${top}/store/staging`), [])
   t.equal(readdirSync(`${top}/store/images`).length, 2)
-  const one = await store.get(reference('one:1'), true)
+  const one = await store.get(reference('one:1'))
   t.strictSame(one.config.cmd, ['/a'])
-  await t.rejects(store.get(reference('one:1'), false), /there is no image/, 'not from the store')
+  await t.rejects(
+    store.get(reference('one:1'), { mayBeKnown: false }),
+    /there is no image/,
+    'not from the store',
+  )
 
   t.equal(await store.prune(new Set(['two:1'])), 0, 'one is excluded, the layers of the other held')
   store.release(one.layers)
@@ -234,7 +238,7 @@ t.test('a store is found again, and gives what nobody needs back', asRoot, async
   saveImage(`${top}/images`, 'one:1', { layers: [a, b] })
   for (let i = 0; i < 20; i++) {
     const pruning = store.prune(new Set())
-    const image = await store.get(reference('one:1'), i % 2 === 0)
+    const image = await store.get(reference('one:1'), { mayBeKnown: i % 2 === 0 })
     await Promise.all([pruning, store.prune(new Set())])
     for (const digest of image.layers) t.ok(existsSync(store.layerPath(digest)))
     store.release(image.layers)
@@ -265,7 +269,7 @@ t.test('an unpacking that is killed counts for nothing', asRoot, async t => {
   const store = await openStore(top)
   t.equal(store.images.length, 0)
   t.strictSame(readdirSync(`${top}/store/staging`), [])
-  const { layers } = await store.get(reference('big:1'), true)
+  const { layers } = await store.get(reference('big:1'))
   t.equal(readdirSync(`${store.layerPath(layers[0]!)}/d`).length, 40)
   await store.close()
   t.strictSame(readdirSync(`${top}/store/trash`), [])

@@ -8,7 +8,9 @@ import { until } from './real-cluster.ts'
 const DOCKER = '/usr/bin/docker'
 const DOCKERD = '/usr/sbin/dockerd'
 const BUSYBOX = '/bin/busybox'
-const APPLETS = ['sh', 'sleep', 'echo', 'cat', 'env', 'dd', 'test', 'id', 'head']
+const APPLETS = ['sh', 'sleep', 'echo', 'cat', 'env', 'dd', 'test', 'id', 'head', 'httpd', 'ls']
+/** Its networks are seen by nobody else: it makes bridges, and routes. */
+const IN_OWN_NETWORK = ['--net', 'sh', '-c', 'ip link set lo up; exec "$@"', 'sh', DOCKERD]
 
 /** The image of the tests. */
 export const IMAGE = 'busybox:test'
@@ -39,11 +41,14 @@ export class DockerDaemon {
   readonly command = DOCKER
   readonly socket: string
   readonly #dir: string
+  readonly #hasNetworks: boolean
   #process: ChildProcess | undefined
   #output = ''
 
-  constructor(dir: string) {
+  /** With networks, what it calls its host has a network of its own. */
+  constructor(dir: string, options: { readonly hasNetworks?: boolean } = {}) {
     this.#dir = dir
+    this.#hasNetworks = options.hasNetworks ?? false
     this.socket = join(dir, 'docker.sock')
     mkdirSync(dir, { recursive: true })
   }
@@ -52,11 +57,12 @@ export class DockerDaemon {
   async start(): Promise<string | undefined> {
     const at = (name: string): string => join(this.#dir, name)
     const daemon = spawn(
-      DOCKERD,
+      this.#hasNetworks ? 'unshare' : DOCKERD,
       [
+        ...(this.#hasNetworks ? IN_OWN_NETWORK : []),
         ...['--data-root', at('data'), '--exec-root', at('exec'), '--pidfile', at('pid')],
         ...['--host', `unix://${this.socket}`, '--iptables=false', '--ip6tables=false'],
-        '--bridge=none',
+        ...(this.#hasNetworks ? [] : ['--bridge=none']),
       ],
       { stdio: ['ignore', 'pipe', 'pipe'] },
     )
@@ -94,6 +100,12 @@ export class DockerDaemon {
 
   docker(...args: string[]) {
     return spawnSync(DOCKER, ['--host', `unix://${this.socket}`, ...args], { encoding: 'utf8' })
+  }
+
+  /** Asks an address of its own network; what came. */
+  get(url: string): string {
+    const net = `--net=/proc/${this.#process!.pid}/ns/net`
+    return spawnSync('nsenter', [net, BUSYBOX, 'wget', '-qO-', url], { encoding: 'utf8' }).stdout
   }
 
   /** Names of containers. */

@@ -75,6 +75,7 @@ export const WORLD: Readonly<Record<string, string>> = {
   'src/agent/images/commands.ts': 'programs that copy and remove',
   'src/agent/images/copy-layers.ts': 'files',
   'src/agent/images/provisioner.ts': 'files',
+  'src/agent/images/registry-client.ts': 'requests to registries',
   'src/agent/images/start.ts': 'what the machine has',
   'src/agent/images/store.ts': 'files',
   'src/agent/images/unpack.ts': 'tar(1), and what it unpacks',

@@ -213,6 +213,10 @@ export class Containerizer implements Processes {
     }
   }
 
+  abandon(containerId: string): void {
+    this.#o.provisioner?.abandon(containerId)
+  }
+
   forget(containerId: string): void {
     this.#o.launcher.forget(containerId)
   }

@@ -281,6 +281,8 @@ export class LinuxLauncher implements Launcher {
     const { guard, log } = this.#o
     const directory = containerRuntimeDir(guard.runtimeDir, containerId)
     const failed = (error: unknown): void => {
+      // It was never prepared.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
       log.warn({ directory, error }, 'a runtime directory could not be removed')
     }
     try {

@@ -12,7 +12,7 @@ import { CgroupTree } from './cgroup-tree.ts'
 import { Containerizer } from './containerizer.ts'
 import type { Toolbox } from './container.ts'
 import { runProgram } from './exec.ts'
-import type { ImageFlags } from '../images/flags.ts'
+import type { Credentials, ImageFlags } from '../images/flags.ts'
 import type { LoggerFlags } from '../logger/flags.ts'
 import { startLogger } from '../logger/start.ts'
 import { dockerRuntimeIsolator } from '../images/isolator.ts'
@@ -46,7 +46,7 @@ import { measureDisk, systemSockets } from './system-watch.ts'
 import { makeToolbox } from './toolbox.ts'
 
 export interface ContainerizerStart {
-  readonly flags: IsolationFlags & ImageFlags & LoggerFlags
+  readonly flags: IsolationFlags & ImageFlags & Credentials & LoggerFlags
   readonly isolation: Isolation
   readonly runtimeDir: string
   /** Where root file systems of images are made; absent: there are none. */

@@ -36,14 +36,15 @@ import {
 } from './docker-state.ts'
 import type { ImagePulls } from './image-pulls.ts'
 import { DockerEnds, type DockerContainer } from './docker-ends.ts'
-import { containerName, LABEL, type RunSettings, runOptions } from './run-options.ts'
+import { containerName, idOf, LABEL, type RunSettings, runOptions } from './run-options.ts'
+import { presenceOf } from './presence.ts'
 import type { Removals } from './removals.ts'
 
-/** A start takes Docker a quarter of a second; then it is asked ever more seldom. */
 /** Docker did not answer. */
 const UNKNOWN = 'unknown'
 const FIRST_RETRY_MS = 1_000
 const MAX_RETRY_MS = 60_000
+/** A start takes Docker a quarter of a second; then it is asked ever more seldom. */
 const FIRST_LOOK_MS = 150
 const MAX_LOOK_MS = 1_000
 const INSPECT_TIMEOUT_MS = 10_000
@@ -112,6 +113,7 @@ export class DockerContainerizer implements Processes {
 
   abandon(containerId: string): void {
     this.#launching.get(containerId)?.abort()
+    this.#o.inner.abandon?.(containerId)
   }
 
   #check(signal: AbortSignal): void {
@@ -167,11 +169,12 @@ export class DockerContainerizer implements Processes {
 
   /** A container that has started. */
   #watched(
-    { containerId: id, resources, limits }: KnownContainer,
+    { containerId: id, resources, limits, container: info }: KnownContainer,
     client: LaunchedProcess,
-    { pid: first, stopSignal }: DockerState,
+    state: DockerState,
   ): LaunchedProcess {
     const { pid } = client
+    const { pid: first, stopSignal } = state
     const container: DockerContainer = {
       id,
       name: containerName(id),
@@ -192,7 +195,8 @@ export class DockerContainerizer implements Processes {
       this.#clear(id, 'later')
       return waitStatus
     }
-    return { pid, exited: exited(), limitation: () => container.limitation }
+    const presence = presenceOf(info, state)
+    return { pid, presence, exited: exited(), limitation: () => container.limitation }
   }
 
   /** Nothing of it runs any more. */
@@ -241,7 +245,7 @@ export class DockerContainerizer implements Processes {
       const client = clients.get(id)
       const state = states.get(name)
       if (state?.hasStarted || (state && client)) {
-        // Without its command, what it says from now on is lost; how it ends is not.
+        // Without its command, what it says from now on is lost; how it ends is not. If it has ended, there is nothing to signal.
         const stand: LaunchedProcess = { pid: state.pid, exited: Promise.resolve(0) }
         found.set(id, this.#watched(one, client ?? stand, state))
       } else if (state) this.#clear(id, 'now')
@@ -252,11 +256,17 @@ export class DockerContainerizer implements Processes {
   }
 
   #endOrphan(name: string, state: DockerState | undefined): void {
-    const { docker, killsOrphans, log, removals } = this.#o
-    if (!state?.isRunning) return removals.add(name)
+    const { killsOrphans, log, records, removals } = this.#o
+    const id = idOf(name)
+    if (!state?.isRunning) {
+      records.remove(id)
+      return removals.add(name)
+    }
     if (!killsOrphans) return
     log.info({ container: name }, "ending a container of Docker's that nobody asks for any more")
-    void docker.run(['rm', '--force', '--volumes', '--', name])
+    // A guard ends it if the agent ends before Docker has.
+    records.add(id)
+    void this.#removeNow(id, name)
   }
 
   async #names(): Promise<string[]> {
@@ -305,6 +315,7 @@ export class DockerContainerizer implements Processes {
   }
 
   killTree(pid: number, signal: KillSignal): void {
+    if (pid === 0) return
     for (const container of this.#containers.values()) {
       if (container.pid !== pid) continue
       // Who ends because the agent does must not take along what survives it.

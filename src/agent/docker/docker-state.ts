@@ -2,6 +2,7 @@
 
 import * as v from 'valibot'
 import { exitedWith } from '../wait-status.ts'
+import { addressesIn, InspectedNetworks } from './docker-networks.ts'
 
 const Inspected = v.array(
   v.object({
@@ -15,6 +16,7 @@ const Inspected = v.array(
       StartedAt: v.string(),
     }),
     Config: v.object({ StopSignal: v.optional(v.nullable(v.string())) }),
+    ...InspectedNetworks,
   }),
 )
 
@@ -31,12 +33,17 @@ export interface DockerState {
   readonly error: string
   /** By which its image wants to be asked to end. */
   readonly stopSignal: string
+  /** Of its own network; undefined: that is the machine's. */
+  readonly addresses: readonly string[] | undefined
+  /** All that Docker says of it, as `docker inspect` prints it. */
+  readonly text: string
 }
 
 /** The answer to `docker inspect`. Throws where it is none. */
 export function parseInspect(text: string): DockerState[] {
-  const parsed = v.parse(Inspected, JSON.parse(text))
-  return parsed.map(({ Name, State, Config }) => ({
+  const json: unknown = JSON.parse(text)
+  const parsed = v.parse(Inspected, json)
+  return parsed.map(({ Name, State, Config, ...networks }, i) => ({
     name: Name.replace(/^\//, ''),
     isRunning: State.Running,
     // Of one that never started, the time is that of year 1.
@@ -46,6 +53,8 @@ export function parseInspect(text: string): DockerState[] {
     waitStatus: exitedWith(State.ExitCode),
     error: State.Error,
     stopSignal: /^[A-Z0-9+-]{1,16}$/.test(Config.StopSignal ?? '') ? Config.StopSignal! : 'SIGTERM',
+    addresses: addressesIn(networks),
+    text: JSON.stringify([(json as unknown[])[i]]),
   }))
 }
 

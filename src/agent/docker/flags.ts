@@ -34,7 +34,7 @@ export const dockerFlags = defineFlags({
   docker_config: flag.json(readConfig, {
     group,
     secret: true,
-    help: 'What the docker command has in its config.json, such as the credentials of registries: JSON, or the path of a file with it.',
+    help: 'What the docker command has in its config.json, such as the credentials of registries, which the agent uses for images that it fetches itself, too: JSON, or the path of a file with it.',
     example: '/etc/mesos/docker.json',
   }),
   docker_remove_delay: flag.duration({
@@ -75,11 +75,12 @@ export function containerizersOf(text: string): ReadonlySet<ContainerizerName> {
   return typeof parsed === 'string' ? new Set() : parsed
 }
 
-/** Flags that say something to Docker only. */
-export function dockerErrors(flags: DockerFlags): string[] {
+/** Flags that say something to Docker only; or, credentials, to who fetches images. */
+export function dockerErrors(flags: DockerFlags, fetchesImages: boolean): string[] {
   if (containerizersOf(flags.containerizers).has('docker')) return []
   return (Object.keys(dockerFlags) as (keyof DockerFlags)[])
     .filter(name => name !== 'containerizers' && flags[name] !== dockerFlags[name].default)
+    .filter(name => name !== 'docker_config' || !fetchesImages)
     .map(
       name => `Flag '--${name}' is for the containerizer 'docker', which --containerizers has not.`,
     )

@@ -7,6 +7,8 @@ import { messageIn, saysNothingThere } from './docker-state.ts'
 
 /** Names in one command. */
 const AT_ONCE = 50
+/** What Docker could not remove it is asked about again. */
+const AGAIN_MS = 60_000
 
 export interface RemovalsOptions {
   readonly docker: DockerCommand
@@ -17,7 +19,7 @@ export interface RemovalsOptions {
 
 export class Removals {
   readonly #o: RemovalsOptions
-  /** In the order of their times, since all wait equally long. */
+  /** In the order of their times. */
   readonly #due: { readonly atMs: number; readonly name: string }[] = []
   #isWaiting = false
   #isClosed = false
@@ -26,9 +28,10 @@ export class Removals {
     this.#o = options
   }
 
-  add(name: string): void {
-    const { clock, delayMs } = this.#o
-    this.#due.push({ atMs: clock.now() + delayMs, name })
+  add(name: string, delayMs: number = this.#o.delayMs): void {
+    const atMs = this.#o.clock.now() + delayMs
+    const before = this.#due.findLastIndex(each => each.atMs <= atMs)
+    this.#due.splice(before + 1, 0, { atMs, name })
     this.#wait()
   }
 
@@ -50,12 +53,26 @@ export class Removals {
     const count = Math.min(AT_ONCE, later === -1 ? this.#due.length : later)
     const names = this.#due.splice(0, count).map(({ name }) => name)
     if (names.length > 0 && !this.#isClosed) {
-      const { ok, stderr } = await docker.run(['rm', '--force', '--volumes', '--', ...names])
-      if (!ok && !saysNothingThere(stderr) && !this.#isClosed) {
-        log.warn({ names, error: messageIn(stderr) }, 'containers could not be removed from Docker')
+      const { ok, stdout, stderr } = await docker.run([
+        'rm',
+        '--force',
+        '--volumes',
+        '--',
+        ...names,
+      ])
+      const left = ok ? [] : names.filter(name => !isGone(name, stdout, stderr))
+      if (left.length > 0 && !this.#isClosed) {
+        const fields = { names: left, error: messageIn(stderr) }
+        log.warn(fields, 'containers could not be removed from Docker; tried again')
+        for (const name of left) this.add(name, AGAIN_MS)
       }
     }
     this.#isWaiting = false
     this.#wait()
   }
 }
+
+/** It says the name of each that it removed, and of each that it does not have. */
+const isGone = (name: string, stdout: string, stderr: string): boolean =>
+  stdout.split('\n').includes(name) ||
+  stderr.split('\n').some(line => saysNothingThere(line) && line.trim().endsWith(` ${name}`))

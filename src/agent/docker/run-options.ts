@@ -10,12 +10,15 @@ import {
   memoryBytes,
   oomScoreAdj,
 } from '../containerizer/cgroup-values.ts'
+import { commandEnvironment } from '../environment.ts'
 import type { LaunchSpec } from '../processes.ts'
 
 /** The label by which agents of one work directory know their containers among all others of the engine. */
 export const LABEL = 'mesos.agent'
 
-export const containerName = (containerId: string): string => `mesos-${containerId}`
+const PREFIX = 'mesos-'
+export const containerName = (containerId: string): string => `${PREFIX}${containerId}`
+export const idOf = (name: string): string => name.slice(PREFIX.length)
 
 export interface RunSettings {
   readonly token: string
@@ -96,18 +99,17 @@ function limits({ resources, limits: bounds = {} }: LaunchSpec, settings: RunSet
  * environment is not the container's: its image has a PATH of its own.
  */
 function environmentOf(spec: LaunchSpec, sandbox: string): Record<string, string> {
+  const { network = 'HOST' } = spec.container!.docker!
   const agents = Object.entries(spec.env).filter(([name]) => /^(MESOS|LIBPROCESS)_/.test(name))
-  const own = (spec.command?.environment?.variables ?? []).map(({ name, value }) => [
-    name,
-    value ?? '',
-  ])
-  return {
+  const own = {
     ...Object.fromEntries(agents),
+    // The machine's address is not the container's to bind to.
+    ...(network !== 'HOST' && { LIBPROCESS_IP: '0.0.0.0' }),
     MESOS_SANDBOX: sandbox,
     MESOS_DIRECTORY: sandbox,
     MESOS_CONTAINER_NAME: containerName(spec.containerId),
-    ...Object.fromEntries(own),
   }
+  return commandEnvironment(own, spec.command)
 }
 
 /** Longer lines of a file Docker does not read: 64 KiB, and a character may take four bytes. */

@@ -6,8 +6,9 @@ import { type FileHandle, open, realpath, stat } from 'node:fs/promises'
 import { posix } from 'node:path'
 import { Readable } from 'node:stream'
 import { UserError } from '../../base/errors.ts'
-import type { ImageFiles } from './manifest.ts'
+import { type ImageFiles, readManifest } from './manifest.ts'
 import { type Reference, referenceText } from './reference.ts'
+import type { Registry } from './source.ts'
 import { BLOCK, damaged, HeaderReader, padded, readBlock } from './tar.ts'
 
 /** An image has a few files for each layer. */
@@ -16,11 +17,26 @@ const MAX_FILES = 10_000
 const MAX_LINKS = 3
 const CHUNK = 2 ** 16
 
-export interface ImageSource extends ImageFiles {
+interface OpenFiles extends ImageFiles {
   /** The bytes of a file; undefined: there is none. */
   stream(name: string): Promise<Readable | undefined>
   close(): Promise<void>
 }
+
+/** A directory of images, as a registry. */
+export const directoryRegistry = (directory: string): Registry => ({
+  name: directory,
+  find: async reference => {
+    const files = await findImage(directory, reference)
+    return (
+      files && {
+        manifest: architecture => readManifest(files, reference, architecture),
+        stream: file => files.stream(file),
+        close: () => files.close(),
+      }
+    )
+  },
+})
 
 /**
  * What a directory has of an image: `<name>:<tag>.tar`, or a directory `<name>:<tag>` in OCI's layout; undefined if there is
@@ -29,7 +45,7 @@ export interface ImageSource extends ImageFiles {
 export async function findImage(
   registry: string,
   reference: Reference,
-): Promise<ImageSource | undefined> {
+): Promise<OpenFiles | undefined> {
   const path = `${registry}/${referenceText(reference)}`
   for (const each of [`${path}.tar`, path]) {
     const found = await stat(each).catch(() => undefined)
@@ -43,7 +59,7 @@ export async function findImage(
 }
 
 /** A layout is the operator's, but its files are named by what is in it: a name may not lead outside. */
-class LayoutDirectory implements ImageSource {
+class LayoutDirectory implements OpenFiles {
   readonly #directory: string
 
   constructor(directory: string) {
@@ -92,7 +108,7 @@ interface Stored {
   readonly link: string | undefined
 }
 
-async function openArchive(path: string): Promise<ImageSource> {
+async function openArchive(path: string): Promise<OpenFiles> {
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
     return new Archive(file, await indexOf(file))
@@ -134,7 +150,7 @@ async function indexOf(file: FileHandle): Promise<Map<string, Stored>> {
   return files
 }
 
-class Archive implements ImageSource {
+class Archive implements OpenFiles {
   readonly #file: FileHandle
   readonly #files: ReadonlyMap<string, Stored>
 

@@ -3,7 +3,9 @@
 import { defineFlags, type FlagValues, flag } from '../../base/flags.ts'
 import type { IsolationFlags } from '../containerizer/flags.ts'
 import { parseIsolation } from '../containerizer/isolation.ts'
+import type { DockerFlags } from '../docker/flags.ts'
 import { readGcConfig } from './garbage.ts'
+import { DOCKER_HUB, whyNoRegistryUrl } from './registry-url.ts'
 
 const group = 'Images'
 
@@ -17,11 +19,17 @@ export const imageFlags = defineFlags({
     example: 'docker',
     validate: text => (text === 'docker' ? undefined : `'${text}' is not 'docker', all there is`),
   }),
-  docker_registry: flag.path({
+  docker_registry: flag.string({
     group,
-    help: 'Directory of images: NAME:TAG.tar as `docker save` writes them, or an OCI image layout, as a directory NAME:TAG or an archive. Names with slashes lie in directories.',
+    help: 'Where images come from: the URL of a registry, for those whose name begins with none; or a directory with NAME:TAG.tar as `docker save` writes them, or an OCI image layout, as a directory NAME:TAG or an archive. Names with slashes lie in directories.',
     example: '/var/lib/images',
-    validate: whyNoRegistry,
+    defaultText: `${DOCKER_HUB}, Docker Hub`,
+    validate: text =>
+      isUrl(text)
+        ? whyNoRegistryUrl(text)
+        : text.startsWith('/')
+          ? undefined
+          : `'${text}' is neither a URL nor an absolute path`,
   }),
   docker_store_dir: flag.path({
     group,
@@ -43,13 +51,10 @@ export const imageFlags = defineFlags({
 })
 
 export type ImageFlags = FlagValues<typeof imageFlags>
+/** Of registries. */
+export type Credentials = Partial<Pick<DockerFlags, 'docker_config'>>
 
-function whyNoRegistry(text: string): string | undefined {
-  if (/^\w+:\/\//.test(text)) {
-    return `'${text}' is a URL, and this agent asks no registries; save images to a directory and name that`
-  }
-  return text.startsWith('/') ? undefined : `'${text}' is not an absolute path`
-}
+export const isUrl = (text: string): boolean => /^\w+:\/\//.test(text)
 
 /** What is wrong with these flags together, and with those of isolation. */
 export function imageErrors(flags: ImageFlags & IsolationFlags): string[] {
@@ -69,9 +74,6 @@ export function imageErrors(flags: ImageFlags & IsolationFlags): string[] {
   for (const name of ['filesystem/linux', 'docker/runtime'] as const) {
     if (isolation.has(name)) continue
     errors.push(`Flag '--image_providers': images need the isolator '${name}'.`)
-  }
-  if (flags.docker_registry === undefined) {
-    errors.push("Flag '--image_providers': '--docker_registry' must name a directory of images.")
   }
   return errors
 }

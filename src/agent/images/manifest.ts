@@ -47,6 +47,7 @@ const digest = v.pipe(v.string(), v.regex(DIGEST, 'it is no sha256 digest'))
 const Descriptor = v.object({
   mediaType: v.optional(v.string(), ''),
   digest,
+  size: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
   annotations: v.nullish(v.record(v.string(), v.string())),
   platform: v.nullish(
     v.object({
@@ -56,7 +57,7 @@ const Descriptor = v.object({
     }),
   ),
 })
-type Descriptor = v.InferOutput<typeof Descriptor>
+export type Descriptor = v.InferOutput<typeof Descriptor>
 
 const Index = v.object({ manifests: v.array(Descriptor) })
 
@@ -64,6 +65,8 @@ const OciManifest = v.object({
   config: Descriptor,
   layers: v.pipe(v.array(Descriptor), v.maxLength(MAX_LAYERS)),
 })
+
+const OldManifest = v.object({ fsLayers: v.array(v.unknown()) })
 
 /** In the words of images. */
 export type Architecture = string
@@ -106,21 +109,44 @@ async function ofIndex(
   reference: Reference,
   architecture: Architecture,
 ): Promise<Manifest> {
-  let found = chosen(index.manifests, reference)
+  const found = chosen(index.manifests, reference)
+  return followManifests({
+    first: await blob(files, found.digest, reference),
+    name: found.digest,
+    reference,
+    architecture,
+    get: each => blob(files, each.digest, reference),
+    layer: each => blobName(each.digest),
+  })
+}
+
+export interface Following {
+  /** A manifest, or an index of some. */
+  readonly first: Buffer
+  readonly name: string
+  readonly reference: Reference
+  readonly architecture: Architecture
+  /** What is named by a digest, and has it. */
+  readonly get: (descriptor: Descriptor, kind: 'manifest' | 'config') => Promise<Buffer>
+  /** The name of a layer's file. */
+  readonly layer: (descriptor: Descriptor) => string
+}
+
+/** From index to index to the manifest for this machine, and what it says. */
+export async function followManifests(following: Following): Promise<Manifest> {
+  const { reference, architecture, get, layer } = following
+  let { first: text, name } = following
   for (let depth = 0; depth < MAX_DEPTH; depth++) {
-    const text = await blob(files, found.digest, reference)
-    const json = parse(v.union([Index, OciManifest]), text, found.digest)
+    const json = parse(v.union([Index, OciManifest, OldManifest]), text, name)
+    if ('fsLayers' in json) throw bad(reference, 'its manifest is of schema 1, which is not read')
     if ('layers' in json) {
-      const config = parse(ImageConfig, await blob(files, json.config.digest, reference), 'config')
-      return manifest(
-        config,
-        json.layers.map(layer => blobName(layer.digest)),
-        reference,
-      )
+      const config = parse(ImageConfig, await get(json.config, 'config'), 'config')
+      return manifest(config, json.layers.map(layer), reference)
     }
-    const ours = json.manifests.filter(({ platform }) => runsHere(platform, architecture))
-    if (!ours[0]) throw bad(reference, `it has no manifest for linux/${architecture}`)
-    found = ours[0]
+    const [ours] = json.manifests.filter(({ platform }) => runsHere(platform, architecture))
+    if (!ours) throw bad(reference, `it has no manifest for linux/${architecture}`)
+    text = await get(ours, 'manifest')
+    name = ours.digest
   }
   throw bad(reference, 'its indices lead to one another')
 }

@@ -29,6 +29,7 @@ import * as v from 'valibot'
 import { assert } from '../../base/assert.ts'
 import { messageOf, UserError } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts'
+import type { Secret } from '../../messages/values.ts'
 import type { Image } from '../../messages/volume.ts'
 import type { Overlay } from '../containerizer/container.ts'
 import { makeDirectories } from '../make-directories.ts'
@@ -38,7 +39,7 @@ import { copyLayers } from './copy-layers.ts'
 import { type Backend, BACKENDS } from './flags.ts'
 import { type RuntimeConfig, StoredRuntime } from './image-config.ts'
 import { parseReference } from './reference.ts'
-import type { ImageStore } from './store.ts'
+import type { ImageStore, StoredImage } from './store.ts'
 
 export interface ImageProvisionerOptions {
   readonly directory: string
@@ -68,6 +69,8 @@ export class ImageProvisioner {
   readonly #trash: Trash
   /** Containers that have something here, and the layers that are held for them. */
   readonly #containers = new Map<string, readonly string[]>()
+  /** Those that wait for their image. */
+  readonly #waiting = new Map<string, AbortController>()
 
   constructor(options: ImageProvisionerOptions) {
     this.#o = options
@@ -109,7 +112,7 @@ export class ImageProvisioner {
       throw new UserError('not_implemented', `this agent has no images of type ${image.type}`)
     }
     const { name } = image.docker
-    const { layers, config } = await store.get(parseReference(name), image.cached ?? true)
+    const { layers, config } = await this.#fetched(store, containerId, image)
     this.#containers.set(containerId, layers)
     const top = `${this.#directory(containerId)}/backends/${backend}`
     const rootfs = this.#rootfs(containerId, backend)
@@ -133,6 +136,31 @@ export class ImageProvisioner {
     }))
     await copyLayers(await Promise.all(copied), rootfs, `${top}/aside`, this.#o.programs)
     return { rootfs, image: config }
+  }
+
+  /** The container is not to be launched any more: its image is not waited for. */
+  abandon(containerId: string): void {
+    this.#waiting.get(containerId)?.abort()
+  }
+
+  async #fetched(store: ImageStore, containerId: string, image: Image): Promise<StoredImage> {
+    const { name, config: secret, credential } = image.docker!
+    if (credential) {
+      throw new UserError(
+        'not_implemented',
+        "an image's 'credential' is not known: it has 'config'",
+      )
+    }
+    const config = secret && configOf(secret)
+    const abandoned = new AbortController()
+    this.#waiting.set(containerId, abandoned)
+    try {
+      const { signal } = abandoned
+      const mayBeKnown = image.cached ?? true
+      return await store.get(parseReference(name), { mayBeKnown, signal, config })
+    } finally {
+      this.#waiting.delete(containerId)
+    }
   }
 
   /** The container is no more. Resolves when nothing of it is where containers are. */
@@ -202,5 +230,20 @@ export class ImageProvisioner {
       const [, digest] = /\/([0-9a-f]{64})\/rootfs$/.exec(target) ?? []
       return digest === undefined ? [] : [`sha256:${digest}`]
     })
+  }
+}
+
+/** The text of a config.json of Docker's. */
+function configOf({ value }: Secret): unknown {
+  if (!value) {
+    throw new UserError(
+      'not_implemented',
+      "the image's credentials are a reference to a secret, and this agent resolves none",
+    )
+  }
+  try {
+    return JSON.parse(Buffer.from(value.data, 'base64').toString())
+  } catch {
+    throw new UserError('invalid_value', "the image's credentials are no JSON")
   }
 }

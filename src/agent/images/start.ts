@@ -8,14 +8,18 @@ import type { Clock } from '../../actors/clock.ts'
 import { messageOf, UserError } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts'
 import { findProgram, kindOfPath } from '../containerizer/system-programs.ts'
+import { directoryRegistry } from './archive.ts'
 import { run } from './commands.ts'
-import type { Backend, ImageFlags } from './flags.ts'
+import { type Backend, type Credentials, type ImageFlags, isUrl } from './flags.ts'
 import { watchImages } from './garbage.ts'
 import { ImageProvisioner } from './provisioner.ts'
+import { httpRegistry } from './registry.ts'
+import { credentialsFor } from './registry-auth.ts'
+import { DOCKER_HUB } from './registry-url.ts'
 import { ImageStore } from './store.ts'
 
 export interface ProvisionerStart {
-  readonly flags: ImageFlags
+  readonly flags: ImageFlags & Credentials
   readonly workDir: string
   readonly clock: Clock
   readonly log: Logger
@@ -40,16 +44,21 @@ export async function startProvisioner({
 }: ProvisionerStart): Promise<ImageProvisioner | undefined> {
   // Links to it lie elsewhere.
   const directory = resolve(workDir, 'provisioner')
-  const registry = flags.docker_registry
-  const isAsked = flags.image_providers !== undefined && registry !== undefined
+  const place = flags.docker_registry ?? DOCKER_HUB
+  const isAsked = flags.image_providers !== undefined
   if (!isAsked && !existsSync(directory)) return undefined
   const find = (name: string): string => findProgram(name, '--image_providers')
   const rm = find('rm')
   const programs = { cp: find('cp'), rm }
   if (!isAsked) return new ImageProvisioner({ directory, backend: 'copy', programs, log })
-  if (kindOfPath(registry) !== 'directory') {
-    throw new UserError('not_a_directory', `Flag '--docker_registry': ${registry} is no directory.`)
+  if (!isUrl(place) && kindOfPath(place) !== 'directory') {
+    throw new UserError('not_a_directory', `Flag '--docker_registry': ${place} is no directory.`)
   }
+  const { docker_config } = flags
+  if (docker_config) checkCredentials(docker_config)
+  const registry = isUrl(place)
+    ? httpRegistry({ url: place, ...(docker_config && { config: docker_config }) })
+    : directoryRegistry(place)
   const wanted = flags.image_provisioner_backend
   const whyNone = wanted === 'copy' ? undefined : await whyNoOverlay(directory, rm)
   if (wanted === 'overlay' && whyNone !== undefined) {
@@ -90,6 +99,15 @@ export async function startProvisioner({
     programs,
     log,
   })
+}
+
+/** Rather now than with the first image. */
+function checkCredentials(config: unknown): void {
+  try {
+    credentialsFor(config, '')
+  } catch (error) {
+    throw new UserError('invalid_flags', `Flag '--docker_config': ${messageOf(error)}.`)
+  }
 }
 
 async function usedPart(path: string): Promise<number> {

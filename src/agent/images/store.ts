@@ -20,12 +20,12 @@ import type { Logger } from '../../base/log.ts'
 import { lockDirectory } from '../../log/lock-file.ts'
 import { SystemDisk } from '../checkpoint/system-disk.ts'
 import { makeDirectories } from '../make-directories.ts'
-import { findImage, type ImageSource } from './archive.ts'
 import { run, Trash } from './commands.ts'
 import { type RuntimeConfig, StoredRuntime } from './image-config.ts'
 import type { LayerLimits, Marks, MarkStyle } from './layer-entries.ts'
-import { type Architecture, type Layer, readManifest } from './manifest.ts'
+import type { Architecture, Layer } from './manifest.ts'
 import { DIGEST, type Reference, referenceText } from './reference.ts'
+import type { Asking, ImageSource, Registry } from './source.ts'
 import { unpackLayer } from './unpack.ts'
 
 /** Of a layer. Larger images than any that are of use, and small enough for a disk. */
@@ -50,8 +50,8 @@ export interface StoredImage {
 
 export interface ImageStoreOptions {
   readonly directory: string
-  /** The directory of `--docker_registry`. */
-  readonly registry: string
+  /** `--docker_registry`. */
+  readonly registry: Registry
   readonly style: MarkStyle
   readonly architecture: Architecture
   readonly programs: { readonly tar: string; readonly sync: string; readonly rm: string }
@@ -62,7 +62,18 @@ export interface ImageStoreOptions {
 interface Pull {
   readonly done: Promise<StoredImage>
   readonly held: string[]
+  readonly stop: AbortController
   waiters: number
+}
+
+/** Of who asks for an image. */
+export interface Wish {
+  /** The one that is known will do. Default. */
+  readonly mayBeKnown?: boolean
+  /** It is not wanted any more. */
+  readonly signal?: AbortSignal
+  /** Credentials of its own: a config.json of Docker's. */
+  readonly config?: unknown
 }
 
 export class ImageStore {
@@ -128,29 +139,43 @@ export class ImageStore {
 
   /**
    * The image of this name: the one that is known, if that will do, or else what the registry has. Its layers are held for whoever
-   * asked, who is to release them.
+   * asked, who is to release them. When nobody waits for it any more, it is not fetched any further.
    */
-  async get(reference: Reference, mayBeKnown: boolean): Promise<StoredImage> {
+  async get(reference: Reference, wish: Wish = {}): Promise<StoredImage> {
+    const { mayBeKnown = true, signal, config } = wish
     const name = referenceText(reference)
     const known = mayBeKnown ? this.#images.get(name) : undefined
     if (known) {
       this.hold(known.layers)
       return known
     }
-    let pull = this.#pulls.get(name)
-    if (!pull) {
+    // What one may have with his credentials is not another one's to wait for.
+    const key = config === undefined ? name : `${name} ${JSON.stringify(config)}`
+    let pull = this.#pulls.get(key)
+    // One that was given up is of no use.
+    if (!pull || pull.stop.signal.aborted) {
       const held: string[] = []
-      const done = this.#pull(reference, held).finally(() => this.#pulls.delete(name))
-      pull = { done, held, waiters: 0 }
-      this.#pulls.set(name, pull)
+      const stop = new AbortController()
+      const done = this.#pull(reference, held, { stop: stop.signal, config })
+      pull = { done, held, stop, waiters: 0 }
+      this.#pulls.set(key, pull)
+      const forget = (): void => {
+        if (this.#pulls.get(key)?.done === done) this.#pulls.delete(key)
+      }
+      done.then(forget, forget)
     }
     pull.waiters++
     try {
-      const image = await pull.done
+      const image = await unless(pull.done, signal)
       this.hold(image.layers)
       return image
     } finally {
-      if (--pull.waiters === 0) this.release(pull.held)
+      if (--pull.waiters === 0) {
+        const { held, stop, done } = pull
+        stop.abort()
+        const release = (): void => this.release(held)
+        done.then(release, release)
+      }
     }
   }
 
@@ -187,6 +212,7 @@ export class ImageStore {
   }
 
   async close(): Promise<void> {
+    for (const { stop } of this.#pulls.values()) stop.abort()
     await this.#trash.emptied()
     this.#release()
   }
@@ -221,18 +247,23 @@ export class ImageStore {
   }
 
   /** Every layer is in `held` from before it is looked for. */
-  async #pull(reference: Reference, held: string[]): Promise<StoredImage> {
+  async #pull(reference: Reference, held: string[], asking: Asking): Promise<StoredImage> {
     const { registry, architecture, log } = this.#o
     const name = referenceText(reference)
-    const source = await findImage(registry, reference)
+    const failed = new AbortController()
+    const stop = AbortSignal.any([asking.stop, failed.signal])
+    const source = await registry.find(reference, { ...asking, stop })
     if (!source) {
-      throw new UserError('not_found', `there is no image '${name}' in '${registry}'`)
+      throw new UserError('not_found', `there is no image '${name}' in '${registry.name}'`)
     }
     try {
-      const { config, layers } = await readManifest(source, reference, architecture)
+      const { config, layers } = await source.manifest(architecture)
       held.push(...layers.map(layer => layer.diffId))
       this.hold(held)
-      for (const layer of layers) await this.#fetch(source, layer)
+      await allOrFirst(
+        layers.map(layer => this.#fetch(source, layer, stop)),
+        () => failed.abort(),
+      )
       const image = { name, layers: held.slice(), config }
       await this.#disk.write(this.#record(name), `${JSON.stringify(image)}\n`, { durable: true })
       this.#images.set(name, image)
@@ -244,9 +275,10 @@ export class ImageStore {
   }
 
   /** Who comes while it is being unpacked, or removed, waits for that. Should it fail, the next one tries himself. */
-  async #fetch(source: ImageSource, layer: Layer): Promise<void> {
+  async #fetch(source: ImageSource, layer: Layer, stop: AbortSignal): Promise<void> {
     for (;;) {
       if (this.#layers.has(layer.diffId)) return
+      if (stop.aborted) throw new UserError('unavailable', 'It is not wanted any more.')
       const other = this.#unpackings.get(layer.diffId)
       if (!other) return this.#once(layer.diffId, () => this.#inTurn(source, layer))
       await other.catch(() => {})
@@ -303,5 +335,32 @@ export class ImageStore {
       await this.#trash.take(staged)
       throw error
     }
+  }
+}
+
+/** The first failure is the result, when all have ended; `failed` may hasten that. */
+async function allOrFirst(all: readonly Promise<void>[], failed: () => void): Promise<void> {
+  try {
+    await Promise.all(all)
+  } catch (error) {
+    failed()
+    await Promise.allSettled(all)
+    throw error
+  }
+}
+
+/** As the promise does, or rejects when it is not wanted any more. */
+async function unless<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return promise
+  let stop = (): void => {}
+  const unwanted = new Promise<never>((_, reject) => {
+    stop = () => reject(new UserError('unavailable', 'It is not wanted any more.'))
+    if (signal.aborted) stop()
+    signal.addEventListener('abort', stop)
+  })
+  try {
+    return await Promise.race([promise, unwanted])
+  } finally {
+    signal.removeEventListener('abort', stop)
   }
 }
