@@ -341,6 +341,7 @@ export class FakeAgent extends Actor {
       shutdown_executor: body => this.#hear('shutdown_executor', body),
       framework_message: body => this.#hear('framework_message', body),
       shutdown: body => this.#hear('shutdown', body),
+      drain: body => this.#hear('drain', body),
       run_task_group: body =>
         this.#hear('run_task_group', body, () => {
           for (const task of body.task_group.tasks ?? []) {

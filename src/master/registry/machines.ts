@@ -49,12 +49,8 @@ export class Machines {
       ids.map(id => ({ id, unavailability })),
     )
     const keys = new Set(scheduled.map(({ id }) => machineKey(id)))
-    const missing = this.down.find(id => !keys.has(machineKey(id)))
-    if (missing) {
-      throw new RegistryError(
-        `${machineText(missing)} is deactivated and cannot be removed from the schedule`,
-      )
-    }
+    const refusal = this.whyNotRemoved(keys)
+    if (refusal !== undefined) throw new RegistryError(refusal)
     const down = new Set(this.down.map(machineKey))
     this.#windows = windows
     this.#machines.clear()
@@ -62,6 +58,14 @@ export class Machines {
       const key = machineKey(id)
       this.#machines.set(key, { id, mode: down.has(key) ? 'DOWN' : 'DRAINING', unavailability })
     }
+  }
+
+  /** Why there cannot be a schedule of these machines alone; undefined if there can. */
+  whyNotRemoved(left: ReadonlySet<string>): string | undefined {
+    const missing = this.down.find(id => !left.has(machineKey(id)))
+    return (
+      missing && `${machineText(missing)} is deactivated and cannot be removed from the schedule`
+    )
   }
 
   /** They are down. */

@@ -1,7 +1,13 @@
 // What can be done to the registry: each a record in the replicated log, and a row in what `mesos-log replay` prints.
 
 import * as v from 'valibot'
-import { AgentInfo, DrainConfig, DrainInfo, MaintenanceSchedule, MasterInfo } from '../../messages/agent.ts'
+import {
+  AgentInfo,
+  DrainConfig,
+  DrainInfo,
+  MaintenanceSchedule,
+  MasterInfo,
+} from '../../messages/agent.ts'
 import { AgentID } from '../../messages/ids.ts'
 import { message, oneOf, optional, unsigned, variant } from '../../messages/schema.ts'
 import { MachineID } from '../../messages/values.ts'
