@@ -1,6 +1,6 @@
 // What is wrong with a schedule, or a list of machines, in Mesos' words; undefined if nothing is. Pure.
 
-import { isIPv4 } from 'node:net'
+import { whyNoIp } from '../../base/server-flags.ts'
 import type { MaintenanceSchedule } from '../../messages/agent.ts'
 import type { MachineID } from '../../messages/values.ts'
 import { machineKey, machineText } from '../registry/machines.ts'
@@ -25,7 +25,8 @@ export function whyNoMachines(ids: readonly MachineID[]): string | undefined {
 function whyNotEach(ids: readonly MachineID[], seen: Set<string>): string | undefined {
   for (const id of ids) {
     if (!id.hostname && !id.ip) return "Both 'hostname' and 'ip' for a machine are empty"
-    if (id.ip && !isIPv4(id.ip)) return `Failed to parse IP '${id.ip}'`
+    const notIp = id.ip ? whyNoIp(id.ip) : undefined
+    if (notIp !== undefined) return `Failed to parse the IP: ${notIp}`
     const key = machineKey(id)
     if (seen.has(key)) return `${machineText(id)} appears more than once in the schedule`
     seen.add(key)
