@@ -456,7 +456,7 @@ export class FakeAgent extends Actor {
     return {
       agent: this.info,
       version: '0.1.0',
-      agent_capabilities: [{ type: 'MULTI_ROLE' }],
+      agent_capabilities: [{ type: 'MULTI_ROLE' }, { type: 'AGENT_DRAINING' }],
       checkpointed_resources: [],
     }
   }

@@ -40,13 +40,11 @@ t.test('a drained agent is offered no more, and again when it is put back', asyn
   await c.reregister(agent)
   t.match(agent.of('reregistered').at(-1), { drain: config }, 'the next master knows')
   t.type((await c.json('/state')).slaves[0].estimated_drain_start_time_seconds, 'number')
-  const uuid = agent.update('t1', 'TASK_KILLED', { reason: 'REASON_AGENT_DRAINING' })
-  await c.status(scheduler, 't1', 'TASK_KILLED')
+  scheduler.acknowledges = false
+  agent.update('t1', 'TASK_KILLED', { reason: 'REASON_AGENT_DRAINING' })
+  const killed = await c.status(scheduler, 't1', 'TASK_KILLED')
   t.equal((await c.json('/state')).slaves[0].drain_info.state, 'DRAINING', 'not acknowledged yet')
-  scheduler.say({
-    type: 'ACKNOWLEDGE',
-    acknowledge: { agent_id: { value: id }, task_id: { value: 't1' }, uuid },
-  })
+  scheduler.acknowledge(killed)
   await c.world.advance(1000)
   t.equal((await c.json('/state')).slaves[0].drain_info.state, 'DRAINED')
   t.same(scheduler.unused, [], 'nothing is offered')
@@ -57,22 +55,25 @@ t.test('a drained agent is offered no more, and again when it is put back', asyn
   t.match(await call(c, 'REACTIVATE_AGENT', id), { status: 400, text: 'Agent is not deactivated' })
 })
 
-t.test('a deactivated agent keeps its tasks; one that is away is deactivated all the same', async t => {
-  const c = await Cluster.start()
-  const agent = await c.registered()
-  const scheduler = await c.subscribed({ checkpoint: true })
-  await c.running(scheduler, agent, 't1')
-  t.same(await call(c, 'DEACTIVATE_AGENT', agent.id!), OK)
-  t.same(await call(c, 'DEACTIVATE_AGENT', agent.id!), OK)
-  t.same(agent.of('drain'), [])
-  t.match((await c.json('/state')).frameworks, [{ tasks: [{ id: 't1' }] }])
-  await c.reregister(agent)
-  t.match(await c.json(`/offers/why?agent_id=${agent.id}`), {
-    frameworks: [{ reason: 'the agent is deactivated' }],
-  })
-  t.same(await call(c, 'REACTIVATE_AGENT', agent.id!), OK)
-  await c.revived(scheduler)
-})
+t.test(
+  'a deactivated agent keeps its tasks; one that is away is deactivated all the same',
+  async t => {
+    const c = await Cluster.start()
+    const agent = await c.registered()
+    const scheduler = await c.subscribed({ checkpoint: true })
+    await c.running(scheduler, agent, 't1')
+    t.same(await call(c, 'DEACTIVATE_AGENT', agent.id!), OK)
+    t.same(await call(c, 'DEACTIVATE_AGENT', agent.id!), OK)
+    t.same(agent.of('drain'), [])
+    t.match((await c.json('/state')).frameworks, [{ tasks: [{ id: 't1' }] }])
+    await c.reregister(agent)
+    t.match(await c.json(`/offers/why?agent_id=${agent.id}`), {
+      frameworks: [{ reason: 'the agent is deactivated' }],
+    })
+    t.same(await call(c, 'REACTIVATE_AGENT', agent.id!), OK)
+    await c.revived(scheduler)
+  },
+)
 
 t.test('an agent that is drained to be gone is told to end, and its tasks are over', async t => {
   const c = await Cluster.start()
@@ -120,7 +121,10 @@ t.test('frameworks on a machine of the schedule are asked for it, and offers say
   t.match((await c.json('/maintenance/status')).draining_machines, [
     { id: machine(1), statuses: [{ status: 'DECLINE' }] },
   ])
-  t.match(await call(c, 'DRAIN_AGENT', agent.id!), { status: 400, text: /maintenance schedule under/ })
+  t.match(await call(c, 'DRAIN_AGENT', agent.id!), {
+    status: 400,
+    text: /maintenance schedule under/,
+  })
   await c.world.until(() => scheduler.of('INVERSE_OFFERS').length > 1, 'it is asked again')
   t.same(await post(c, '/maintenance/schedule', { windows: [] }), OK)
   await c.settle()

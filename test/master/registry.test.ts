@@ -100,22 +100,25 @@ t.test('what does not fit is refused, and changes nothing', async t => {
   t.same(r.snapshot(), before)
 })
 
-t.test('who is out of service stays so while it is away, and is forgotten with the agent', async t => {
-  const r = new Registry()
-  const agent_id = { value: 'S0' }
-  r.apply({ type: 'admit_agent', info: agent('S0') })
-  t.ok(r.apply({ type: 'deactivate_agent', agent_id }))
-  t.notOk(r.apply({ type: 'deactivate_agent', agent_id }))
-  t.ok(r.apply({ type: 'drain_agent', agent_id, config: { mark_gone: true }, time_ms: 5 }))
-  t.throws(() => r.apply({ type: 'reactivate_agent', agent_id }), { message: /DRAINING state/ })
-  r.apply({ type: 'mark_agent_unreachable', agent_id, time_ms: 7 })
-  r.apply({ type: 'mark_agent_drained', agent_id })
-  const drain_info = { state: 'DRAINED', config: { mark_gone: true } }
-  t.same(r.snapshot().deactivated, [{ id: agent_id, drain_info, since_ms: 5 }])
-  t.same(Registry.of(r.snapshot()).snapshot(), r.snapshot())
-  r.apply({ type: 'prune', unreachable: [agent_id], gone: [] })
-  t.equal(r.snapshot().deactivated, undefined)
-})
+t.test(
+  'who is out of service stays so while it is away, and is forgotten with the agent',
+  async t => {
+    const r = new Registry()
+    const agent_id = { value: 'S0' }
+    r.apply({ type: 'admit_agent', info: agent('S0') })
+    t.ok(r.apply({ type: 'deactivate_agent', agent_id }))
+    t.notOk(r.apply({ type: 'deactivate_agent', agent_id }))
+    t.ok(r.apply({ type: 'drain_agent', agent_id, config: { mark_gone: true }, time_ms: 5 }))
+    t.throws(() => r.apply({ type: 'reactivate_agent', agent_id }), { message: /DRAINING state/ })
+    r.apply({ type: 'mark_agent_unreachable', agent_id, time_ms: 7 })
+    r.apply({ type: 'mark_agent_drained', agent_id })
+    const drain_info = { state: 'DRAINED', config: { mark_gone: true } }
+    t.same(r.snapshot().deactivated, [{ id: agent_id, drain_info, since_ms: 5 }])
+    t.same(Registry.of(r.snapshot()).snapshot(), r.snapshot())
+    r.apply({ type: 'prune', unreachable: [agent_id], gone: [] })
+    t.equal(r.snapshot().deactivated, undefined)
+  },
+)
 
 t.test('machines go down and up as their schedule allows', async t => {
   const r = new Registry()
