@@ -64,6 +64,7 @@ class InstantAgent extends Actor {
       },
       run_task_group: () => {},
       update_framework: () => {},
+      drain: () => {},
     }),
   ]
 

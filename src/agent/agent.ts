@@ -13,19 +13,17 @@ import { type Detector, detectorOf } from '../detector/detector.ts'
 import { isList } from '../detector/location.ts'
 import {
   AgentMaster,
-  type ExecutorMessage,
   type Ping,
   type RegisterAgent,
   type Registered,
   type Reregistered,
-  type ShutdownExecutor,
   type ShutdownFramework,
-  type UpdateFramework,
 } from '../messages/agent-registration.ts'
 import { AgentExecutor } from '../messages/executor-api.ts'
 import { agentCapabilities } from './agent-capabilities.ts'
 import { makeAgentDirectory } from './agent-directory.ts'
 import { AgentState } from './agent-state.ts'
+import { Draining } from './draining.ts'
 import { ExecutorEnds } from './executor-ends.ts'
 import { ExecutorLinks } from './executor-links.ts'
 import { ExecutorStarts } from './executor-starts.ts'
@@ -59,12 +57,13 @@ export class Agent extends Actor {
       shutdown_framework: (message, from) =>
         this.#ofMaster(from, 'shutdown_framework', () => this.#shutdownFramework(message)),
       shutdown_executor: (message, from) =>
-        this.#ofMaster(from, 'shutdown_executor', () => this.#shutdownExecutor(message)),
+        this.#ofMaster(from, 'shutdown_executor', () => this.#executors.shutdown(message)),
       framework_message: (message, from) =>
-        this.#ofMaster(from, 'framework_message', () => this.#frameworkMessage(message)),
+        this.#ofMaster(from, 'framework_message', () => this.#executors.message(message)),
       shutdown: ({ message }, from) => this.#refused(message, from),
       update_framework: (message, from) =>
-        this.#ofMaster(from, 'update_framework', () => this.#updateFramework(message)),
+        this.#ofMaster(from, 'update_framework', () => this.#starts.updateFramework(message)),
+      drain: ({ drain }, from) => this.#ofMaster(from, 'drain', () => this.#draining.follow(drain)),
     }),
     serve(AgentExecutor, { call: (call, from) => this.#executors.call(call, from) }),
   ]
@@ -73,7 +72,6 @@ export class Agent extends Actor {
   readonly #attachments: FileAttachments
   readonly #state: AgentState
   readonly #manager: TaskStatusUpdateManager
-  #metrics!: AgentMetrics
   #registration!: Registration
   #detector: Detector | undefined
   #updates!: Updates
@@ -81,6 +79,7 @@ export class Agent extends Actor {
   #ends!: ExecutorEnds
   #starts!: ExecutorStarts
   #tasks!: Tasks
+  #draining!: Draining
   #startTimeMs = 0
   /** Why the agent ends, once it does. */
   #ending: string | undefined
@@ -122,13 +121,21 @@ export class Agent extends Actor {
       state,
       registered,
     })
-    this.#metrics = metrics
+    const { checkpoints, recovered, settings } = options
+    const draining = new Draining({
+      context,
+      state,
+      settings,
+      checkpoints,
+      kill: kill => this.#tasks.kill(kill),
+    })
     const updates: Updates = new Updates({
       context,
       metrics,
       state,
       registration,
       manager,
+      draining,
       ip: options.ip,
       settled: (framework, executor) => this.#ends.settled(framework, executor),
       shrunk: executor => starts.resize(executor),
@@ -173,12 +180,14 @@ export class Agent extends Actor {
       executors,
       ends,
       updates,
+      draining,
       switching: options,
       isolation,
       containerizers,
       registered,
     }
     this.#tasks = new Tasks(tasks)
+    this.#draining = draining
     this.#ends = ends
     this.#starts = starts
     this.#executors = executors
@@ -192,6 +201,7 @@ export class Agent extends Actor {
         pid: this.self,
         startTimeMs: this.#startTimeMs,
         masterHostname: registration.connected ? registration.masterHost : undefined,
+        drain: this.#draining.record,
       }),
       environment: executor => starts.environment(executor),
     })
@@ -203,12 +213,13 @@ export class Agent extends Actor {
       },
       'agent started',
     )
-    const { checkpoints, recovered, settings } = options
     if (checkpoints && recovered) {
       metrics.recovered(recovered.errors)
       const recovery = { context, state, settings, checkpoints, manager, starts, ends, updates }
       void makeAgentDirectory(options, state.info, this.log)
+      draining.restore(recovered.drain)
       await new Recovery(recovery).begin(recovered)
+      await draining.resume()
     }
     for (const measure of options.measures ?? []) measure(this.context.metrics)
     void options.gc?.begin(path =>
@@ -260,7 +271,10 @@ export class Agent extends Actor {
     )
   }
 
-  async #registered({ agent_id, connection, registration }: Registered, from: Pid): Promise<void> {
+  async #registered(
+    { agent_id, connection, registration, drain }: Registered,
+    from: Pid,
+  ): Promise<void> {
     if (!this.#registration.accepts(from)) return this.#stranger('registered', from)
     if (this.#ending !== undefined) return
     const id = this.#state.info.id
@@ -279,10 +293,11 @@ export class Agent extends Actor {
     this.#registration.succeeded(connection, registration)
     this.#manager.resumeSending()
     if (!id) await this.resume(makeAgentDirectory(this.#options, this.#state.info, this.log))
+    await this.#draining.follow(drain)
   }
 
   async #reregistered(
-    { agent_id, connection, reconciliations, registration }: Reregistered,
+    { agent_id, connection, reconciliations, registration, drain }: Reregistered,
     from: Pid,
   ): Promise<void> {
     if (!this.#registration.accepts(from)) return this.#stranger('reregistered', from)
@@ -298,6 +313,7 @@ export class Agent extends Actor {
     this.#registration.succeeded(connection, registration)
     this.#manager.resumeSending()
     this.#ends.reportExits()
+    await this.#draining.follow(drain)
     for (const reconciliation of reconciliations) await this.#tasks.reconcile(reconciliation)
   }
 
@@ -330,30 +346,6 @@ export class Agent extends Actor {
     if (!framework || framework.state === 'TERMINATING') return
     this.log.info({ framework: framework.id }, 'the framework is gone; ending its executors')
     this.#ends.shutdownFramework(framework)
-  }
-
-  #shutdownExecutor({ framework_id, executor_id }: ShutdownExecutor): void {
-    const executor = this.#state.executor(framework_id.value, executor_id.value)
-    if (!executor) return
-    this.log.info(
-      { framework: framework_id.value, executor: executor.id },
-      'asked to end an executor',
-    )
-    this.#ends.shutdown(executor)
-  }
-
-  #frameworkMessage({ framework_id, executor_id, data }: ExecutorMessage): void {
-    const executor = this.#state.executor(framework_id.value, executor_id.value)
-    if (executor?.state !== 'RUNNING') return this.#metrics.count('invalid_framework_messages')
-    this.#metrics.count('valid_framework_messages')
-    this.#executors.tell(executor, { type: 'MESSAGE', message: { data } })
-  }
-
-  #updateFramework({ framework: info }: UpdateFramework): void {
-    const framework = info.id && this.#state.framework(info.id.value)
-    if (!framework) return
-    framework.info = info
-    this.#starts.frameworkChanged(framework)
   }
 
   /** The master's word, and maybe its first. */

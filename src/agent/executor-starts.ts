@@ -5,6 +5,7 @@ import { addressOf } from '../actors/pid.ts'
 import { BoundedRing } from '../base/bounded-ring.ts'
 import { formatDuration } from '../base/duration.ts'
 import { messageOf } from '../base/errors.ts'
+import type { UpdateFramework } from '../messages/agent-registration.ts'
 import type { ExecutorInfo, TaskInfo } from '../messages/task.ts'
 import {
   type AgentExecutor,
@@ -129,9 +130,13 @@ export class ExecutorStarts {
     }
   }
 
-  /** What it says of itself is written down, if it was once. */
-  frameworkChanged({ info, executors }: AgentFramework): void {
+  /** What a framework says of itself from now on is written down, if it was once. */
+  updateFramework({ framework: info }: UpdateFramework): void {
     const { options, state } = this.#o
+    const framework = info.id && state.framework(info.id.value)
+    if (!framework) return
+    framework.info = info
+    const { executors } = framework
     if (!info.checkpoint || executors.size === 0) return
     options.checkpoints?.framework(state.agentId!, info).catch((error: unknown) => {
       const fields = { framework: info.id?.value, error: messageOf(error) }

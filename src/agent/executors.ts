@@ -3,6 +3,7 @@
 import type { Context } from '../actors/actor.ts'
 import type { Pid } from '../actors/pid.ts'
 import { formatDuration } from '../base/duration.ts'
+import type { ExecutorMessage, ShutdownExecutor } from '../messages/agent-registration.ts'
 import type { ExecutorCall, ExecutorEvent } from '../messages/executor-api.ts'
 import type { TaskInfo } from '../messages/task.ts'
 import type { AgentExecutor, AgentState, TaskKill } from './agent-state.ts'
@@ -74,6 +75,25 @@ export class Executors {
       case 'HEARTBEAT':
         return
     }
+  }
+
+  /** What a scheduler says to one. */
+  message({ framework_id, executor_id, data }: ExecutorMessage): void {
+    const { metrics, state } = this.#o
+    const executor = state.executor(framework_id.value, executor_id.value)
+    if (executor?.state !== 'RUNNING') return metrics.count('invalid_framework_messages')
+    metrics.count('valid_framework_messages')
+    this.tell(executor, { type: 'MESSAGE', message: { data } })
+  }
+
+  /** The scheduler wants one ended. */
+  shutdown({ framework_id, executor_id }: ShutdownExecutor): void {
+    const { context, ends, state } = this.#o
+    const executor = state.executor(framework_id.value, executor_id.value)
+    if (!executor) return
+    const fields = { framework: framework_id.value, executor: executor.id }
+    context.log.info(fields, 'asked to end an executor')
+    ends.shutdown(executor)
   }
 
   /** Says something to an executor, if it is connected. */

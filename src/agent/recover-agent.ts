@@ -53,6 +53,7 @@ export async function recoverAgent(
     agentId: found.info.id!.value,
     resources,
     frameworks: found.frameworks,
+    drain: found.drain,
     containers,
     errors: found.errors.length,
   }

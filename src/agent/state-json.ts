@@ -9,6 +9,7 @@ import { allocationRole, taskJson } from '../resources/task-json.ts'
 import { DEFAULT_ROLE } from '../resources/roles.ts'
 import { agentCapabilities } from './agent-capabilities.ts'
 import type { AgentExecutor, AgentFramework, AgentState, CompletedExecutor } from './agent-state.ts'
+import type { DrainRecord } from './checkpoint/forms.ts'
 import type { AgentOptions } from './options.ts'
 
 export interface StateSource {
@@ -18,6 +19,7 @@ export interface StateSource {
   readonly startTimeMs: number
   /** Absent while there is none. */
   readonly masterHostname: string | undefined
+  readonly drain: DrainRecord | undefined
 }
 
 type Json = Readonly<Record<string, unknown>>
@@ -33,6 +35,7 @@ export function agentState({
   pid,
   startTimeMs,
   masterHostname,
+  drain,
 }: StateSource): Json {
   const { info } = state
   const total = Resources.of(info.resources)
@@ -57,6 +60,10 @@ export function agentState({
     resource_providers: [],
     attributes: stateAttributes(info.attributes),
     ...(masterHostname !== undefined && { master_hostname: masterHostname }),
+    ...(drain && {
+      drain_config: drain.config,
+      estimated_drain_start_time_seconds: drain.time_ms / 1000,
+    }),
     flags: options.printableFlags,
     frameworks: [...state.frameworks.values()].map(frameworkJson),
     completed_frameworks: [...state.completedFrameworks.values()].map(frameworkJson),

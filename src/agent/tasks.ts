@@ -11,6 +11,7 @@ import type { ExecutorInfo, TaskInfo } from '../messages/task.ts'
 import type { AgentExecutor, AgentFramework, AgentState } from './agent-state.ts'
 import type { Isolation } from './containerizer/isolation.ts'
 import type { ContainerizerName } from './docker/flags.ts'
+import { DRAINING, type Draining } from './draining.ts'
 import type { ExecutorEnds } from './executor-ends.ts'
 import type { ExecutorStarts } from './executor-starts.ts'
 import type { Executors } from './executors.ts'
@@ -26,6 +27,7 @@ export interface TasksOptions {
   readonly executors: Executors
   readonly ends: ExecutorEnds
   readonly updates: Updates
+  readonly draining: Draining
   readonly switching: Switching
   readonly isolation: Isolation
   readonly containerizers: ReadonlySet<ContainerizerName>
@@ -41,12 +43,13 @@ export class Tasks {
   }
 
   async run(message: RunTask): Promise<void> {
-    const { context, starts, switching, isolation, containerizers } = this.#o
+    const { context, draining, starts, switching, isolation, containerizers } = this.#o
     const { framework: info, task, launch_executor: isNew = true } = message
     const frameworkId = info.id?.value
     const taskId = task.task_id.value
     const framework = this.#frameworkOf(message, taskId, task.executor)
     if (!framework || frameworkId === undefined) return
+    if (draining.record) return this.#refuse(framework, message, DRAINING)
     const refusal = whyRefused(task, { framework: info, switching, isolation, containerizers })
     if (refusal) return this.#refuse(framework, message, refusal)
     const kind = task.executor ? 'custom' : 'command'
@@ -76,7 +79,7 @@ export class Tasks {
 
   /** All of its tasks run, or none. */
   async runGroup(message: RunTaskGroup): Promise<void> {
-    const { context, starts, switching, isolation, containerizers } = this.#o
+    const { context, draining, starts, switching, isolation, containerizers } = this.#o
     const { framework: info, executor: described, launch_executor: isNew = true } = message
     // Each is known with its executor from here on.
     const tasks = (message.task_group.tasks ?? []).map(task => ({ ...task, executor: described }))
@@ -91,6 +94,7 @@ export class Tasks {
         each.map((one, index) => this.#refuse(framework, one, verdict, index === 0)),
       )
     }
+    if (draining.record) return refuse(DRAINING)
     const refusal = whyGroupRefused(described, tasks, {
       framework: info,
       switching,

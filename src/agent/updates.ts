@@ -16,6 +16,7 @@ import {
 import { withinSize } from '../messages/status-size.ts'
 import type { Task } from '../messages/task.ts'
 import type { AgentExecutor, AgentFramework, AgentState } from './agent-state.ts'
+import type { Draining } from './draining.ts'
 import type { AgentMetrics } from './metrics.ts'
 import type { Registration } from './registration.ts'
 import { stateFor } from './refusals.ts'
@@ -41,6 +42,7 @@ export interface UpdatesOptions {
   readonly state: AgentState
   readonly registration: Registration
   readonly manager: TaskStatusUpdateManager
+  readonly draining: Draining
   /** The address that tasks are reached at. */
   readonly ip: string
   /** The last of an executor's updates was acknowledged, or a refused task's: there may be something to clear away. */
@@ -151,10 +153,10 @@ export class Updates {
     status: TaskStatus,
     uuid: string,
   ): Promise<UpdateResult> {
-    const { context, manager, state } = this.#o
+    const { context, draining, manager, state } = this.#o
     const taskId = status.task_id.value
     const complete: TaskStatus = {
-      ...status,
+      ...draining.told(framework, status),
       timestamp: status.timestamp ?? context.clock.now() / 1000,
       uuid,
       ...(state.info.id && { agent_id: state.info.id }),

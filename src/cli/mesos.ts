@@ -40,7 +40,30 @@ const OWN: Readonly<Record<string, Own>> = {
       await taskCommand(argv)
     },
   },
+  drain: {
+    summary: "Kills an agent's tasks and offers it no more.",
+    run: async argv => {
+      const [{ main }, { drainCommand }] = await operators()
+      await main(drainCommand, argv)
+    },
+  },
+  deactivate: {
+    summary: 'Offers an agent no more; its tasks go on.',
+    run: async argv => {
+      const [{ main }, { deactivateCommand }] = await operators()
+      await main(deactivateCommand, argv)
+    },
+  },
+  reactivate: {
+    summary: 'Offers an agent again that was drained, or deactivated.',
+    run: async argv => {
+      const [{ main }, { reactivateCommand }] = await operators()
+      await main(reactivateCommand, argv)
+    },
+  },
 }
+
+const operators = () => Promise.all([import('./main.ts'), import('./operator.ts')])
 
 /** `mesos COMMAND …`, `mesos help [COMMAND]`. As in Mesos, a command that is not here is `mesos-COMMAND` on the PATH. */
 export async function runMesos(argv: readonly string[] = process.argv.slice(2)): Promise<void> {
@@ -129,13 +152,13 @@ async function runProgram(path: string, args: readonly string[]): Promise<number
 const SIGNALS: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGTERM: 15 }
 
 function usage(): string {
-  const own = Object.entries(OWN).map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`)
+  const own = Object.entries(OWN).map(([name, { summary }]) => `  ${name.padEnd(12)}${summary}`)
   const others = [...programs().keys()].filter(name => !Object.hasOwn(OWN, name)).toSorted()
   return [
     'Usage: mesos <command> [flags]',
     '',
     ...own,
-    ...others.map(name => `  ${name.padEnd(10)}mesos-${name}`),
+    ...others.map(name => `  ${name.padEnd(12)}mesos-${name}`),
     '',
     "'mesos help <command>' says more.",
     '',

@@ -12,7 +12,7 @@ import { type Masters, parseMasters } from '../detector/location.ts'
 import type { MasterInfo } from '../messages/agent.ts'
 import type { FrameworkInfo } from '../messages/framework.ts'
 import type { AgentID, ExecutorID, FrameworkID, OfferID, TaskID } from '../messages/ids.ts'
-import type { Filters, Offer } from '../messages/offer.ts'
+import type { Filters, InverseOffer, Offer } from '../messages/offer.ts'
 import type { OfferOperation } from '../messages/operation.ts'
 import {
   type Call,
@@ -118,6 +118,9 @@ export abstract class Scheduler extends Subscriber {
   /** An offer is void. */
   protected rescinded(_offerId: OfferID): void | Promise<void> {}
 
+  /** Agents are to be maintained: answer by `answerInverseOffers`, or not. */
+  protected inverseOffers(_offers: readonly InverseOffer[]): void | Promise<void> {}
+
   /**
    * A task's state. The same status may come again until its acknowledgement has arrived, so take it as "the state is",
    * not "the state changed".
@@ -171,6 +174,14 @@ export abstract class Scheduler extends Subscriber {
       type: 'DECLINE',
       decline: { offer_ids: idsOf(offers), ...(filters && { filters }) },
     })
+  }
+
+  /** Whether these agents will be free of the framework in time. It is asked again after `refuse_seconds` (default 5). */
+  answerInverseOffers(answer: 'ACCEPT' | 'DECLINE', offers: Offers, filters?: Filters): void {
+    const answered = { inverse_offer_ids: idsOf(offers), ...(filters && { filters }) }
+    const accepted = { type: 'ACCEPT_INVERSE_OFFERS', accept_inverse_offers: answered } as const
+    const declined = { type: 'DECLINE_INVERSE_OFFERS', decline_inverse_offers: answered } as const
+    this.#call(answer === 'ACCEPT' ? accepted : declined)
   }
 
   /**
@@ -315,9 +326,10 @@ export abstract class Scheduler extends Subscriber {
         return this.failure(event.failure)
       case 'ERROR':
         return this.#refused(event.error.message)
-      case 'HEARTBEAT':
       case 'INVERSE_OFFERS':
+        return this.inverseOffers(event.inverse_offers.inverse_offers ?? [])
       case 'RESCIND_INVERSE_OFFER':
+      case 'HEARTBEAT':
       case 'UPDATE_OPERATION_STATUS':
         return
     }

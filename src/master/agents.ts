@@ -6,7 +6,8 @@ import type { AgentInfo } from '../messages/agent.ts'
 import { whyTooLarge } from '../messages/size.ts'
 import { Resources } from '../resources/resources.ts'
 import type { MasterContext } from './context.ts'
-import { rescindOffer } from './offers.ts'
+import { machineKey } from './registry/machines.ts'
+import { drainOf, followService, isOnDownMachine, MACHINE_IS_DOWN, machineOf } from './service.ts'
 import type { AgentRecord, FrameworkRecord } from './state.ts'
 import { stateFor } from './status.ts'
 import { removeExecutor } from './executors.ts'
@@ -21,7 +22,7 @@ export async function registerAgent(
   const { state } = m
   const known = state.agentsByPid.get(from)
   if (known?.connected) return tellRegistered(m, known)
-  const refusal = validateAgent(message.agent)
+  const refusal = validateAgent(m, message.agent, from)
   if (refusal !== undefined) return refuseAgent(m, from, refusal)
   // Those who are not answered ask again.
   if (state.registering.has(from) || (known && state.registering.has(known.id))) return
@@ -41,13 +42,15 @@ export async function registerAgent(
     else tellRegistered(m, agent)
     m.metrics.count('slave_registrations')
     m.log.info({ agent_id: id, pid: from, hostname: info.hostname }, 'agent registered')
+    await endOnDownMachine(m, agent)
   } finally {
     state.registering.delete(from)
     state.asking.delete(from)
   }
 }
 
-export function validateAgent(info: AgentInfo): string | undefined {
+export function validateAgent(m: MasterContext, info: AgentInfo, from: Pid): string | undefined {
+  if (isOnDownMachine(m, info, from)) return MACHINE_IS_DOWN
   const tooLarge = whyTooLarge('agent', info)
   return tooLarge && `Agent ${tooLarge}: give it fewer attributes or resources`
 }
@@ -85,6 +88,7 @@ function tellRegistered(m: MasterContext, agent: AgentRecord): void {
     agent_id: { value: agent.id },
     connection: connection(m),
     registration: newRegistration(m, agent.id),
+    ...drainOf(m, agent.id),
   })
 }
 
@@ -125,6 +129,8 @@ export function addAgent(
     reregisteredAtMs: undefined,
     offers: new Map(),
     tasks: new Map(),
+    machine: machineKey(machineOf(info, pid)),
+    asked: new Map(),
     pinged: false,
     missedPongs: 0,
     pingTimer: undefined,
@@ -135,7 +141,7 @@ export function addAgent(
   m.link(pid)
   // Not before it is told its id: it answers with that.
   agent.pingTimer = m.delay(0, () => observe(m, agent))
-  m.allocateSoon()
+  followService(m, agent)
   m.changed()
   return agent
 }
@@ -153,8 +159,7 @@ export function tellStranger(m: MasterContext, agentId: string, from: Pid): void
 export function disconnectAgent(m: MasterContext, agent: AgentRecord): void {
   if (!agent.connected) return
   agent.connected = false
-  m.allocator.setAgentActive(agent.id, false)
-  for (const offer of [...agent.offers.values()]) rescindOffer(m, offer)
+  followService(m, agent)
   m.log.warn({ agent_id: agent.id, pid: agent.pid }, 'agent disconnected')
   for (const framework of m.state.frameworks.values()) {
     if (framework.info.checkpoint) continue
@@ -189,8 +194,11 @@ function loseTasks(
 }
 
 interface Loss {
-  readonly state: 'TASK_UNREACHABLE' | 'TASK_GONE'
-  readonly reason: 'REASON_AGENT_DISCONNECTED' | 'REASON_AGENT_REMOVED'
+  readonly state: 'TASK_UNREACHABLE' | 'TASK_GONE' | 'TASK_GONE_BY_OPERATOR'
+  readonly reason:
+    | 'REASON_AGENT_DISCONNECTED'
+    | 'REASON_AGENT_REMOVED'
+    | 'REASON_AGENT_REMOVED_BY_OPERATOR'
   readonly message: string
 }
 
@@ -257,7 +265,7 @@ export async function dropAgent(m: MasterContext, agent: AgentRecord, why: strin
     })
     const message = `Agent ${agent.info.hostname} removed: ${why}`
     removeAgent(m, agent, { state: 'TASK_GONE', reason: 'REASON_AGENT_REMOVED', message })
-    endUnreachable(m, agent.id, message)
+    endUnreachable(m, agent.id, { reason: 'REASON_AGENT_REMOVED', message })
     m.state.registrations.delete(agent.id)
     m.metrics.count(
       why === REPLACED ? 'slave_removals/reason_registered' : 'slave_removals/reason_unregistered',
@@ -267,13 +275,19 @@ export async function dropAgent(m: MasterContext, agent: AgentRecord, why: strin
   }
 }
 
+/** An operator declared its machine to be down, maybe while it was being registered. */
+export async function endOnDownMachine(m: MasterContext, agent: AgentRecord): Promise<void> {
+  if (!isOnDownMachine(m, agent.info, agent.pid)) return
+  m.tellAgent(agent, 'shutdown', { message: "Operator initiated 'Machine DOWN'" })
+  await dropAgent(m, agent, "Operator initiated 'Machine DOWN'")
+}
+
 /** After the registry agreed: takes an agent and all on it off the books. */
-function removeAgent(m: MasterContext, agent: AgentRecord, loss: Loss): void {
+export function removeAgent(m: MasterContext, agent: AgentRecord, loss: Loss): void {
   const { state } = m
   agent.pingTimer?.cancel()
   agent.connected = false
-  m.allocator.setAgentActive(agent.id, false)
-  for (const offer of [...agent.offers.values()]) rescindOffer(m, offer)
+  followService(m, agent)
   for (const framework of state.frameworks.values()) loseTasks(m, agent, framework, loss)
   m.allocator.removeAgent(agent.id)
   state.agents.delete(agent.id)

@@ -45,6 +45,8 @@ export interface MasterContext {
   readonly registryView: Registry
   /** Something that the operator can see has changed. */
   changed(): void
+  /** If this agent is being drained, that may be done: it is looked at in a turn of its own. */
+  mayBeDrained(agent: AgentRecord): void
   /** Resources may have become free: offers are made at the end of this turn of the loop. */
   allocateSoon(): void
 }

@@ -8,6 +8,7 @@ import type { FrameworkTerms } from './allocator/allocator.ts'
 import { minimumByRole } from './allocator/filters.ts'
 import { HEARTBEAT_INTERVAL_MS, MAX_REMOVED_FRAMEWORKS } from './constants.ts'
 import type { MasterContext } from './context.ts'
+import { forgetAnswers, forgetInverseOffers } from './maintenance/inverse-offers.ts'
 import { rescindOffer, returnOffer } from './offers.ts'
 import type { AgentRecord, FrameworkRecord } from './state.ts'
 import { removeExecutor } from './executors.ts'
@@ -161,6 +162,7 @@ function resubscribe(
   if (before !== undefined && before !== from) {
     // Offers went to a scheduler that is told to stop: the new one never saw them, so nothing is rescinded.
     for (const offer of [...framework.offers.values()]) returnOffer(m, offer)
+    forgetInverseOffers(m, framework)
     m.tellScheduler(before, { type: 'ERROR', error: { message: 'Framework failed over' } })
     m.state.frameworksByPid.delete(before)
     m.unlink(before)
@@ -172,7 +174,10 @@ function resubscribe(
   }
   // A repeated SUBSCRIBE of the same scheduler: it starts afresh, or it repeated itself before the answer came and has these
   // offers at hand. It is told in any case.
-  if (before === from) for (const offer of [...framework.offers.values()]) rescindOffer(m, offer)
+  if (before === from) {
+    for (const offer of [...framework.offers.values()]) rescindOffer(m, offer)
+    forgetInverseOffers(m, framework, true)
+  }
   updateFramework(m, framework, info, suppressed)
   connect(m, framework, from)
   m.log.info(
@@ -249,6 +254,7 @@ export function disconnectFramework(m: MasterContext, framework: FrameworkRecord
   framework.active = false
   m.allocator.setFrameworkActive(framework.id, false)
   for (const offer of [...framework.offers.values()]) returnOffer(m, offer)
+  forgetInverseOffers(m, framework)
   const failoverMs = failoverTimeoutMs(framework.info)
   m.log.info(
     { framework_id: framework.id, framework: framework.info.name, failover_timeout_ms: failoverMs },
@@ -278,6 +284,7 @@ export function removeFramework(m: MasterContext, framework: FrameworkRecord): v
     m.tellAgent(agent, 'shutdown_framework', { framework_id: { value: framework.id } })
   }
   for (const offer of [...framework.offers.values()]) returnOffer(m, offer)
+  forgetAnswers(m, framework)
   // The scheduler is gone or asked for this: it is not told of each task.
   framework.connected = false
   for (const record of [...framework.tasks.values()]) {

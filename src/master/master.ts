@@ -9,7 +9,6 @@ import { AgentMaster, MasterAgent } from '../messages/agent-registration.ts'
 import type { MasterInfo } from '../messages/agent.ts'
 import { Files } from '../messages/files.ts'
 import { type Call, MasterScheduler, SchedulerEvents } from '../messages/scheduler-api.ts'
-import { accept } from './accept.ts'
 import {
   disconnectAgent,
   dropAgent,
@@ -19,28 +18,25 @@ import {
   tellStranger,
 } from './agents.ts'
 import { Allocator } from './allocator/allocator.ts'
+import { subscribedCall } from './calls.ts'
 import type { MasterConfig } from './config.ts'
 import { HEARTBEAT_INTERVAL_MS } from './constants.ts'
 import type { MasterContext, ToAgent } from './context.ts'
-import {
-  disconnectFramework,
-  ownRoles,
-  removeFramework,
-  subscribe,
-  updateFrameworkCall,
-} from './frameworks.ts'
+import { settleDrained } from './draining.ts'
+import { disconnectFramework, subscribe } from './frameworks.ts'
 import { assertHeld, type Leadership } from './leadership.ts'
+import { askForMachinesSoon } from './maintenance/inverse-offers.ts'
 import { type CounterName, MasterMetrics } from './metrics.ts'
-import { decline, makeOffers } from './offers.ts'
+import { makeOffers } from './offers.ts'
 import { RegistrarProtocol } from './registrar.ts'
 import { collectGarbage } from './registry-gc.ts'
 import type { Operation } from './registry/operations.ts'
 import { Registry } from './registry/registry.ts'
 import { reregisterAgent, reregisterPart } from './reregistration.ts'
 import { addRoutes } from './routes/routes.ts'
-import { type AgentRecord, type FrameworkRecord, MasterState } from './state.ts'
-import { executorMessage, exitedExecutor, frameworkMessage, shutdownExecutor } from './executors.ts'
-import { acknowledge, kill, reconcile, statusUpdate } from './tasks.ts'
+import { type AgentRecord, MasterState } from './state.ts'
+import { executorMessage, exitedExecutor } from './executors.ts'
+import { statusUpdate } from './tasks.ts'
 import { Waiting } from './waiting.ts'
 
 export interface MasterOptions {
@@ -220,58 +216,7 @@ export class Master extends Actor {
       })
       return
     }
-    this.#subscribedCall(framework, call)
-  }
-
-  #subscribedCall(framework: FrameworkRecord, call: Exclude<Call, { type: 'SUBSCRIBE' }>): void {
-    const m = this.#m
-    switch (call.type) {
-      case 'ACCEPT':
-        return accept(m, framework, call.accept)
-      case 'DECLINE':
-        return decline(
-          m,
-          framework,
-          call.decline.offer_ids ?? [],
-          call.decline.filters?.refuse_seconds,
-        )
-      case 'ACKNOWLEDGE':
-        return acknowledge(m, framework, call.acknowledge)
-      case 'KILL':
-        return kill(m, framework, call.kill)
-      case 'RECONCILE':
-        return reconcile(m, framework, call.reconcile.tasks)
-      case 'REVIVE': {
-        const roles = ownRoles(m, framework, call.revive?.roles)
-        if (roles) m.allocator.revive(framework.id, roles)
-        return m.allocateSoon()
-      }
-      case 'SUPPRESS': {
-        const roles = ownRoles(m, framework, call.suppress?.roles)
-        if (roles) m.allocator.suppress(framework.id, roles)
-        return
-      }
-      case 'MESSAGE':
-        return frameworkMessage(m, framework, call.message)
-      case 'SHUTDOWN':
-        return shutdownExecutor(m, framework, call.shutdown)
-      case 'TEARDOWN':
-        return removeFramework(m, framework)
-      case 'UPDATE_FRAMEWORK':
-        return updateFrameworkCall(m, framework, call.update_framework)
-      case 'REQUEST':
-        // As in Mesos: the allocator does not listen to wishes.
-        return
-      case 'ACCEPT_INVERSE_OFFERS':
-      case 'DECLINE_INVERSE_OFFERS':
-      case 'ACKNOWLEDGE_OPERATION_STATUS':
-      case 'RECONCILE_OPERATIONS':
-        this.log.warn(
-          { call: call.type, framework_id: framework.id },
-          'call not supported by this master',
-        )
-        return
-    }
+    subscribedCall(m, framework, call)
   }
 
   #makeContext(): MasterContext {
@@ -318,6 +263,7 @@ export class Master extends Actor {
       changed: () => {
         this.#state.version++
       },
+      mayBeDrained: agent => this.dispatch(() => settleDrained(this.#m, agent)),
       allocateSoon: () => this.#allocateSoon(),
     }
   }
@@ -362,6 +308,7 @@ export class Master extends Actor {
       metrics.allocationRunLatency.record(startMs - wantedMs)
       metrics.allocationRun.record(this.clock.now() - startMs)
       makeOffers(this.#m, grants)
+      askForMachinesSoon(this.#m)
       this.#awaitExpiry()
     })
   }

@@ -50,6 +50,7 @@ function makeOffer(
   }
   const executors = framework.executors.get(agent.id)
   const multiRole = framework.capabilities.has('MULTI_ROLE')
+  const machine = m.registryView.machines.byKey.get(agent.machine)
   const offer: Offer = {
     id: { value: id },
     framework_id: { value: framework.id },
@@ -61,6 +62,7 @@ function makeOffer(
       path: `/${idOf(agent.pid)}`,
     },
     ...(agent.info.domain && { domain: agent.info.domain }),
+    ...(machine && { unavailability: machine.unavailability }),
     resources: asSeenBy(framework, role, resources),
     attributes: agent.info.attributes ?? [],
     executor_ids: executors ? [...executors.keys()].map(value => ({ value })) : [],

@@ -16,10 +16,12 @@ import {
   REPLACED,
   registerAgent,
   watchAsking,
+  endOnDownMachine,
   validateAgent,
 } from './agents.ts'
 import type { MasterContext } from './context.ts'
 import { rescindOffer } from './offers.ts'
+import { drainOf, followService } from './service.ts'
 import type { AgentRecord } from './state.ts'
 import { sameJson } from './task-validation.ts'
 import { tellKill } from './tasks.ts'
@@ -80,6 +82,7 @@ export async function reregisterAgent(
   if (tellOutdated(m, id, message, from)) return
   state.registering.add(id)
   const asking = watchAsking(m, from)
+  let back: AgentRecord | undefined
   try {
     // Nobody else adds or removes an agent that is registering, but its connection may break.
     const known = state.agents.get(id)
@@ -108,14 +111,19 @@ export async function reregisterAgent(
       connection: connection(m),
       reconciliations,
       registration: newRegistration(m, id),
+      ...drainOf(m, id),
     })
     for (const record of state.tasksOf(agent)) if (record.kill) tellKill(m, agent, record)
     m.metrics.count('slave_reregistrations')
     m.log.info({ agent_id: id, pid: from, tasks: message.tasks.length }, 'agent registered again')
+    back = agent
   } finally {
     state.registering.delete(id)
     state.asking.delete(from)
   }
+  if (!back) return
+  m.mayBeDrained(back)
+  await endOnDownMachine(m, back)
 }
 
 /**
@@ -143,7 +151,7 @@ function tellOutdated(
 /** Agents that are told to end. */
 function whyRefused(m: MasterContext, id: string, info: AgentInfo, from: Pid): string | undefined {
   if (m.registryView.gone.has(id)) return 'Agent has been marked gone'
-  const invalid = validateAgent(info)
+  const invalid = validateAgent(m, info, from)
   if (invalid !== undefined) return invalid
   const known = m.state.agents.get(id)
   if (!known) return undefined
@@ -197,8 +205,7 @@ function returned(
   agent.pinged = false
   agent.missedPongs = 0
   m.link(from)
-  m.allocator.setAgentActive(agent.id, true)
-  m.allocateSoon()
+  followService(m, agent)
   m.changed()
   return agent
 }

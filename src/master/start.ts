@@ -84,7 +84,7 @@ function masterInfo(runtime: Runtime, hostname: string): MasterInfo {
     hostname,
     version: VERSION,
     address: { hostname, ip: host, port },
-    capabilities: [{ type: 'AGENT_UPDATE' }],
+    capabilities: [{ type: 'AGENT_UPDATE' }, { type: 'AGENT_DRAINING' }],
   }
 }
 

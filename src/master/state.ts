@@ -67,6 +67,17 @@ export interface FrameworkRecord {
   readonly executors: Map<string, Map<string, ExecutorRecord>>
 }
 
+/** What a framework was asked about an agent whose machine is to be maintained, and what it answered last. */
+export interface Asked {
+  readonly status: 'ACCEPT' | 'DECLINE' | 'UNKNOWN'
+  readonly atMs: number
+  /** The inverse offer that waits for an answer. */
+  readonly offer: string | undefined
+  /** It is not asked again before. */
+  readonly quietUntilMs: number
+  readonly again: Timer | undefined
+}
+
 export interface AgentRecord {
   readonly id: string
   info: AgentInfo
@@ -80,6 +91,10 @@ export interface AgentRecord {
   readonly offers: Map<string, OfferRecord>
   /** Tasks by framework, then by task id. */
   readonly tasks: Map<string, Map<string, TaskRecord>>
+  /** The machine it is on, as a key of the registry's. */
+  readonly machine: string
+  /** By framework. */
+  readonly asked: Map<string, Asked>
   /** Whether the last ping is unanswered. */
   pinged: boolean
   /** How many were not answered in time, one after the other. */
@@ -98,6 +113,15 @@ export class MasterState {
   /** Admitted according to the registry, but not back since this master was elected. */
   readonly recoveredAgents = new Map<string, AgentInfo>()
   readonly offers = new Map<string, OfferRecord>()
+  /** Those without an answer. */
+  readonly inverseOffers = new Map<
+    string,
+    { readonly frameworkId: string; readonly agentId: string }
+  >()
+  /** It will be looked soon who is to be asked for what. */
+  asksSoon = false
+  /** Agents that have been drained, which is being written. */
+  readonly settling = new Set<string>()
   /** Agents whose registration waits for the registry: by pid (new ones) and by id (returning ones). */
   readonly registering = new Set<string>()
   /** Agents whose registration waits for the registry, by pid, and whether their connection broke meanwhile. */

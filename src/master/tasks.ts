@@ -50,7 +50,10 @@ export function removeTask(
   const agent = m.state.agents.get(record.task.agent_id.value)
   const tasks = agent?.tasks.get(framework.id)
   tasks?.delete(id)
-  if (tasks?.size === 0) agent!.tasks.delete(framework.id)
+  if (agent && tasks?.size === 0) {
+    agent.tasks.delete(framework.id)
+    if (agent.tasks.size === 0) m.mayBeDrained(agent)
+  }
   if (as === 'completed') framework.completedTasks.push(record.task)
   else rememberUnreachable(m, framework, record.task)
   m.changed()
@@ -100,16 +103,23 @@ export function endTask(
 const nanoseconds = (ms: number) => ({ nanoseconds: Math.round(ms) * 1_000_000 })
 
 /** Tasks that may have run unseen on an agent which will not come back: now it is certain that they do not. */
-export function endUnreachable(m: MasterContext, agentId: string, message: string): void {
+export function endUnreachable(m: MasterContext, agentId: string, end: UnreachableEnd): void {
   for (const framework of m.state.frameworks.values()) {
     for (const task of framework.unreachableTasks.values()) {
       if (task.agent_id.value !== agentId) continue
       const news = !isTerminal(task.state)
-      const status = settleUnreachable(m, framework, task, 'REASON_AGENT_REMOVED', message)
+      const status = settleUnreachable(m, framework, task, end)
       // Those that were called lost are over for their framework since then.
       if (news) m.tellFramework(framework, { type: 'UPDATE', update: { status } })
     }
   }
+}
+
+interface UnreachableEnd {
+  /** Default: TASK_GONE. */
+  readonly state?: 'TASK_GONE' | 'TASK_GONE_BY_OPERATOR'
+  readonly reason: TaskStatusReason
+  readonly message: string
 }
 
 /** An unreachable task that turned out to have ended. */
@@ -117,10 +127,9 @@ function settleUnreachable(
   m: MasterContext,
   framework: FrameworkRecord,
   task: Task,
-  reason: TaskStatusReason,
-  message: string,
+  { state = 'TASK_GONE', reason, message }: UnreachableEnd,
 ): TaskStatus {
-  const status = statusOf(task, stateFor(framework, 'TASK_GONE'), reason, message, m.nowSeconds())
+  const status = statusOf(task, stateFor(framework, state), reason, message, m.nowSeconds())
   if (!isTerminal(task.state)) {
     task.state = status.state
     task.statuses = [...(task.statuses ?? []), status]
@@ -316,7 +325,8 @@ function reconcileTask(
     }
     if (agent) {
       const text = 'Reconciliation: Task is unknown to the agent'
-      if (lost) settleUnreachable(m, framework, lost, 'REASON_RECONCILIATION', text)
+      if (lost)
+        settleUnreachable(m, framework, lost, { reason: 'REASON_RECONCILIATION', message: text })
       return answer('TASK_GONE', text)
     }
     const unreachableSince = registryView.unreachable.get(on)

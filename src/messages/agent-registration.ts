@@ -5,7 +5,7 @@
 
 import * as v from 'valibot'
 import { call, cast, protocol } from '../actors/protocol.ts'
-import { AgentInfo } from './agent.ts'
+import { AgentInfo, DrainConfig } from './agent.ts'
 import { Capability, FrameworkInfo } from './framework.ts'
 import { AgentID, ExecutorID, FrameworkID, TaskID } from './ids.ts'
 import { Resource } from './resource.ts'
@@ -124,12 +124,13 @@ export type MasterConnection = v.InferOutput<typeof MasterConnection>
 
 /**
  * Sent when the registry has admitted the agent; and again if the agent's request came again. `registration` names this
- * answer, and no other one: the agent names it when it asks again.
+ * answer, and no other one: the agent names it when it asks again. `drain`: as in `Drain`.
  */
 export const Registered = message({
   agent_id: AgentID,
   connection: MasterConnection,
   registration: optional(text),
+  drain: optional(DrainConfig),
 })
 export type Registered = v.InferOutput<typeof Registered>
 
@@ -139,13 +140,14 @@ export type Reconciliation = v.InferOutput<typeof Reconciliation>
 
 /**
  * Sent when the agent is back. For each status in `reconciliations` whose task the agent does not know it answers with
- * an update: TASK_DROPPED, or TASK_LOST to a framework that is not partition-aware.
+ * an update: TASK_DROPPED, or TASK_LOST to a framework that is not partition-aware. `drain`: as in `Drain`.
  */
 export const Reregistered = message({
   agent_id: AgentID,
   connection: MasterConnection,
   reconciliations: list(Reconciliation),
   registration: optional(text),
+  drain: optional(DrainConfig),
 })
 export type Reregistered = v.InferOutput<typeof Reregistered>
 
@@ -209,6 +211,13 @@ export type ShutdownExecutor = v.InferOutput<typeof ShutdownExecutor>
 export const Shutdown = message({ message: text })
 export type Shutdown = v.InferOutput<typeof Shutdown>
 
+/**
+ * An operator drains the agent: it kills all that runs, and refuses what comes. Without `drain` the agent is in service again.
+ * Said once more with every answer to a registration.
+ */
+export const Drain = message({ drain: optional(DrainConfig) })
+export type Drain = v.InferOutput<typeof Drain>
+
 /** The framework described itself anew, or its scheduler moved: the agent stores this one. */
 export const UpdateFramework = message({ framework: FrameworkInfo })
 export type UpdateFramework = v.InferOutput<typeof UpdateFramework>
@@ -227,4 +236,5 @@ export const AgentMaster = protocol('agent.master', {
   framework_message: cast(ExecutorMessage),
   shutdown: cast(Shutdown),
   update_framework: cast(UpdateFramework),
+  drain: cast(Drain),
 })

@@ -5,7 +5,7 @@ import { Capability } from './framework.ts'
 import { AgentID } from './ids.ts'
 import { Resource } from './resource.ts'
 import { flag, integer, message, oneOf, optional, repeated, text, unsigned } from './schema.ts'
-import { Address, Attribute, DurationInfo } from './values.ts'
+import { Address, Attribute, DurationInfo, MachineID, Unavailability } from './values.ts'
 
 /** Where in the world: regions are far apart, zones of a region near each other. */
 export const DomainInfo = message({
@@ -64,3 +64,14 @@ export const DrainInfo = message({
   config: DrainConfig,
 })
 export type DrainInfo = v.InferOutput<typeof DrainInfo>
+
+/** Machines, and when they will be unavailable. */
+export const MaintenanceWindow = message({
+  machine_ids: repeated(MachineID),
+  unavailability: Unavailability,
+})
+export type MaintenanceWindow = v.InferOutput<typeof MaintenanceWindow>
+
+/** All planned maintenance of a cluster. */
+export const MaintenanceSchedule = message({ windows: repeated(MaintenanceWindow) })
+export type MaintenanceSchedule = v.InferOutput<typeof MaintenanceSchedule>

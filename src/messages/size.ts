@@ -8,6 +8,8 @@ import { formatBytes } from '../base/bytes.ts'
 export const MOST_BYTES = {
   /** The registry keeps in memory and in every snapshot what an agent says of itself: attributes and resources, mostly. */
   agent: 256 * 1024,
+  /** Of maintenance, which the registry keeps as well. */
+  schedule: 1024 * 1024,
   /** Goes with every task that is launched. */
   framework: 256 * 1024,
   /** With its executor, and the `data` of both. */

@@ -1,5 +1,6 @@
 // A cluster in a simulated world: the real master, agents and schedulers, on virtual disks, processes and network.
 
+import type { HttpResponse } from '../actors/http.ts'
 import type { Limits } from '../actors/limits.ts'
 import type { Address } from '../actors/pid.ts'
 import type { Runtime } from '../actors/runtime.ts'
@@ -277,19 +278,24 @@ export class Cluster {
 
   async stateIfLeading(): Promise<StateView | undefined> {
     if (this.isDown(MASTER)) return undefined
-    const answer = this.master.http({
-      method: 'GET',
-      path: '/state',
-      query: new URLSearchParams(),
-      headers: {},
-      body: new Uint8Array(),
-    })
+    const answer = this.request('/state')
     await this.world.settle()
     // One that still starts has no such actor yet, or does not answer before it leads.
     const response = await Promise.race([answer, Promise.resolve(undefined)])
     if (response?.status !== 200) return undefined
     const { body } = response
     return JSON.parse(String(body)) as StateView
+  }
+
+  /** What the master's process answers to a GET, or to a POST of this body. */
+  request(path: string, body?: object): Promise<HttpResponse> {
+    return this.master.http({
+      method: body ? 'POST' : 'GET',
+      path,
+      query: new URLSearchParams(),
+      headers: body ? { 'content-type': 'application/json' } : {},
+      body: new TextEncoder().encode(body && JSON.stringify(body)),
+    })
   }
 
   until(reached: () => boolean, what: string, limitMs?: number): Promise<void> {

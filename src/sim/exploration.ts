@@ -124,9 +124,11 @@ class Exploration {
       ...(this.#isNarrow() && { limits: NARROW }),
       inspect: this.#books.attach,
       onProblem: text => this.#problem(text),
-      /* c8 ignore next 2 -- only a master that breaks its word gets here: it tells no agent to end that was there. */
-      onAgentShutdown: ({ address }, reason) =>
-        this.#problem(`agent ${address} was told to end: ${reason}`),
+      onAgentShutdown: (host, reason) => {
+        if (this.#faults.explainsShutdown(host, reason)) return
+        /* c8 ignore next 2 -- only a master that breaks its word gets here: it tells no agent to end that was there. */
+        this.#problem(`agent ${host.address} was told to end: ${reason}`)
+      },
     })
     const { world } = this.#cluster
     world.check('books', this.#books.look)

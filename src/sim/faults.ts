@@ -4,13 +4,14 @@ import type { Timer } from '../actors/clock.ts'
 import { seconds } from '../base/duration.ts'
 import { UserError } from '../base/errors.ts'
 import type { Random } from '../base/random.ts'
-import { type Cluster, MASTER } from './cluster.ts'
+import { type AgentHost, type Cluster, MASTER } from './cluster.ts'
 import { type FaultContext, type Frameworks, MESSAGES, type Strike } from './fault.ts'
 import { MACHINE_FAULTS } from './machine-faults.ts'
 import type { Rule } from './message-rules.ts'
 import { NETWORK_FAULTS } from './network-faults.ts'
+import { makeWhole, OPERATOR_FAULTS, replacedByOperator } from './operator-faults.ts'
 
-const STRIKES = { ...MACHINE_FAULTS, ...NETWORK_FAULTS }
+const STRIKES = { ...MACHINE_FAULTS, ...NETWORK_FAULTS, ...OPERATOR_FAULTS }
 export type FaultKind = keyof typeof STRIKES
 export const FAULT_KINDS = Object.keys(STRIKES) as readonly FaultKind[]
 
@@ -101,6 +102,13 @@ export class Faults {
     return true
   }
 
+  /** Whether an agent that was told to end was so by an operator; another one is started in its place. */
+  explainsShutdown(host: AgentHost, reason: string): boolean {
+    if (!replacedByOperator(this.#o.cluster, host, reason)) return false
+    this.#o.note(`agent ${host.address} ends: ${reason}`)
+    return true
+  }
+
   /** Everything that was broken is whole again, and nothing breaks any more. Who has no scheduler stays so. */
   calm(): void {
     this.#calm = true
@@ -128,6 +136,7 @@ export class Faults {
       else world.network.cutOff(agent.address)
     }
     for (const address of this.#o.frameworks.addresses) world.network.cutOff(address)
+    void makeWhole(cluster)
   }
 
   #end(rule: Rule): void {

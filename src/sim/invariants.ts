@@ -105,9 +105,17 @@ export function finalProblems(word: FinalWord, state: StateView, runs: TaskRuns)
     if (truth === undefined || wasRemoved || ends.has(truth)) return undefined
     // A kill that came while it was being started counts, though it may have left before it could be signalled.
     if ((killed || grouped) && ends.has('TASK_KILLED')) return undefined
+    if (statuses.some(isByOperator)) return undefined
     return `it ended as ${truth} in truth`
   }
 }
+
+/** An operator ended what ran on its agent, whatever it came to by itself. */
+const isByOperator = ({ state, reason, message = '' }: TaskStatus): boolean =>
+  state === 'TASK_GONE_BY_OPERATOR' ||
+  reason === 'REASON_AGENT_DRAINING' ||
+  reason === 'REASON_AGENT_REMOVED_BY_OPERATOR' ||
+  message.includes('Operator initiated')
 
 const isEnd = ({ state }: TaskStatus): boolean => isTerminal(state)
 

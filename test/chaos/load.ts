@@ -68,6 +68,7 @@ class RegisteringAgent extends Actor {
       shutdown: () => {},
       run_task_group: () => {},
       update_framework: () => {},
+      drain: () => {},
     }),
   ]
 

@@ -341,6 +341,7 @@ export class FakeAgent extends Actor {
       shutdown_executor: body => this.#hear('shutdown_executor', body),
       framework_message: body => this.#hear('framework_message', body),
       shutdown: body => this.#hear('shutdown', body),
+      drain: body => this.#hear('drain', body),
       run_task_group: body =>
         this.#hear('run_task_group', body, () => {
           for (const task of body.task_group.tasks ?? []) {
@@ -455,7 +456,7 @@ export class FakeAgent extends Actor {
     return {
       agent: this.info,
       version: '0.1.0',
-      agent_capabilities: [{ type: 'MULTI_ROLE' }],
+      agent_capabilities: [{ type: 'MULTI_ROLE' }, { type: 'AGENT_DRAINING' }],
       checkpointed_resources: [],
     }
   }

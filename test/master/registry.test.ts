@@ -88,12 +88,58 @@ t.test('what does not fit is refused, and changes nothing', async t => {
     [{ type: 'mark_agent_reachable', info: agent('S1') }, /marked gone/],
     [{ type: 'remove_agent', agent_id: { value: 'S9' } }, /not known/],
     [{ type: 'mark_agent_gone', agent_id: { value: 'S9' }, time_ms: 1 }, /not known/],
+    [{ type: 'drain_agent', agent_id: { value: 'S9' }, config: {}, time_ms: 1 }, /not known/],
+    [{ type: 'mark_agent_drained', agent_id: { value: 'S0' } }, /^Agent S0 is not DRAINING$/],
+    [{ type: 'deactivate_agent', agent_id: { value: 'S1' } }, /not known/],
+    [{ type: 'start_maintenance', machine_ids: [{ ip: '10.0.0.9' }] }, /not part of/],
   ]
   for (const [operation, message] of cases) {
     t.throws(() => r.apply(operation), new RegistryError(''), operation.type)
     t.throws(() => r.apply(operation), { message })
   }
   t.same(r.snapshot(), before)
+})
+
+t.test(
+  'who is out of service stays so while it is away, and is forgotten with the agent',
+  async t => {
+    const r = new Registry()
+    const agent_id = { value: 'S0' }
+    r.apply({ type: 'admit_agent', info: agent('S0') })
+    t.ok(r.apply({ type: 'deactivate_agent', agent_id }))
+    t.notOk(r.apply({ type: 'deactivate_agent', agent_id }))
+    t.ok(r.apply({ type: 'drain_agent', agent_id, config: { mark_gone: true }, time_ms: 5 }))
+    t.throws(() => r.apply({ type: 'reactivate_agent', agent_id }), { message: /DRAINING state/ })
+    r.apply({ type: 'mark_agent_unreachable', agent_id, time_ms: 7 })
+    r.apply({ type: 'mark_agent_drained', agent_id })
+    const drain_info = { state: 'DRAINED', config: { mark_gone: true } }
+    t.same(r.snapshot().deactivated, [{ id: agent_id, drain_info, since_ms: 5 }])
+    t.same(Registry.of(r.snapshot()).snapshot(), r.snapshot())
+    r.apply({ type: 'prune', unreachable: [agent_id], gone: [] })
+    t.equal(r.snapshot().deactivated, undefined)
+  },
+)
+
+t.test('machines go down and up as their schedule allows', async t => {
+  const r = new Registry()
+  const [one, two] = [{ hostname: 'One', ip: '10.0.0.1' }, { hostname: 'two' }]
+  const unavailability = { start: { nanoseconds: 1 } }
+  const schedule = { windows: [{ machine_ids: [one, two], unavailability }] }
+  r.apply({ type: 'update_maintenance_schedule', schedule })
+  t.ok(r.apply({ type: 'start_maintenance', machine_ids: [{ ...one, hostname: 'one' }] }))
+  t.same(r.snapshot(), { agents: [], unreachable: [], gone: [], schedule, down: [one] })
+  t.same(Registry.of(r.snapshot()).snapshot(), r.snapshot())
+  for (const bad of [
+    { type: 'start_maintenance', machine_ids: [one] },
+    { type: 'stop_maintenance', machine_ids: [two] },
+    { type: 'update_maintenance_schedule', schedule: {} },
+  ] as const) {
+    t.throws(() => r.apply(bad as never), new RegistryError(''), bad.type)
+  }
+  t.ok(r.apply({ type: 'stop_maintenance', machine_ids: [one] }))
+  t.same(r.snapshot().schedule, { windows: [{ machine_ids: [two], unavailability }] })
+  r.apply({ type: 'update_maintenance_schedule', schedule: {} })
+  t.same(r.snapshot(), new Registry().snapshot())
 })
 
 const id = fc.integer({ min: 0, max: 4 }).map(n => `S${n}`)
@@ -117,6 +163,16 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
     type: fc.constant('mark_agent_gone' as const),
     agent_id: id.map(value => ({ value })),
     time_ms: fc.nat(),
+  }),
+  fc.record({
+    type: fc.constant('drain_agent' as const),
+    agent_id: id.map(value => ({ value })),
+    config: fc.record({ mark_gone: fc.boolean() }),
+    time_ms: fc.nat(),
+  }),
+  fc.record({
+    type: fc.constantFrom('mark_agent_drained' as const, 'reactivate_agent' as const),
+    agent_id: id.map(value => ({ value })),
   }),
 )
 

@@ -83,7 +83,7 @@ t.test('/state has the shape that tools of Mesos read', async t => {
     active: true,
     deactivated: false,
     version: '0.1.0',
-    capabilities: ['MULTI_ROLE'],
+    capabilities: ['MULTI_ROLE', 'AGENT_DRAINING'],
   })
   const [framework] = state.frameworks
   const { tasks, offers, registered_time, ...rest } = framework

@@ -42,6 +42,18 @@ t.test('all kinds of faults at once', async t => {
   t.ok(report.struck.size >= 6, `struck: ${[...report.struck.keys()].join(', ')}`)
 })
 
+for (const seed of [1, 2]) {
+  t.test(
+    `operators drain agents and take machines down while they crash (seed ${seed})`,
+    async t => {
+      const kinds = ['drain', 'agent gone', 'maintenance', 'master crash', 'agent crash'] as const
+      const report = await explore({ seed, minutes: 2, kinds })
+      t.strictSame(report.problems, [], report.replay)
+      t.ok(report.struck.has('drain'), `struck: ${[...report.struck.keys()].join(', ')}`)
+    },
+  )
+}
+
 t.test('the same seed explores the same', async t => {
   const once = () => explore({ seed: 7, minutes: 0.5, transcriptLines: 100_000 })
   const first = await once()

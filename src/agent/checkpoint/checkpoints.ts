@@ -17,10 +17,11 @@ import type { ExecutorPlace } from '../paths.ts'
 import type { AcknowledgeableUpdate } from '../status-update-stream.ts'
 import type { StatusUpdateStore } from '../task-status-update-manager.ts'
 import type { CheckpointDisk } from './checkpoint-disk.ts'
-import type { ExecutorRecord, KillRecord, UpdateRecord } from './forms.ts'
+import type { DrainRecord, ExecutorRecord, KillRecord, UpdateRecord } from './forms.ts'
 import { toLine } from './lines.ts'
 import {
   agentInfoPath,
+  drainConfigPath,
   EXECUTOR_INFO,
   FRAMEWORK_INFO,
   frameworkDir,
@@ -91,6 +92,15 @@ export class Checkpoints implements StatusUpdateStore {
     }
     this.#agent = write()
     return this.#agent
+  }
+
+  /** It is being drained, or not any more. */
+  async drain(agentId: string, record: DrainRecord | undefined): Promise<void> {
+    const { disk, workDir } = this.#o
+    const path = drainConfigPath(workDir, agentId)
+    await this.#agent
+    if (record) await disk.write(path, toLine(record), { durable: true })
+    else await disk.remove(path)
   }
 
   /** The next agent that starts here is a new one. */

@@ -1,7 +1,7 @@
 // What is in the checkpoints' lines.
 
 import * as v from 'valibot'
-import { AgentInfo } from '../../messages/agent.ts'
+import { AgentInfo, DrainConfig } from '../../messages/agent.ts'
 import { StatusUpdate } from '../../messages/agent-registration.ts'
 import { FrameworkInfo } from '../../messages/framework.ts'
 import { bytes, message, oneOf, text } from '../../messages/schema.ts'
@@ -28,6 +28,10 @@ export const KillRecord = message({
   grace_ms: v.number(),
 })
 export type KillRecord = v.InferOutput<typeof KillRecord>
+
+/** That the agent is being drained, how, and since when (ms since the epoch). */
+export const DrainRecord = message({ config: DrainConfig, time_ms: v.number() })
+export type DrainRecord = v.InferOutput<typeof DrainRecord>
 
 /** Mesos' StatusUpdateRecord: an update, or the uuid of one that the scheduler has acknowledged. */
 export const UpdateRecord = v.variant('type', [

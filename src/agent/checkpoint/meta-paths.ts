@@ -6,6 +6,7 @@
 //       ├── latest → <agent id>
 //       └── <agent id>/
 //           ├── slave.info
+//           ├── drain.config                         while it is being drained
 //           └── frameworks/<framework id>/
 //               ├── framework.info
 //               └── executors/<executor id>/
@@ -31,6 +32,9 @@ export const metaLatestLink = (workDir: string): string => latestAgentLink(metaD
 
 export const agentInfoPath = (workDir: string, agentId: string): string =>
   `${agentDir(metaDir(workDir), agentId)}/slave.info`
+
+export const drainConfigPath = (workDir: string, agentId: string): string =>
+  `${agentDir(metaDir(workDir), agentId)}/drain.config`
 
 export const frameworksDir = (workDir: string, agentId: string): string =>
   `${agentDir(metaDir(workDir), agentId)}/frameworks`

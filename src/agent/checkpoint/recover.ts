@@ -10,6 +10,7 @@ import type { AcknowledgeableUpdate } from '../status-update-stream.ts'
 import type { CheckpointDisk } from './checkpoint-disk.ts'
 import {
   AgentInfo,
+  DrainRecord,
   ExecutorRecord,
   FrameworkInfo,
   GroupRecord,
@@ -20,6 +21,7 @@ import {
 import { fromLines, fromOneLine } from './lines.ts'
 import {
   agentInfoPath,
+  drainConfigPath,
   EXECUTOR_INFO,
   FRAMEWORK_INFO,
   frameworkDir,
@@ -62,6 +64,7 @@ export interface RecoveredFramework {
 export interface RecoveredAgent {
   readonly info: AgentInfoType
   readonly frameworks: readonly RecoveredFramework[]
+  readonly drain: DrainRecord | undefined
   /** Directories of runs that were never begun: the agent died while it wrote them down. */
   readonly abandoned: readonly string[]
   /** What could not be read, and was left out: only without `strict`. */
@@ -119,7 +122,8 @@ class Recovery {
     const frameworks = await this.#each(directory, name =>
       this.#framework(frameworkDir(directory, name)),
     )
-    return { info, frameworks, errors: this.#errors, abandoned: this.#abandoned }
+    const drain = await this.#info(drainConfigPath(workDir, id), DrainRecord)
+    return { info, frameworks, drain, errors: this.#errors, abandoned: this.#abandoned }
   }
 
   async #framework(directory: string): Promise<RecoveredFramework | undefined> {

@@ -1,7 +1,9 @@
 // What differs between two registries, and in words. Pure.
 
-import type { Operation } from '../../master/registry/operations.ts'
+import type { Machine } from '../../master/registry/machines.ts'
+import type { Deactivation, Operation } from '../../master/registry/operations.ts'
 import type { AgentInfo, MasterInfo } from '../../messages/agent.ts'
+import type { Unavailability } from '../../messages/values.ts'
 import { formatResources } from '../../resources/format.ts'
 import { Resources } from '../../resources/resources.ts'
 import { describeAgent, timeText } from './text.ts'
@@ -12,6 +14,8 @@ export interface Books {
   readonly agents: ReadonlyMap<string, AgentInfo>
   readonly unreachable: ReadonlyMap<string, number>
   readonly gone: ReadonlyMap<string, number>
+  readonly deactivated: ReadonlyMap<string, Deactivation>
+  readonly machines: { readonly byKey: ReadonlyMap<string, Machine> }
 }
 
 /** A field that is not the same; absent where there is none. */
@@ -21,14 +25,14 @@ export interface FieldChange {
   readonly after?: unknown
 }
 
-/** `id` is the agent's, or the master's. Times are in milliseconds since the epoch. */
+/** `id` is the agent's, the master's, or a machine's. Times are in milliseconds since the epoch. */
 export type Change =
   | {
       readonly change: 'added' | 'removed'
       readonly what: What
       readonly id: string
       /** All of it. */
-      readonly value: AgentInfo | MasterInfo | { readonly time_ms: number }
+      readonly value: Value
     }
   | {
       readonly change: 'changed'
@@ -36,7 +40,8 @@ export type Change =
       readonly id: string
       readonly fields: readonly FieldChange[]
     }
-export type What = 'master' | 'agent' | 'unreachable' | 'gone'
+export type What = 'master' | 'agent' | 'unreachable' | 'gone' | 'deactivated' | 'machine'
+type Value = AgentInfo | MasterInfo | { readonly time_ms: number } | Deactivation | Machine
 
 /** From `a` to `b`, in order of kind, then of id as they stand there. */
 export function changesBetween(a: Books, b: Books): Change[] {
@@ -47,13 +52,13 @@ export function changesBetween(a: Books, b: Books): Change[] {
     ...changesOf('agent', a.agents, b.agents),
     ...changesOf('unreachable', dated(a.unreachable), dated(b.unreachable)),
     ...changesOf('gone', dated(a.gone), dated(b.gone)),
+    ...changesOf('deactivated', a.deactivated, b.deactivated),
+    ...changesOf('machine', a.machines.byKey, b.machines.byKey),
   ]
 }
 
 const mapOf = (master: MasterInfo | undefined): ReadonlyMap<string, MasterInfo> =>
   new Map(master ? [[master.id, master]] : [])
-
-type Value = AgentInfo | MasterInfo | { readonly time_ms: number }
 
 function changesOf(
   what: What,
@@ -105,8 +110,15 @@ export function partOf(books: Books, operation: Operation): Books {
     agents: part(books.agents),
     unreachable: part(books.unreachable),
     gone: part(books.gone),
+    deactivated: part(books.deactivated),
+    machines: { byKey: isOfMachines(operation) ? new Map(books.machines.byKey) : new Map() },
   }
 }
+
+const isOfMachines = ({ type }: Operation): boolean =>
+  type === 'update_maintenance_schedule' ||
+  type === 'start_maintenance' ||
+  type === 'stop_maintenance'
 
 function idsOf(operation: Operation): readonly string[] {
   switch (operation.type) {
@@ -119,7 +131,15 @@ function idsOf(operation: Operation): readonly string[] {
     case 'mark_agent_unreachable':
     case 'mark_agent_gone':
     case 'remove_agent':
+    case 'drain_agent':
+    case 'mark_agent_drained':
+    case 'deactivate_agent':
+    case 'reactivate_agent':
       return [operation.agent_id.value]
+    case 'update_maintenance_schedule':
+    case 'start_maintenance':
+    case 'stop_maintenance':
+      return []
     case 'prune':
       return [...operation.unreachable, ...operation.gone].map(({ value }) => value)
   }
@@ -139,9 +159,23 @@ export function changeText(change: Change): string {
   }
   const { value } = change
   if ('time_ms' in value) return `${sign} ${what} ${id} since ${timeText(value.time_ms)}`
+  if ('mode' in value) return `${sign} machine ${id.trim()} ${machineText(value)}`
+  if (what === 'deactivated') {
+    const { drain_info: drain } = value as Deactivation
+    return `${sign} deactivated ${id}${drain ? `, ${drain.state}` : ''}`
+  }
   return what === 'agent'
     ? `${sign} agent ${describeAgent(value as AgentInfo)}`
     : `${sign} master ${masterText(value as MasterInfo)}`
+}
+
+const machineText = ({ mode, unavailability }: Machine): string =>
+  `${mode}, unavailable from ${startText(unavailability)}`
+
+function startText({ start }: Unavailability): string {
+  const ms = start.nanoseconds / 1e6
+  // What a date can hold is less than what a schedule can say.
+  return Math.abs(ms) <= 8.64e15 ? timeText(ms) : `${start.nanoseconds} ns`
 }
 
 export function masterText({ id, pid, hostname }: MasterInfo): string {

@@ -5,6 +5,7 @@ import type { LogEntry } from '../../log/log.ts'
 import { decodeEntry } from '../../master/registry/entry.ts'
 import type { Entry, Operation } from '../../master/registry/operations.ts'
 import type { AgentInfo } from '../../messages/agent.ts'
+import type { MachineID } from '../../messages/values.ts'
 import { formatResources } from '../../resources/format.ts'
 import { Resources } from '../../resources/resources.ts'
 
@@ -121,7 +122,24 @@ export function describeOperation(operation: Operation): string {
       const { unreachable, gone } = operation
       return `prune ${unreachable.length} unreachable, ${gone.length} gone`
     }
+    case 'drain_agent':
+    case 'mark_agent_drained':
+    case 'deactivate_agent':
+    case 'reactivate_agent':
+      return `${operation.type} ${operation.agent_id.value}`
+    case 'update_maintenance_schedule': {
+      const { windows = [] } = operation.schedule
+      const machines = windows.flatMap(({ machine_ids: ids = [] }) => ids)
+      return `update_maintenance_schedule ${plural(windows.length, 'window')}, ${plural(machines.length, 'machine')}`
+    }
+    case 'start_maintenance':
+    case 'stop_maintenance':
+      return `${operation.type} ${operation.machine_ids.map(describeMachine).join(', ')}`
   }
+}
+
+export function describeMachine({ hostname = '', ip = '' }: MachineID): string {
+  return [hostname, ip].filter(part => part !== '').join(' at ')
 }
 
 export function describeAgent({ id, hostname, port, resources }: AgentInfo): string {

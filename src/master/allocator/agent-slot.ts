@@ -4,7 +4,8 @@ import { Resources } from '../../resources/resources.ts'
 
 export class AgentSlot {
   readonly id: string
-  active = true
+  /** Why it is not offered. */
+  withheld: string | undefined
   /** It offers GPUs, which only those who know what to do with them are offered. */
   gpus!: boolean
   #total!: Resources

@@ -112,10 +112,11 @@ export class Allocator {
     this.#dirty.add(id)
   }
 
-  setAgentActive(id: string, active: boolean): void {
+  /** `why`, in words: an agent that is not active is not offered. */
+  setAgentActive(id: string, active: boolean, why = 'the agent is not connected'): void {
     const agent = this.#agents.get(id)
     if (!agent) return
-    agent.active = active
+    agent.withheld = active ? undefined : why
     if (active) this.#dirty.add(id)
   }
 
@@ -242,7 +243,7 @@ export class Allocator {
     const grants: Grant[] = []
     for (const id of marked) {
       const agent = this.#agents.get(id)
-      if (!agent?.active) continue
+      if (!agent || agent.withheld !== undefined) continue
       this.looked++
       for (let grant = this.#next(agent, nowMs); grant; grant = this.#next(agent, nowMs)) {
         this.#charge(agent, grant.role, grant.frameworkId, grant.resources)
@@ -262,11 +263,11 @@ export class Allocator {
         const candidate = this.#candidate(frameworkId, role, agentId)
         if (!candidate) continue
         const resources = agent.offerable(role)
-        const reason = !agent.active
-          ? 'the agent is not connected'
-          : resources.isEmpty
+        const reason =
+          agent.withheld ??
+          (resources.isEmpty
             ? 'nothing is free on the agent'
-            : this.#against(candidate, agent, resources, nowMs)
+            : this.#against(candidate, agent, resources, nowMs))
         const words = reason === undefined ? undefined : inWords(reason, nowMs)
         rows.push({ frameworkId, role, reason: words })
       }

@@ -1,9 +1,16 @@
 // What can be done to the registry: each a record in the replicated log, and a row in what `mesos-log replay` prints.
 
 import * as v from 'valibot'
-import { AgentInfo, MasterInfo } from '../../messages/agent.ts'
+import {
+  AgentInfo,
+  DrainConfig,
+  DrainInfo,
+  MaintenanceSchedule,
+  MasterInfo,
+} from '../../messages/agent.ts'
 import { AgentID } from '../../messages/ids.ts'
-import { message, oneOf, unsigned, variant } from '../../messages/schema.ts'
+import { message, oneOf, optional, unsigned, variant } from '../../messages/schema.ts'
+import { MachineID } from '../../messages/values.ts'
 
 /** Nanoseconds since the epoch would not fit a safe integer; milliseconds do. */
 const timeMs = v.number()
@@ -28,6 +35,10 @@ const caused = { cause: v.optional(Cause) }
  * - `remove_agent`: it unregistered, or another one registered in its place.
  * - `mark_agent_gone`: an operator says that it will never return.
  * - `prune`: forgets old unreachable and gone agents.
+ * - `drain_agent`, `mark_agent_drained`: an operator wants an agent empty, and it is. `deactivate_agent`: it is to be offered no
+ *   more. `reactivate_agent`: neither holds any longer.
+ * - `update_maintenance_schedule`: another schedule in place of the one that was. `start_maintenance`: machines of it are down.
+ *   `stop_maintenance`: they are up again, and no part of the schedule any more.
  */
 export const Operation = v.variant('type', [
   message({ type: v.literal('recover'), master: MasterInfo, ...caused }),
@@ -53,10 +64,39 @@ export const Operation = v.variant('type', [
     gone: v.array(AgentID),
     ...caused,
   }),
+  message({
+    type: v.literal('drain_agent'),
+    agent_id: AgentID,
+    config: DrainConfig,
+    time_ms: timeMs,
+    ...caused,
+  }),
+  message({ type: v.literal('mark_agent_drained'), agent_id: AgentID, ...caused }),
+  message({ type: v.literal('deactivate_agent'), agent_id: AgentID, ...caused }),
+  message({ type: v.literal('reactivate_agent'), agent_id: AgentID, ...caused }),
+  message({
+    type: v.literal('update_maintenance_schedule'),
+    schedule: MaintenanceSchedule,
+    ...caused,
+  }),
+  message({ type: v.literal('start_maintenance'), machine_ids: v.array(MachineID), ...caused }),
+  message({ type: v.literal('stop_maintenance'), machine_ids: v.array(MachineID), ...caused }),
 ])
 export type Operation = v.InferOutput<typeof Operation>
 
 const Departed = message({ id: AgentID, time_ms: timeMs })
+
+/** How an agent is out of service. `since_ms`: when an operator had it drained. */
+const deactivation = { drain_info: optional(DrainInfo), since_ms: optional(timeMs) }
+const Deactivation = message(deactivation)
+export type Deactivation = v.InferOutput<typeof Deactivation>
+
+/** What operators have set; each is absent if there is none. Small beside the agents. */
+const byOperators = {
+  deactivated: optional(v.array(message({ id: AgentID, ...deactivation }))),
+  schedule: optional(MaintenanceSchedule),
+  down: optional(v.array(MachineID)),
+}
 
 /** The whole registry, as a snapshot record and as JSON. Lists are in order of admission or departure. */
 export const RegistrySnapshot = message({
@@ -64,6 +104,7 @@ export const RegistrySnapshot = message({
   agents: v.array(AgentInfo),
   unreachable: v.array(Departed),
   gone: v.array(Departed),
+  ...byOperators,
 })
 export type RegistrySnapshot = v.InferOutput<typeof RegistrySnapshot>
 
@@ -92,6 +133,7 @@ const PackedSnapshot = message({
   agents: pieces,
   unreachable: pieces,
   gone: pieces,
+  ...byOperators,
 })
 
 /** The entry as it is in the log. In version 2 a snapshot's lists are in pieces, each packed by itself. */

@@ -60,6 +60,8 @@ export function agentJson(
   agent: AgentRecord,
   executors: ExecutorsByAgent,
 ): object {
+  const deactivation = m.registryView.deactivated.get(agent.id)
+  const { drain_info: drain, since_ms: since } = deactivation ?? {}
   return {
     id: agent.id,
     hostname: agent.info.hostname,
@@ -75,10 +77,12 @@ export function agentJson(
     offered_resources: stateResources(sumOffers(agent.offers.values())),
     reserved_resources: stateReservations(agent.total),
     unreserved_resources: stateResources(agent.total.unreserved()),
-    active: agent.connected,
-    deactivated: false,
+    active: agent.connected && !deactivation,
+    deactivated: deactivation !== undefined,
     version: agent.version,
     capabilities: agent.capabilities.map(c => c.type),
+    ...(drain && { drain_info: drain }),
+    ...(since !== undefined && { estimated_drain_start_time_seconds: seconds(since) }),
   }
 }
 
@@ -207,7 +211,8 @@ function stateFields(m: MasterContext, { version, startedAtMs, electedAtMs }: Pr
   const { state, info } = m
   const executors = executorsByAgent(m)
   const agents = [...state.agents.values()]
-  const connected = agents.filter(agent => agent.connected).length
+  const { deactivated } = m.registryView
+  const activated = agents.filter(({ id, connected }) => connected && !deactivated.has(id)).length
   return {
     version,
     start_time: seconds(startedAtMs),
@@ -216,8 +221,8 @@ function stateFields(m: MasterContext, { version, startedAtMs, electedAtMs }: Pr
     pid: info.pid,
     hostname: info.hostname,
     capabilities: (info.capabilities ?? []).map(c => c.type),
-    activated_slaves: connected,
-    deactivated_slaves: agents.length - connected,
+    activated_slaves: activated,
+    deactivated_slaves: agents.length - activated,
     unreachable_slaves: m.registryView.unreachable.size,
     leader: info.pid,
     leader_info: { id: info.id, pid: info.pid, port: info.port, hostname: info.hostname },

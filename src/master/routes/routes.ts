@@ -14,6 +14,7 @@ import { VERSION } from '../../base/version.ts'
 import { taskJson } from '../../resources/task-json.ts'
 import type { MasterInfo } from '../../messages/agent.ts'
 import type { MasterContext } from '../context.ts'
+import { type AddRoute, byMethod, operatorRoutes } from './operator.ts'
 import { Rebuilt } from './rebuilt.ts'
 import { agentFilesRoutes, type FilesRef } from './agent-files.ts'
 import {
@@ -36,13 +37,14 @@ export interface Routing {
 }
 
 export function addRoutes(m: MasterContext, routing: Routing): void {
-  const get = (path: string, help: string, handler: HttpHandler): void => {
-    routing.route(path, help, request => {
-      if (request.method !== 'GET' && request.method !== 'HEAD') return methodNotAllowed(['GET'])
-      if (routing.leading()) return handler(request)
-      return elsewhere(m, routing.leader(), request)
-    })
+  const add: AddRoute = (path, help, handlers) => {
+    const serve = byMethod(handlers)
+    routing.route(path, help, request =>
+      routing.leading() ? serve(request) : elsewhere(m, routing.leader(), request),
+    )
   }
+  const get = (path: string, help: string, handler: HttpHandler): void =>
+    add(path, help, { GET: handler })
   routing.route('/health', '200 while the master serves.', () => ({ status: 200 }))
   routing.route('/version', 'The version of the program.', () => json({ version: VERSION }))
   // As in Mesos the host is the name that people know, and the scheme is the browser's. What is below is nothing.
@@ -92,6 +94,7 @@ export function addRoutes(m: MasterContext, routing: Routing): void {
       })
     },
   )
+  operatorRoutes(m, add)
   agentFilesRoutes(get, id => {
     const agent = m.state.agents.get(id)
     return agent && routing.files(pid('files', addressOf(agent.pid)))
