@@ -1,6 +1,7 @@
 // What an agent is told at its start, by its flags or by a test.
 
 import { type Address, parseAddress } from '../actors/pid.ts'
+import type { IsOperator } from '../actors/operators.ts'
 import { deriveToken, executorPrincipal, isOperatorToken } from '../actors/shared-secret.ts'
 import { printableFlags } from '../base/flags.ts'
 import type { Masters } from '../detector/location.ts'
@@ -43,7 +44,7 @@ export interface AgentOptions {
   /** Makes what an executor proves by who it is; absent: nobody here has to prove anything. */
   readonly executorToken?: (frameworkId: string, executorId: string) => string
   /** Whether somebody may make calls about containers; absent: all may. */
-  readonly isOperator?: (token: string) => boolean
+  readonly isOperator?: IsOperator
   /** The account that the agent runs under. */
   readonly user: string
   /** Whether tasks run under the account that their framework names, rather than the agent's. */

@@ -54,7 +54,7 @@ export function addRoutes({ context, source, environment }: AgentRoutesOptions):
     },
     listed: isNestedShown =>
       listContainers(state, options.processes, { nowMs: clock.now(), isNestedShown }),
-    isTrusted: options.isOperator,
+    isOperator: options.isOperator,
   })
   context.route('/api/v1', 'Calls about containers, as JSON (docs/agent.md)', async request => {
     try {

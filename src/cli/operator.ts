@@ -1,6 +1,8 @@
 // mesos drain, mesos deactivate, mesos reactivate: an agent is taken out of service, and put back.
 
 import * as v from 'valibot'
+import { operatorToken } from '../actors/shared-secret.ts'
+import { trustFlags } from '../actors/trust-flags.ts'
 import { seconds } from '../base/duration.ts'
 import { UserError } from '../base/errors.ts'
 import { defineFlags, flag, type Flags } from '../base/flags.ts'
@@ -20,6 +22,7 @@ const master = flag.string({
 
 const drainFlags = defineFlags({
   master,
+  ...trustFlags,
   max_grace_period: flag.duration({
     help: 'No task has longer than this to end after it was asked to. Without it each has what its kill policy says.',
     min: 0,
@@ -35,7 +38,7 @@ const drainFlags = defineFlags({
   }),
 })
 
-const flags = defineFlags({ master })
+const flags = defineFlags({ master, ...trustFlags })
 
 /** What the three commands have in common. */
 function command<const F extends Flags>(
@@ -56,14 +59,20 @@ export const drainCommand = command('drain', {
   summary:
     "Kills all tasks of an agent and offers it no more. 'mesos reactivate' puts it back into service once it is drained.",
   flags: drainFlags,
-  run: async ({ master: masters, max_grace_period: grace, mark_gone, wait }, { positional }) => {
+  run: async (
+    { master: masters, cluster_secret: secret, max_grace_period: grace, mark_gone, wait },
+    { positional },
+  ) => {
     const [id = ''] = positional
     const max_grace_period = grace === undefined ? {} : { max_grace_period: nanoseconds(grace) }
     const agent_id = { value: id }
-    await ask(masters, {
-      type: 'DRAIN_AGENT',
-      drain_agent: { agent_id, ...max_grace_period, mark_gone },
-    })
+    await ask(
+      { masters, secret },
+      {
+        type: 'DRAIN_AGENT',
+        drain_agent: { agent_id, ...max_grace_period, mark_gone },
+      },
+    )
     if (wait) await drained(masters, id)
     return 0
   },
@@ -74,8 +83,11 @@ const nanoseconds = (ms: number) => ({ nanoseconds: Math.round(ms * 1e6) })
 export const deactivateCommand = command('deactivate', {
   summary: 'Offers an agent no more. What it runs goes on.',
   flags,
-  run: async ({ master: masters }, { positional: [value = ''] }) => {
-    await ask(masters, { type: 'DEACTIVATE_AGENT', deactivate_agent: { agent_id: { value } } })
+  run: async ({ master: masters, cluster_secret: secret }, { positional: [value = ''] }) => {
+    await ask(
+      { masters, secret },
+      { type: 'DEACTIVATE_AGENT', deactivate_agent: { agent_id: { value } } },
+    )
     return 0
   },
 })
@@ -83,15 +95,21 @@ export const deactivateCommand = command('deactivate', {
 export const reactivateCommand = command('reactivate', {
   summary: 'Offers an agent again that was deactivated, or drained.',
   flags,
-  run: async ({ master: masters }, { positional: [value = ''] }) => {
-    await ask(masters, { type: 'REACTIVATE_AGENT', reactivate_agent: { agent_id: { value } } })
+  run: async ({ master: masters, cluster_secret: secret }, { positional: [value = ''] }) => {
+    await ask(
+      { masters, secret },
+      { type: 'REACTIVATE_AGENT', reactivate_agent: { agent_id: { value } } },
+    )
     return 0
   },
 })
 
-async function ask(masters: string, call: OperatorCall): Promise<void> {
+async function ask(
+  { masters, secret }: { readonly masters: string; readonly secret: string | undefined },
+  call: OperatorCall,
+): Promise<void> {
   const address = await leaderAddress(masters)
-  const { status, text } = await answer(address, '/api/v1', call)
+  const { status, text } = await answer(address, '/api/v1', { call, secret })
   if (status === 200) return
   throw new UserError('conflict', `The master at ${address} refuses: ${text.trim() || status}`)
 }
@@ -99,14 +117,19 @@ async function ask(masters: string, call: OperatorCall): Promise<void> {
 async function answer(
   address: string,
   path: string,
-  body?: object,
+  asked?: { readonly call: object; readonly secret: string | undefined },
 ): Promise<{ readonly status: number; readonly text: string }> {
   try {
     const response = await fetch(`http://${address}${path}`, {
-      ...(body && {
+      ...(asked && {
         method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(body),
+        headers: {
+          'content-type': 'application/json',
+          ...(asked.secret !== undefined && {
+            authorization: `Bearer ${operatorToken(asked.secret)}`,
+          }),
+        },
+        body: JSON.stringify(asked.call),
       }),
       signal: AbortSignal.timeout(LIMIT_MS),
     })

@@ -1,5 +1,6 @@
 // The flags as the master's decisions need them: typed, in base units, without a trace of the command line.
 
+import type { IsOperator } from '../actors/operators.ts'
 import type { Alternatives } from './allocator/filters.ts'
 
 export interface MasterConfig {
@@ -25,6 +26,8 @@ export interface MasterConfig {
   readonly maxCompletedFrameworks: number
   readonly maxCompletedTasksPerFramework: number
   readonly maxUnreachableTasksPerFramework: number
+  /** Who may change something by the operator API; absent: everybody. */
+  readonly isOperator?: IsOperator
   /** Flags as `/flags` and `/state` print them. */
   readonly printable: Readonly<Record<string, string>>
 }

@@ -1,5 +1,6 @@
 // The master's flags, in Mesos' spelling. Each one that is listed here works.
 
+import { isOperatorToken } from '../actors/shared-secret.ts'
 import { httpFlags } from '../actors/http-flags.ts'
 import { trustFlags } from '../actors/trust-flags.ts'
 import { addressFlags, logFlags } from '../base/server-flags.ts'
@@ -168,6 +169,7 @@ export type MasterFlags = FlagValues<typeof masterFlags>
 
 /** The part of the flags that decisions depend on. */
 export function masterConfig(values: MasterFlags): MasterConfig {
+  const secret = values.cluster_secret
   return {
     cluster: values.cluster,
     agentPingTimeoutMs: values.agent_ping_timeout,
@@ -187,6 +189,7 @@ export function masterConfig(values: MasterFlags): MasterConfig {
     maxCompletedFrameworks: values.max_completed_frameworks,
     maxCompletedTasksPerFramework: values.max_completed_tasks_per_framework,
     maxUnreachableTasksPerFramework: values.max_unreachable_tasks_per_framework,
+    ...(secret !== undefined && { isOperator: token => isOperatorToken(secret, token) }),
     printable: printableFlags(masterFlags, values),
   }
 }

@@ -34,6 +34,7 @@ export const WORLD: Readonly<Record<string, string>> = {
   'src/actors/system-clock.ts': 'time',
   'src/actors/websocket-transport.ts': 'sockets',
   'src/actors/http-server.ts': 'sockets',
+  'src/actors/http-request.ts': 'sockets',
   'src/actors/system-runtime.ts': 'entropy for the seed, and the load of the machine',
   'src/actors/record-files.ts': 'files',
   'src/actors/cpu-profiler.ts': 'the inspector of this process',

@@ -8,6 +8,7 @@ import {
   methodNotAllowed,
   text,
 } from '../../actors/http.ts'
+import { distrust, type IsOperator } from '../../actors/operators.ts'
 import { AgentCall, AttachInput } from '../../messages/agent-api.ts'
 import type { ContainerCalls } from './container-calls.ts'
 
@@ -19,8 +20,7 @@ export interface AgentApiOptions {
   /** Bodies of the calls that ask for something that is known, without the type. */
   readonly known: Readonly<Record<'GET_FLAGS' | 'GET_VERSION' | 'GET_STATE', () => object>>
   readonly listed: (isNestedShown: boolean) => readonly object[]
-  /** Who asks has to send this (`Authorization: Bearer …`); absent: nobody has to prove anything. */
-  readonly isTrusted: ((token: string) => boolean) | undefined
+  readonly isOperator: IsOperator | undefined
 }
 
 export class AgentApi {
@@ -33,23 +33,12 @@ export class AgentApi {
   /** Never throws, and rejects for a bug only. */
   async handle(request: HttpRequest): Promise<HttpResponse> {
     if (request.method !== 'POST') return methodNotAllowed(['POST'])
-    const refused = whyRefused(request) ?? this.#distrusts(request)
+    const refused = whyRefused(request) ?? distrust(request, this.#o.isOperator)
     if (refused) return refused
     if (request.pieces) return this.#o.containers.attachInput(request.pieces, parseInput)
     const call = parse(AgentCall, new TextDecoder().decode(request.body), 'agent::Call')
     if (typeof call === 'string') return text(400, `${call}\n`)
     return withType(await this.#answer(call), request)
-  }
-
-  #distrusts({ headers }: HttpRequest): HttpResponse | undefined {
-    const { isTrusted } = this.#o
-    if (!isTrusted) return undefined
-    const token = /^bearer (.+)$/i.exec(headers['authorization'] ?? '')?.[1]
-    if (token !== undefined && isTrusted(token)) return undefined
-    return {
-      ...text(401, 'Only who knows the secret of the cluster may ask this (--cluster_secret).\n'),
-      headers: { 'content-type': 'text/plain', 'www-authenticate': 'Bearer realm="mesos"' },
-    }
   }
 
   #answer(call: AgentCall): HttpResponse | Promise<HttpResponse> {

@@ -10,7 +10,7 @@ import type { CommandInfo } from '../../messages/command.ts'
 import type { ReadResponse } from '../../messages/files.ts'
 import type { ContainerID } from '../../messages/ids.ts'
 import type { AgentExecutor, AgentState } from '../agent-state.ts'
-import type { Input } from '../attachment.ts'
+import type { Input, Output, Outputs } from '../attachment.ts'
 import { MAX_WINDOW } from '../containerizer/terminal.ts'
 import { commandLine, type Environment } from '../environment.ts'
 import type { Processes } from '../processes.ts'
@@ -90,8 +90,10 @@ export class ContainerCalls {
     const program = { ...commandLine(command), ...(tty && { terminal: size }) }
     const started = await this.#start(id, command, program)
     if ('status' in started) return started
-    const kill = (): void => void this.#guests.kill(chainOf(id)!, 'SIGKILL')
-    return { status: 200, stream: new ProcessIoStream(started.output, this.#o.clock, kill) }
+    const chain = chainOf(id)!
+    const kill = (): void => void this.#guests.kill(chain, 'SIGKILL')
+    const whole = untilEnd(started.output, this.#guests.wait(chain))
+    return { status: 200, stream: new ProcessIoStream(whole, this.#o.clock, kill) }
   }
 
   async #start(
@@ -240,6 +242,15 @@ export class ContainerCalls {
 }
 
 const PAUSE_MS = 250
+
+/** It may have closed its output, and go on. */
+async function* untilEnd(
+  output: Outputs,
+  ended: Promise<unknown> | undefined,
+): AsyncGenerator<Output> {
+  yield* output
+  await ended
+}
 
 /** A response whose head is sent at once. */
 function later(make: () => Promise<string>): HttpResponse {

@@ -8,6 +8,7 @@ import {
   json,
   methodNotAllowed,
 } from '../../actors/http.ts'
+import { distrust } from '../../actors/operators.ts'
 import { MaintenanceSchedule } from '../../messages/agent.ts'
 import { OperatorCall } from '../../messages/operator-api.ts'
 import { MachineID } from '../../messages/values.ts'
@@ -31,6 +32,17 @@ export type AddRoute = (path: string, help: string, handlers: Handlers) => void
 const BY_OPERATOR: Cause = { why: 'asked for by an operator' }
 
 export function operatorRoutes(m: MasterContext, add: AddRoute): void {
+  const withBody = <T>(
+    request: HttpRequest,
+    schema: v.GenericSchema<unknown, T>,
+    what: string,
+    serve: (value: T) => HttpResponse | Promise<HttpResponse>,
+  ): HttpResponse | Promise<HttpResponse> => {
+    const refused = distrust(request, m.config.isOperator)
+    if (refused) return refused
+    const body = bodyOf(request, schema, what)
+    return 'refusal' in body ? body.refusal : serve(body.value)
+  }
   add('/api/v1', 'The operator API: POST one call, as JSON.', {
     POST: request => {
       // What is below is somebody else's.
@@ -72,16 +84,6 @@ export function byMethod(handlers: Handlers): HttpHandler {
     const handler = Object.hasOwn(handlers, method) ? handlers[method as 'GET'] : undefined
     return handler ? handler(request) : methodNotAllowed(Object.keys(handlers))
   }
-}
-
-function withBody<T>(
-  request: HttpRequest,
-  schema: v.GenericSchema<unknown, T>,
-  what: string,
-  serve: (value: T) => HttpResponse | Promise<HttpResponse>,
-): HttpResponse | Promise<HttpResponse> {
-  const body = bodyOf(request, schema, what)
-  return 'refusal' in body ? body.refusal : serve(body.value)
 }
 
 function serveCall(m: MasterContext, call: OperatorCall): HttpResponse | Promise<HttpResponse> {
