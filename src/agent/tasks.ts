@@ -91,14 +91,15 @@ export class Tasks {
         each.map((one, index) => this.#refuse(framework, one, verdict, index === 0)),
       )
     }
+    const existing = framework.executors.get(described.executor_id.value)
     const refusal = whyGroupRefused(described, tasks, {
       framework: info,
       switching,
       isolation,
       containerizers,
+      ...(existing && { others: [...existing.tasks.values(), ...existing.queued.values()] }),
     })
     if (refusal) return refuse(refusal)
-    const existing = framework.executors.get(described.executor_id.value)
     if (existing) return this.#addGroup(existing, each, refuse)
     if (!isNew) {
       return refuse({
