@@ -114,15 +114,17 @@ function statusOf(
     port,
     path,
     signal,
-    agent: false as const,
     maxHeaderSize: MAX_HEADER_BYTES,
     // Tasks have certificates of their own making.
     rejectUnauthorized: false,
     headers: { 'user-agent': 'mesos-agent', accept: '*/*' },
-    ...(socket && {
-      createConnection: () =>
-        scheme === 'https' ? connectTls({ socket, rejectUnauthorized: false }) : socket,
-    }),
+    // An agent, which `false` means too, would make connections of its own.
+    ...(socket
+      ? {
+          createConnection: () =>
+            scheme === 'https' ? connectTls({ socket, rejectUnauthorized: false }) : socket,
+        }
+      : { agent: false as const }),
   }
   return new Promise((resolve, reject) => {
     const asked = request(options, answer => {

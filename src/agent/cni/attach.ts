@@ -104,11 +104,12 @@ function environment(
 
 function failed(type: string, network: string, command: string, answer: Answer): UserError {
   const { stdout, stderr } = answer
-  const words = parseError(stdout) ?? [stdout.trim(), stderr].filter(text => text !== '').join('; ')
-  const why = [words, ...(parseError(stdout) === undefined || stderr === '' ? [] : [stderr])]
+  // Those of a plugin that was killed are whatever it had come to.
+  const said = parseError(stdout) ?? stdout.slice(0, MAX_WORDS).trim()
+  const why = [stderr, said].filter(text => text !== '').join('; ')
   return new UserError(
     'internal',
-    `The CNI plugin '${type}' of network '${network}' failed to ${command}: ${why.join('; ').slice(0, MAX_WORDS)}`,
+    `The CNI plugin '${type}' of network '${network}' failed to ${command}: ${why.slice(0, MAX_WORDS)}`,
   )
 }
 

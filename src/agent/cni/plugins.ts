@@ -19,7 +19,7 @@ const OUTPUT_MS = 1_000
 export interface Answer {
   readonly ok: boolean
   readonly stdout: string
-  /** Ends with why it was killed, or not started. */
+  /** Begins with why it was killed, or not started. */
   readonly stderr: string
 }
 
@@ -112,7 +112,7 @@ export class Plugins {
         resolve({
           ok: code === 0 && why === '',
           stdout: Buffer.concat(stdout).toString('utf8'),
-          stderr: [said, why].filter(text => text !== '').join('\n'),
+          stderr: [why, said].filter(text => text !== '').join('; '),
         })
       }
       child.once('error', error => {
