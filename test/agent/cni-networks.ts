@@ -1,7 +1,7 @@
 // Real networks for tests: Debian's CNI plugins, on bridges of this process' own, of which nothing may be left.
 
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 
 const PLUGINS = '/usr/lib/cni'
 const PARTS = ['bridge', 'host-local', 'loopback', 'portmap'].map(name => `${PLUGINS}/${name}`)
@@ -14,7 +14,8 @@ const areThere = (): boolean => [...PARTS, ...PROGRAMS].every(path => existsSync
 export function whyNoNetworks(): string | undefined {
   if (process.getuid?.() !== 0) return 'networks need root'
   if (!areThere()) install()
-  if (!areThere()) return `CNI plugins could not be installed; apt-get install ${PACKAGES.join(' ')}`
+  if (!areThere())
+    return `CNI plugins could not be installed; apt-get install ${PACKAGES.join(' ')}`
   const { status, stderr } = spawnSync('unshare', ['--net', '--uts', 'true'])
   return status === 0 ? undefined : `network namespaces are not to be had: ${String(stderr)}`
 }
@@ -85,12 +86,20 @@ export class TestNetworks {
     const links = this.#bridges.flatMap(bridge => [
       ...ip('-o', 'link', 'show', 'master', bridge).split('\n'),
     ])
-    const files = ['leases', 'run/isolators/network/cni'].flatMap(name => below(`${this.#top}/${name}`))
+    const files = ['leases', 'run/isolators/network/cni'].flatMap(name =>
+      below(`${this.#top}/${name}`),
+    )
     const mounts = spawnSync('grep', [this.#top, '/proc/self/mountinfo'], { encoding: 'utf8' })
     return [...links, ...files, ...mounts.stdout.split('\n')].filter(line => line !== '')
   }
 
+  /** Also what a test that failed left, which nobody else will find. */
   remove(): void {
+    const table = readFileSync('/proc/self/mountinfo', 'utf8')
+    for (const line of table.split('\n')) {
+      const path = line.split(' ')[4]
+      if (path?.startsWith(`${this.#top}/`)) spawnSync('umount', ['-l', path])
+    }
     for (const bridge of this.#bridges) ip('link', 'delete', bridge)
   }
 }
@@ -124,7 +133,9 @@ export function removeChains(): void {
   if (rules.some(rule => rule.startsWith('-A CNI-HOSTPORT-DNAT'))) return
   for (const rule of rules) {
     if (!/^-A (PREROUTING|OUTPUT|POSTROUTING) .*CNI-HOSTPORT/.test(rule)) continue
-    const words = [...rule.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain!)
+    const words = [...rule.matchAll(/"([^"]*)"|(\S+)/g)].map(
+      ([, quoted, plain]) => quoted ?? plain!,
+    )
     iptables('-D', ...words.slice(1))
   }
   for (const chain of chains) iptables('-F', chain)

@@ -13,7 +13,13 @@ import type { ContainerInfo, NetworkInfo } from '../../src/messages/container.ts
 import { freePorts } from '../../bench/ports.ts'
 import { CNI_HOST } from './cni-host.ts'
 import { removeChains, rulesOf, TestNetworks, whyNoNetworks } from './cni-networks.ts'
-import { nextContainerizer, type Place, placeWith, skip as noContainers, until } from './containers.ts'
+import {
+  nextContainerizer,
+  type Place,
+  placeWith,
+  skip as noContainers,
+  until,
+} from './containers.ts'
 
 const skip = {
   skip: noContainers.skip === false ? (whyNoNetworks() ?? false) : noContainers.skip,
@@ -94,41 +100,49 @@ t.test('a container sees its own network and nothing of the machine’s', skip, 
   t.equal(await other.exited, 0)
 })
 
-t.test('containers reach each other; what is nested, asked or counted is in there, too', skip, async t => {
-  const p = await place(t)
-  p.networks.bridge('mine')
-  const server = await p.processes.launch(
-    p.spec(serving(8080), { ...joining('mine'), stdoutPath: `${p.top}/box/server` }),
-  )
-  await until(() => p.text('server').includes('listens'), 'it listens')
-  await p.run(asking(addressOf(server.networks), 8080), joining('mine'))
-  t.equal(p.text('stdout'), 'served here\n')
-  const statistics = p.processes.usage('c1')
-  t.ok(statistics!.net_rx_bytes! > 0 && statistics!.net_tx_packets! > 0, 'it is counted')
+t.test(
+  'containers reach each other; what is nested, asked or counted is in there, too',
+  skip,
+  async t => {
+    const p = await place(t)
+    p.networks.bridge('mine')
+    const server = await p.processes.launch(
+      p.spec(serving(8080), { ...joining('mine'), stdoutPath: `${p.top}/box/server` }),
+    )
+    await until(() => p.text('server').includes('listens'), 'it listens')
+    await p.run(asking(addressOf(server.networks), 8080), joining('mine'))
+    t.equal(p.text('stdout'), 'served here\n')
+    const statistics = p.processes.usage('c1')
+    t.ok(statistics!.net_rx_bytes! > 0 && statistics!.net_tx_packets! > 0, 'it is counted')
 
-  const stop = new AbortController().signal
-  const probes = systemProbes(p.processes)
-  const probe = (port: number, containerId = 'c1', path = '/well') => {
-    const probed = { containerId, framework: '', env: {} }
-    const to = { host: '127.0.0.1', port }
-    return Promise.all([
-      probes.ask({ type: 'TCP', ...to }, probed, stop, () => {}),
-      probes.ask({ type: 'HTTP', scheme: 'http', path, ...to }, probed, stop, () => {}),
+    const stop = new AbortController().signal
+    const probes = systemProbes(p.processes)
+    const probe = (port: number, containerId = 'c1', path = '/well') => {
+      const probed = { containerId, framework: '', env: {} }
+      const to = { host: '127.0.0.1', port }
+      return Promise.all([
+        probes.ask({ type: 'TCP', ...to }, probed, stop, () => {}),
+        probes.ask({ type: 'HTTP', scheme: 'http', path, ...to }, probed, stop, () => {}),
+      ])
+    }
+    t.same(await probe(8080), [
+      { type: 'TCP', succeeded: true },
+      { type: 'HTTP', statusCode: 204 },
     ])
-  }
-  t.same(await probe(8080), [
-    { type: 'TCP', succeeded: true },
-    { type: 'HTTP', statusCode: 204 },
-  ])
-  t.same((await probe(8081))[0], { type: 'TCP', succeeded: false })
-  t.equal((await probe(8081))[1], undefined)
-  t.same((await probe(8080, 'another'))[0], { type: 'TCP', succeeded: false }, 'it is not here')
-  const env = { PATH: '/usr/bin:/bin' }
-  const argv: LaunchSpec['argv'] = ['/bin/sh', '-c', 'test $(uname -n) = c1 && grep -q eth0 /proc/net/dev']
-  t.equal(await p.processes.exec({ containerId: 'c1', argv, env }, stop), 0, 'so is a command')
-  p.processes.killTree(server.pid, 'SIGKILL')
-  await server.exited
-})
+    t.same((await probe(8081))[0], { type: 'TCP', succeeded: false })
+    t.equal((await probe(8081))[1], undefined)
+    t.same((await probe(8080, 'another'))[0], { type: 'TCP', succeeded: false }, 'it is not here')
+    const env = { PATH: '/usr/bin:/bin' }
+    const argv: LaunchSpec['argv'] = [
+      '/bin/sh',
+      '-c',
+      'test $(uname -n) = c1 && grep -q eth0 /proc/net/dev',
+    ]
+    t.equal(await p.processes.exec({ containerId: 'c1', argv, env }, stop), 0, 'so is a command')
+    p.processes.killTree(server.pid, 'SIGKILL')
+    await server.exited
+  },
+)
 
 t.test('containers nested in one share its network, until the last has gone', skip, async t => {
   const p = await place(t)
@@ -219,7 +233,10 @@ t.test('a launch fails, and says why, when a network cannot be had', skip, async
   await t.rejects(launch('mine', { port_mappings }), { message: /has no plugin that maps ports/ })
 
   p.networks.bridge('refusing', { type: 'refuse' })
-  p.networks.plugin('refuse', `[ $CNI_COMMAND = DEL ] || { echo '{"code":7,"msg":"not you"}'; exit 1; }`)
+  p.networks.plugin(
+    'refuse',
+    `[ $CNI_COMMAND = DEL ] || { echo '{"code":7,"msg":"not you"}'; exit 1; }`,
+  )
   await t.rejects(launch('refusing'), {
     message: "The CNI plugin 'refuse' of network 'refusing' failed to ADD: not you (code 7)",
   })
@@ -237,7 +254,9 @@ t.test('a launch fails, and says why, when a network cannot be had', skip, async
   p.networks.bridge('slow', { type: 'slow' })
   p.networks.plugin('slow', `[ $CNI_COMMAND = DEL ] || { >${p.top}/begun; exec sleep 1000; }`)
   const slow = p.processes.launch(p.spec('true', { ...joining('slow'), containerId: 'slow' }))
-  void until(() => existsSync(`${p.top}/begun`), 'it is asked').then(() => p.processes.abandon('slow'))
+  void until(() => existsSync(`${p.top}/begun`), 'it is asked').then(() =>
+    p.processes.abandon('slow'),
+  )
   await t.rejects(slow, { message: /not wanted any more/ })
   // Of one whose plugin is not there any more something stays: it could not be asked.
   const left = p.networks.left().filter(line => !line.includes('nowhere'))
@@ -286,44 +305,52 @@ const ended = async (host: ChildProcess, signal: NodeJS.Signals): Promise<void> 
   await exited
 }
 
-t.test('kill -9 of the agent: who survives keeps the network, and nothing is left of others', skip, async t => {
-  const p = hosts(t)
-  p.networks.bridge('mine')
-  p.networks.bridge('slow', { type: 'slow' })
-  p.networks.plugin('slow', `[ $CNI_COMMAND = DEL ] || { >${p.top}/begun; sleep 1000; }`)
-  const { host } = p.host('s1=mine=sleep 1000', 'c1=mine=sleep 1000', 's2=slow=true')
-  await until(() => existsSync(`${p.top}/begun`), 'a plugin is at work')
-  await ended(host, 'SIGKILL')
-  const next = await p.next()
-  const found = await next.recover([{ containerId: 's1', cwd: `${p.top}/box` }])
-  const s1 = found.get('s1')!
-  t.match(addressOf(s1.networks), /^10\.213\./)
-  t.equal(next.networkEntrance('s1')?.length, 4)
-  const others = p.networks.left().filter(line => /\b(c1|s2)\//.test(line))
-  t.same(others, [], 'the others are off their networks')
-  t.not(p.networks.left().length, 0)
-  const spec = { containerId: 's1', argv: ['/bin/grep', '-q', 'eth0', '/proc/net/dev'] as const }
-  t.equal(await next.exec({ ...spec, env: {} }, new AbortController().signal), 0)
-  next.killTree(s1.pid, 'SIGKILL')
-  await s1.exited
-  next.forget('s1')
-  t.same(p.networks.left(), [])
-  await next.close()
-})
+t.test(
+  'kill -9 of the agent: who survives keeps the network, and nothing is left of others',
+  skip,
+  async t => {
+    const p = hosts(t)
+    p.networks.bridge('mine')
+    p.networks.bridge('slow', { type: 'slow' })
+    p.networks.plugin('slow', `[ $CNI_COMMAND = DEL ] || { >${p.top}/begun; sleep 1000; }`)
+    const { host } = p.host('s1=mine=sleep 1000', 'c1=mine=sleep 1000', 's2=slow=true')
+    await until(() => existsSync(`${p.top}/begun`), 'a plugin is at work')
+    await ended(host, 'SIGKILL')
+    const next = await p.next()
+    const found = await next.recover([{ containerId: 's1', cwd: `${p.top}/box` }])
+    const s1 = found.get('s1')!
+    t.match(addressOf(s1.networks), /^10\.213\./)
+    t.equal(next.networkEntrance('s1')?.length, 4)
+    const others = p.networks.left().filter(line => /\b(c1|s2)\//.test(line))
+    t.same(others, [], 'the others are off their networks')
+    t.not(p.networks.left().length, 0)
+    const spec = { containerId: 's1', argv: ['/bin/grep', '-q', 'eth0', '/proc/net/dev'] as const }
+    t.equal(await next.exec({ ...spec, env: {} }, new AbortController().signal), 0)
+    next.killTree(s1.pid, 'SIGKILL')
+    await s1.exited
+    next.forget('s1')
+    t.same(p.networks.left(), [])
+    await next.close()
+  },
+)
 
-t.test('an agent that ends takes down the networks of those that do not survive it', skip, async t => {
-  const p = hosts(t)
-  p.networks.bridge('mine')
-  const { host, ready } = p.host('c1=mine=sleep 1000', 's1=mine=sleep 1000')
-  await ready
-  await ended(host, 'SIGTERM')
-  t.same(
-    p.networks.left().filter(line => line.includes('c1')),
-    [],
-  )
-  t.not(p.networks.left().length, 0)
-  const next = await p.next()
-  t.equal((await next.recover([])).size, 0)
-  t.same(p.networks.left(), [], 'nor those of whom nobody asks for any more')
-  await next.close()
-})
+t.test(
+  'an agent that ends takes down the networks of those that do not survive it',
+  skip,
+  async t => {
+    const p = hosts(t)
+    p.networks.bridge('mine')
+    const { host, ready } = p.host('c1=mine=sleep 1000', 's1=mine=sleep 1000')
+    await ready
+    await ended(host, 'SIGTERM')
+    t.same(
+      p.networks.left().filter(line => line.includes('c1')),
+      [],
+    )
+    t.not(p.networks.left().length, 0)
+    const next = await p.next()
+    t.equal((await next.recover([])).size, 0)
+    t.same(p.networks.left(), [], 'nor those of whom nobody asks for any more')
+    await next.close()
+  },
+)

@@ -22,10 +22,7 @@ export function namedNetworks(container: ContainerInfo | undefined): NamedNetwor
 }
 
 /** Finishes "this agent does not support …"; undefined if it can be tried. */
-export function whyNoNetworks(
-  container: ContainerInfo,
-  isolation: Isolation,
-): string | undefined {
+export function whyNoNetworks(container: ContainerInfo, isolation: Isolation): string | undefined {
   const { network_infos: infos = [], hostname } = container
   const networks = namedNetworks(container)
   if (networks.length > 0 && !isolation.has('network/cni')) {

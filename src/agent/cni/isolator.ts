@@ -22,14 +22,14 @@ export interface CniIsolatorOptions {
   readonly check: () => Promise<void>
   /** Whether agents of this token are at work, or a guard is that acts for them. */
   readonly isAtWork: (token: string) => boolean
-  /** Whether a container is on record. */
-  readonly isThere: (containerId: string) => boolean
+  /** Whether a container outlives this agent. */
+  readonly survives: (containerId: string) => boolean
 }
 
 const ANY_ADDRESS = '0.0.0.0'
 
 export function cniIsolator(options: CniIsolatorOptions): Isolator {
-  const { networks, store, nsenter, realPath, interfacesOf, check, isAtWork, isThere } = options
+  const { networks, store, nsenter, realPath, interfacesOf, check, isAtWork, survives } = options
   const interfaces = new Map<string, ReadonlySet<string>>()
 
   const plan = (config: ContainerConfig, joined: Joined, into: LaunchPlan): void => {
@@ -83,6 +83,6 @@ export function cniIsolator(options: CniIsolatorOptions): Isolator {
       interfaces.delete(containerId)
       return networks.leave(containerId)
     },
-    close: () => networks.abandon(isThere),
+    close: () => networks.abandon(survives),
   }
 }

@@ -112,9 +112,9 @@ export class Networks {
     await Promise.all(left.map(id => this.#tearDown(id)))
   }
 
-  /** Networks of which none of the containers is there any more. */
-  async abandon(isThere: (member: string) => boolean): Promise<void> {
-    const gone = [...this.#networkOf.keys()].filter(member => !isThere(member))
+  /** The agent ends, and with it all containers but those that survive it. */
+  async abandon(survives: (member: string) => boolean): Promise<void> {
+    const gone = [...this.#networkOf.keys()].filter(member => !survives(member))
     await Promise.all(gone.map(member => this.leave(member)))
   }
 

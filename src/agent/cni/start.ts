@@ -1,12 +1,12 @@
 // Puts network/cni together, and makes sure that the machine has what it needs. One of the few files that may touch the world.
 
-import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
+import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { UserError } from '../../base/errors.ts'
 import type { Logger } from '../../base/log.ts'
 import { isWatched } from '../agent-guard.ts'
+import { survivalOf } from '../container-records.ts'
 import type { Isolator } from '../containerizer/isolator.ts'
 import { findProgram } from '../containerizer/system-programs.ts'
-import { containersDir } from '../paths.ts'
 import { NetworkConfigs } from './configs.ts'
 import { type CniFlags, pluginDirectories } from './flags.ts'
 import { cniIsolator } from './isolator.ts'
@@ -31,7 +31,10 @@ export interface CniStart {
 /** Of flags that `cniErrors` has seen. */
 export function startCni({ flags, runtimeDir, workDir, token, path, log }: CniStart): Isolator {
   const top = flags.network_cni_root_dir_persist ? (workDir ?? runtimeDir) : runtimeDir
-  const plugins = new Plugins(pluginDirectories(flags.network_cni_plugins_dir!), [path, PATH].filter(each => each !== undefined).join(':'))
+  const plugins = new Plugins(
+    pluginDirectories(flags.network_cni_plugins_dir!),
+    [path, PATH].filter(each => each !== undefined).join(':'),
+  )
   const configs = new NetworkConfigs(flags.network_cni_config_dir!, log)
   const find = (name: string): string => findProgram(name, 'network/cni')
   const store = new NetworkStore({
@@ -61,9 +64,6 @@ export function startCni({ flags, runtimeDir, workDir, token, path, log }: CniSt
       log.info({ networks: configs.names.join(',') }, 'networks that containers can join')
     },
     isAtWork: other => isWatched(runtimeDir, other),
-    isThere: id => {
-      const recorded = readdirSync(containersDir(runtimeDir))
-      return recorded.some(each => each === id || each.startsWith(`${id}.`))
-    },
+    survives: id => survivalOf(runtimeDir, id) !== undefined,
   })
 }
