@@ -36,10 +36,13 @@ let count = 0
 /** Networks below a directory; `flags` are an agent's that has them. */
 export class TestNetworks {
   readonly #top: string
+  readonly #runtime: string
   readonly #bridges: string[] = []
 
-  constructor(top: string) {
+  /** `runtime`: the name of the agent's runtime directory there. */
+  constructor(top: string, runtime = 'run') {
     this.#top = top
+    this.#runtime = runtime
     for (const name of ['networks', 'plugins']) mkdirSync(`${top}/${name}`, { recursive: true })
   }
 
@@ -86,7 +89,7 @@ export class TestNetworks {
     const links = this.#bridges.flatMap(bridge => [
       ...ip('-o', 'link', 'show', 'master', bridge).split('\n'),
     ])
-    const files = ['leases', 'run/isolators/network/cni'].flatMap(name =>
+    const files = ['leases', `${this.#runtime}/isolators/network/cni`].flatMap(name =>
       below(`${this.#top}/${name}`),
     )
     const mounts = spawnSync('grep', [this.#top, '/proc/self/mountinfo'], { encoding: 'utf8' })
