@@ -42,7 +42,7 @@ t.test('networks by mesos-execute', { skip: why ?? false }, async t => {
         `--cgroups_root=mesos_test_${process.pid}_cni`,
         ...networks.flags,
       )
-      await agent.says(/registered with the master/)
+      await agent.says(/(registered|back) with the master/)
       return agent
     }
     const agent = await startAgent()
