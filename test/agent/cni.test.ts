@@ -12,6 +12,7 @@ import type { LaunchSpec } from '../../src/agent/processes.ts'
 import type { ContainerInfo, NetworkInfo } from '../../src/messages/container.ts'
 import { freePorts } from '../../bench/ports.ts'
 import { CNI_HOST } from './cni-host.ts'
+import { busyboxLayer, saveImage, whyNoBusybox } from './image-files.ts'
 import { removeChains, rulesOf, TestNetworks, whyNoNetworks } from './cni-networks.ts'
 import {
   nextContainerizer,
@@ -33,11 +34,15 @@ interface NetworkPlace extends Place {
 }
 
 /** Looks in the end that no network is left of any container. */
-async function place(t: Test, isolation = ISOLATION, ...more: string[]): Promise<NetworkPlace> {
+async function place(
+  t: Test,
+  isolation = ISOLATION,
+  more: (top: string) => string[] = () => [],
+): Promise<NetworkPlace> {
   let networks: TestNetworks | undefined
   const made = await placeWith(t, top => {
     networks = new TestNetworks(top)
-    return [`--isolation=${isolation}`, ...networks.flags, ...more]
+    return [`--isolation=${isolation}`, ...networks.flags, ...more(top)]
   })
   t.teardown(() => {
     const left = networks!.left()
@@ -264,6 +269,36 @@ t.test('a launch fails, and says why, when a network cannot be had', skip, async
   p.networks.plugin('nowhere', 'true')
   await p.processes.recover([])
 })
+
+const noImages = skip.skip === false ? (whyNoBusybox() ?? false) : skip.skip
+
+t.test(
+  'a container of an image finds itself in its own files, and no interface of the machine',
+  { skip: noImages },
+  async t => {
+    const p = await place(t, 'filesystem/linux,docker/runtime,network/cni', top => [
+      '--image_providers=docker',
+      `--docker_registry=${top}`,
+    ])
+    p.networks.bridge('mine')
+    saveImage(p.top, 'box:1', { layers: [busyboxLayer()], config: { Env: ['PATH=/bin'] } })
+    const script = 'cat /etc/hostname; tail -n 1 /etc/hosts; ls /sys/class/net; echo x >>/etc/hosts'
+    const container: ContainerInfo = {
+      ...joining('mine').container,
+      mesos: { image: { type: 'DOCKER', docker: { name: 'box:1' } } },
+    }
+    const launched = await p.processes.launch(
+      p.spec(script, { container, command: { value: script } }),
+    )
+    t.not(await launched.exited, 0, 'it cannot write to them')
+    const address = addressOf(launched.networks)
+    t.same(
+      p.text('stdout').trim().split('\n'),
+      ['c1', `${address} c1`, 'eth0', 'lo'],
+      p.text('stderr'),
+    )
+  },
+)
 
 /** Agents' processes one after the other, on one machine. */
 function hosts(t: Test) {
