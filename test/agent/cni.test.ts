@@ -78,8 +78,8 @@ t.test('a container sees its own network and nothing of the machine’s', skip, 
     ${asking('127.0.0.1', port)}`
   const container: ContainerInfo = { ...joining('mine').container, hostname: 'box.example' }
   const launched = await p.processes.launch(p.spec(script, { container }))
-  const address = addressOf(launched.networks)
-  t.same(launched.networks, [
+  const address = addressOf(launched.presence?.networks)
+  t.same(launched.presence?.networks, [
     { name: 'mine', ip_addresses: [{ protocol: 'IPv4', ip_address: address }] },
   ])
   t.ok(address.startsWith(gateway.replace(/1$/, '')), address)
@@ -101,7 +101,7 @@ t.test('a container sees its own network and nothing of the machine’s', skip, 
   t.notMatch(readFileSync('/etc/hosts', 'utf8'), 'box.example', 'the machine’s own is untouched')
   t.same(p.networks.left(), [], 'nothing is left of it')
   const other = await p.processes.launch(p.spec(`sed -n 's/:.*//p' /proc/net/dev | wc -l`))
-  t.equal(other.networks, undefined)
+  t.equal(other.presence?.networks, undefined)
   t.equal(await other.exited, 0)
 })
 
@@ -115,7 +115,7 @@ t.test(
       p.spec(serving(8080), { ...joining('mine'), stdoutPath: `${p.top}/box/server` }),
     )
     await until(() => p.text('server').includes('listens'), 'it listens')
-    await p.run(asking(addressOf(server.networks), 8080), joining('mine'))
+    await p.run(asking(addressOf(server.presence?.networks), 8080), joining('mine'))
     t.equal(p.text('stdout'), 'served here\n')
     const statistics = p.processes.usage('c1')
     t.ok(statistics!.net_rx_bytes! > 0 && statistics!.net_tx_packets! > 0, 'it is counted')
@@ -160,7 +160,7 @@ t.test('containers nested in one share its network, until the last has gone', sk
     nested('a', serving(8080, '127.0.0.1'), { stdoutPath: `${p.top}/box/server` }),
     nested('b', 'sleep 1000'),
   ])
-  t.same(server.networks, other.networks)
+  t.same(server.presence?.networks, other.presence?.networks)
   await until(() => p.text('server').includes('listens'), 'it listens')
   const asks = await nested('c', asking('127.0.0.1', 8080))
   await asks.exited
@@ -168,7 +168,11 @@ t.test('containers nested in one share its network, until the last has gone', sk
   for (const { pid } of [server, other]) p.processes.killTree(pid, 'SIGKILL')
   await Promise.all([server.exited, other.exited])
   t.not(p.networks.left().length, 0, 'somebody holds it')
-  t.same((await nested('d', 'true')).networks, server.networks, 'who comes later has the same')
+  t.same(
+    (await nested('d', 'true')).presence?.networks,
+    server.presence?.networks,
+    'who comes later has the same',
+  )
   await until(() => !existsSync(`${p.top}/run/containers/group.d`), 'that has ended')
   release()
   await until(() => p.networks.left().length === 0, 'then it is gone')
@@ -198,7 +202,7 @@ t.test('several networks, ports of the machine, and resolv.conf', skip, async t 
       },
     }),
   )
-  t.equal(launched.networks?.length, 2)
+  t.equal(launched.presence?.networks?.length, 2)
   await until(() => p.text('stdout').includes('listens'), 'it listens')
   t.same(
     p
@@ -291,7 +295,7 @@ t.test(
       p.spec(script, { container, command: { value: script } }),
     )
     t.not(await launched.exited, 0, 'it cannot write to them')
-    const address = addressOf(launched.networks)
+    const address = addressOf(launched.presence?.networks)
     t.same(
       p.text('stdout').trim().split('\n'),
       ['c1', `${address} c1`, 'eth0', 'lo'],
@@ -354,7 +358,7 @@ t.test(
     const next = await p.next()
     const found = await next.recover([{ containerId: 's1', cwd: `${p.top}/box` }])
     const s1 = found.get('s1')!
-    t.match(addressOf(s1.networks), /^10\.213\./)
+    t.match(addressOf(s1.presence?.networks), /^10\.213\./)
     t.equal(next.networkEntrance('s1')?.length, 4)
     const others = p.networks.left().filter(line => /\b(c1|s2)\//.test(line))
     t.same(others, [], 'the others are off their networks')
