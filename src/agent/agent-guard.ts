@@ -263,6 +263,16 @@ export class AgentGuard {
   }
 }
 
+/** Whether an agent of this token is at work, or a guard that ends what it left. */
+export function isWatched(runtimeDir: string, token: string): boolean {
+  if (isAlive(textOf(`${runtimeDir}/guards/${token}`))) return true
+  const leases = `${runtimeDir}/leases`
+  if (!existsSync(leases)) return false
+  return readdirSync(leases).some(
+    name => name.startsWith(`${token}.`) && isAlive(textOf(`${leases}/${name}`)),
+  )
+}
+
 function spawnGuard(args: readonly string[]): ChildProcess {
   const guard = spawn(SHELL, ['-c', GUARD, 'mesos-guard', ...args], {
     cwd: '/',

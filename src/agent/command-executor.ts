@@ -17,7 +17,7 @@ import { amountsOf } from './containerizer/demands.ts'
 import type { Probes } from './checks/probes.ts'
 import { TaskChecks } from './checks/task-checks.ts'
 import { commandEnvironment, commandLine, type Environment } from './environment.ts'
-import type { LaunchedProcess, Presence, Processes } from './processes.ts'
+import type { LaunchedProcess, LaunchSpec, Presence, Processes } from './processes.ts'
 import { otherUser, type Switching } from './run-as.ts'
 import { hasCapability } from './refusals.ts'
 import { describeWaitStatus, succeeded } from './wait-status.ts'
@@ -33,6 +33,7 @@ export interface CommandExecutorOptions {
   readonly sandbox: string
   /** That of the container that its own is nested in. */
   readonly parentSandbox?: string
+  readonly parent?: LaunchSpec['parent']
   readonly environment: Environment
   readonly processes: Processes
   readonly switching: Switching
@@ -152,7 +153,8 @@ export class CommandExecutor extends Actor {
     this.#task = task
     const env = this.#environmentOf(task)
     this.#checks = this.#checksOf(task, env)
-    const { containerId, framework, sandbox, parentSandbox, processes, switching } = this.#options
+    const { containerId, framework, sandbox, processes, switching } = this.#options
+    const { parentSandbox, parent } = this.#options
     const user = otherUser(task.command, framework, switching)
     const launching = processes.launch({
       containerId,
@@ -161,6 +163,7 @@ export class CommandExecutor extends Actor {
       cwd: sandbox,
       ...(user !== undefined && { user }),
       ...(parentSandbox !== undefined && { parentSandbox }),
+      ...(parent && { parent }),
       stdoutPath: `${sandbox}/stdout`,
       stderrPath: `${sandbox}/stderr`,
       // The task alone: there is no process beside it that would need something.

@@ -87,6 +87,8 @@ export class DefaultExecutor extends Actor {
 
   readonly #options: DefaultExecutorOptions
   readonly #children = new Map<string, Child>()
+  /** What its tasks share does not go between one group and the next. */
+  #release: (() => void) | undefined
 
   constructor(options: DefaultExecutorOptions) {
     super()
@@ -96,12 +98,15 @@ export class DefaultExecutor extends Actor {
   protected override initialize(): void {
     this.link(this.#options.agent)
     this.#agent.tell('call', { type: 'SUBSCRIBE', ...this.#sender, subscribe: {} })
-    for (const group of this.#options.adopted ?? []) this.#adopt(group)
+    const { adopted = [], containerId, processes } = this.#options
+    this.#release = processes.hold?.(containerId)
+    for (const group of adopted) this.#adopt(group)
   }
 
   /** Nothing may outlive its supervisor: the actors end their processes in their last turn. */
   protected override finalize(): void {
     for (const { pid } of this.#children.values()) if (pid !== undefined) this.terminate(pid)
+    this.#release?.()
   }
 
   protected override exited(pid: Pid): void {
@@ -201,6 +206,7 @@ export class DefaultExecutor extends Actor {
   #start(child: Child, adopted?: AdoptedCommand): void {
     const { container, task } = child
     const {
+      containerId,
       environment,
       executor,
       framework,
@@ -220,6 +226,7 @@ export class DefaultExecutor extends Actor {
         containerId: container.containerId,
         sandbox: container.sandbox,
         parentSandbox: sandbox,
+        parent: { id: containerId, info: executor.container },
         environment: {
           ...environment,
           MESOS_DIRECTORY: container.sandbox,

@@ -7,6 +7,7 @@ import { defineFlags, type FlagValues, flag } from '../base/flags.ts'
 import { trustFlags } from '../actors/trust-flags.ts'
 import { addressFlags, logFlags } from '../base/server-flags.ts'
 import { masterFlag, zkSessionTimeoutFlag } from '../detector/flags.ts'
+import { cniFlags } from './cni/flags.ts'
 import { POLICIES } from './checkpoint/compatible.ts'
 import { isolationFlags } from './containerizer/flags.ts'
 import { DEFAULT_GC } from './gc/sandbox-gc.ts'
@@ -140,6 +141,7 @@ export const agentFlags = defineFlags({
   ...isolationFlags,
   ...fetcherFlags,
   ...loggerFlags,
+  ...cniFlags,
   ...imageFlags,
   ...dockerFlags,
   ...trustFlags,

@@ -6,7 +6,12 @@ import type { CommandInfo } from '../messages/command.ts'
 import type { ContainerInfo, NetworkInfo } from '../messages/container.ts'
 import type { Labels } from '../messages/values.ts'
 import type { Input, Outputs, WindowSize } from './attachment.ts'
-import type { Amounts, ContainerStatistics, Limitation } from './containerizer/container.ts'
+import type {
+  Amounts,
+  ContainerStatistics,
+  Limitation,
+  ParentContainer,
+} from './containerizer/container.ts'
 
 /** What to start, and where. All paths are absolute and their directories exist. */
 export interface LaunchSpec {
@@ -22,6 +27,8 @@ export interface LaunchSpec {
   readonly cwd: string
   /** That of the container that it is nested in. */
   readonly parentSandbox?: string
+  /** The container that it is nested in. */
+  readonly parent?: ParentContainer
   /** Its root file system, where the machine has it; absent: the machine's own. */
   readonly rootfs?: string
   /** Opened for appending, and made if need be. */
@@ -136,6 +143,10 @@ export interface Processes {
   join?(spec: JoinSpec): Promise<JoinedProcess>
   /** The way into a container that was launched with a terminal and runs. */
   input?(containerId: string): Input | undefined
+  /** What a program's command line begins with that is to be in a container's network; undefined if that is the machine's. */
+  networkEntrance?(containerId: string): readonly [string, ...string[]] | undefined
+  /** What is shared by those nested in a container stays until the answer is called, also while there are none. */
+  hold?(containerId: string): () => void
   /** A container has other resources now. Throws if they cannot be set. */
   update?(containerId: string, resources: Amounts, limits: Partial<Amounts>): void
   /** What a container uses; undefined if it does not run. */

@@ -1,6 +1,7 @@
 // What this agent cannot do for a task. It says so and runs nothing, for a task that runs without the isolation, files
 // or checks it asked for is worse than none.
 
+import { whyMalformedNetworks, whyNoNetworks } from './cni/demands.ts'
 import { whyNoLimits, whyNotContained } from './containerizer/demands.ts'
 import type { Isolation } from './containerizer/isolation.ts'
 import { whyNotInDocker } from './docker/demands.ts'
@@ -8,6 +9,7 @@ import type { ContainerizerName } from './docker/flags.ts'
 import type { CommandInfo } from '../messages/command.ts'
 import type { ContainerInfo } from '../messages/container.ts'
 import type { FrameworkInfo } from '../messages/framework.ts'
+import type { Resource } from '../messages/resource.ts'
 import type { TaskState, TaskStatusReason } from '../messages/status.ts'
 import type { ExecutorInfo, TaskInfo } from '../messages/task.ts'
 import { whyNoPathSegment } from './paths.ts'
@@ -24,6 +26,8 @@ export interface RefusalContext {
   readonly framework: FrameworkInfo
   readonly switching: Switching
   readonly isolation: Isolation
+  /** Of a group: what its executor has to do already. */
+  readonly others?: readonly Pick<TaskInfo, 'resources'>[]
   /** Default: mesos alone. */
   readonly containerizers?: ReadonlySet<ContainerizerName>
 }
@@ -56,6 +60,14 @@ export function whyGroupRefused(
   tasks: readonly TaskInfo[],
   context: RefusalContext,
 ): Refusal | undefined {
+  if (executor.type === 'DEFAULT' && executor.container) {
+    // What is mapped are ports of any of its tasks.
+    const all = [executor, ...tasks, ...(context.others ?? [])].flatMap(
+      ({ resources = [] }) => resources,
+    )
+    const why = unsupportedNetworks(executor.container, all, context.isolation)
+    if (why) return why
+  }
   for (const task of tasks) {
     const { executor: _, ...alone } = task
     if ((executor.container ?? task.container)?.type === 'DOCKER') {
@@ -155,13 +167,26 @@ function unsupportedContainer(
       "container images without the isolator 'docker/runtime'",
     ],
     [container.mesos?.image?.type === 'APPC', 'images of type APPC'],
-    [(container.network_infos ?? []).some(n => n.name !== undefined), 'container networks'],
-    [(container.network_infos ?? []).some(n => n.port_mappings?.length), 'port mappings'],
-    [container.hostname !== undefined, "a container's own hostname"],
   ]
   const what = asked.find(([is]) => is)?.[1] ?? whyNotContained(container, isolation)
-  if (what === undefined) return undefined
-  return launchFailed(`Failed to launch container: this agent does not support ${what}`)
+  if (what !== undefined) return unsupported(what)
+  const resources = [...(task.resources ?? []), ...(task.executor?.resources ?? [])]
+  return unsupportedNetworks(container, resources, isolation)
+}
+
+const unsupported = (what: string): Refusal =>
+  launchFailed(`Failed to launch container: this agent does not support ${what}`)
+
+/** `resources`: of all that is to be in it. */
+function unsupportedNetworks(
+  container: ContainerInfo,
+  resources: readonly Resource[],
+  isolation: Isolation,
+): Refusal | undefined {
+  const what = whyNoNetworks(container, isolation)
+  if (what !== undefined) return unsupported(what)
+  const why = whyMalformedNetworks(container, resources)
+  return why === undefined ? undefined : launchFailed(`Failed to launch container: ${why}`)
 }
 
 function unsupportedCommand(

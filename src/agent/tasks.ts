@@ -95,14 +95,15 @@ export class Tasks {
       )
     }
     if (draining.record) return refuse(DRAINING)
+    const existing = framework.executors.get(described.executor_id.value)
     const refusal = whyGroupRefused(described, tasks, {
       framework: info,
       switching,
       isolation,
       containerizers,
+      ...(existing && { others: [...existing.tasks.values(), ...existing.queued.values()] }),
     })
     if (refusal) return refuse(refusal)
-    const existing = framework.executors.get(described.executor_id.value)
     if (existing) return this.#addGroup(existing, each, refuse)
     if (!isNew) {
       return refuse({

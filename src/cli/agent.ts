@@ -1,5 +1,6 @@
 // mesos-agent: the process of an agent.
 
+import { cniErrors } from '../agent/cni/flags.ts'
 import { isolationErrors } from '../agent/containerizer/flags.ts'
 import { containerizersOf, dockerErrors } from '../agent/docker/flags.ts'
 import { agentFlags, FALLBACK_WORK_DIR } from '../agent/flags.ts'
@@ -20,6 +21,7 @@ export const agentCommand: Command<typeof agentFlags> = {
     ...dockerErrors(flags, flags.image_providers !== undefined),
     ...imageErrors(flags),
     ...loggerErrors(flags),
+    ...cniErrors(flags),
   ],
   examples: [
     'mesos-agent --master=127.0.0.1:5050',
@@ -85,12 +87,12 @@ export const agentCommand: Command<typeof agentFlags> = {
         token,
         recoveryTimeoutMs: flags.recovery_timeout,
         machineBytes: machine.memBytes ?? Number.POSITIVE_INFINITY,
+        path: machine.path ?? FALLBACK_PATH,
         clock: runtime.clock,
         log,
       }
       const containers = await startDocker({
         ...containerizing,
-        path: machine.path ?? FALLBACK_PATH,
         inner: () => startContainerizer(containerizing),
       })
       const { clock } = runtime

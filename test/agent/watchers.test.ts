@@ -41,8 +41,8 @@ t.test('a container may listen where it was allowed to, and is told on otherwise
     clock: world.clock,
     log,
   })
-  isolator.prepare(config('a', { ports: [{ begin: 31_000, end: 31_000 }] }), emptyPlan())
-  isolator.prepare(config('b'), emptyPlan())
+  void isolator.prepare(config('a', { ports: [{ begin: 31_000, end: 31_000 }] }), emptyPlan())
+  void isolator.prepare(config('b'), emptyPlan())
   await world.advance(1_100)
   t.equal(isolator.limitation!('a'), undefined)
   t.match(isolator.limitation!('b'), {
@@ -56,8 +56,8 @@ t.test('a container may listen where it was allowed to, and is told on otherwise
   isolator.update!('a', { cpus: 1, memMb: 32, ports: [] }, {})
   await world.advance(1_100)
   t.ok(isolator.limitation!('a'))
-  isolator.cleanup!('a')
-  isolator.cleanup!('b')
+  void isolator.cleanup!('a')
+  void isolator.cleanup!('b')
   t.equal(isolator.limitation!('a'), undefined)
 })
 
@@ -87,8 +87,8 @@ t.test('sandboxes are measured, and held to their quota', async t => {
   const isolator = make(true)
   const lenient = make(false)
   for (const one of [isolator, lenient]) {
-    one.prepare(config('a', { diskMb: 4 }), emptyPlan())
-    one.prepare(config('none'), emptyPlan())
+    void one.prepare(config('a', { diskMb: 4 }), emptyPlan())
+    void one.prepare(config('none'), emptyPlan())
   }
   t.equal(isolator.limitation!('a'), undefined)
   await world.advance(1_100)

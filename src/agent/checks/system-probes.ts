@@ -1,24 +1,29 @@
 // Real probes: commands in containers, requests and connections to this machine's own addresses. One of the few files that
 // may touch the world.
 //
-// Tasks share the machine's network, and loopback is where they are asked. Redirects are not followed: a task could send the
-// agent anywhere by them.
+// Loopback is where tasks are asked: the machine's, or, with a network of the container's own, that one's. Redirects are not
+// followed: a task could send the agent anywhere by them.
 
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { connect } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { connect as connectTls } from 'node:tls'
 import { commandEnvironment, commandLine } from '../environment.ts'
 import type { Processes } from '../processes.ts'
 import { exitCodeOf } from '../wait-status.ts'
+import { connectWithin } from './connect-within.ts'
 import type { Probe, ProbeResult } from './probe.ts'
 import { BoundedProbes, type Probed, type Probes } from './probes.ts'
+
+type Asked = Pick<Processes, 'exec' | 'networkEntrance'>
 
 /** So many tasks are asked at a time. A command is a process each. */
 const MAX_PROBES = 32
 const MAX_PROBES_OF_ONE = 16
 
 /** Probes for all tasks of an agent. `processes`: where their commands run. */
-export function systemProbes(processes: Pick<Processes, 'exec'>): Probes {
+export function systemProbes(processes: Asked): Probes {
   return new BoundedProbes(new SystemProbes(processes), MAX_PROBES, MAX_PROBES_OF_ONE)
 }
 
@@ -27,9 +32,9 @@ const MAX_HEADER_BYTES = 16 * 1024
 const OF_SIGNAL = -1
 
 class SystemProbes implements Probes {
-  readonly #processes: Pick<Processes, 'exec'>
+  readonly #processes: Asked
 
-  constructor(processes: Pick<Processes, 'exec'>) {
+  constructor(processes: Asked) {
     this.#processes = processes
   }
 
@@ -45,9 +50,9 @@ class SystemProbes implements Probes {
         case 'COMMAND':
           return await this.#command(probe, task, stop)
         case 'HTTP':
-          return { type: 'HTTP', statusCode: await statusOf(probe, stop) }
+          return { type: 'HTTP', statusCode: await this.#status(probe, task, stop) }
         case 'TCP':
-          return { type: 'TCP', succeeded: await connects(probe, stop) }
+          return { type: 'TCP', succeeded: await this.#connects(probe, task, stop) }
       }
     } catch {
       return undefined
@@ -65,11 +70,43 @@ class SystemProbes implements Probes {
     if (waitStatus === undefined || stop.aborted) return undefined
     return { type: 'COMMAND', exitCode: exitCodeOf(waitStatus) ?? OF_SIGNAL }
   }
+
+  async #status(
+    probe: Extract<Probe, { type: 'HTTP' }>,
+    { containerId }: Probed,
+    stop: AbortSignal,
+  ): Promise<number> {
+    const entrance = this.#processes.networkEntrance?.(containerId)
+    if (!entrance) return statusOf(probe, stop)
+    const socket = await connectWithin(entrance, probe, stop)
+    try {
+      return await statusOf(probe, stop, socket)
+    } finally {
+      socket.destroy()
+    }
+  }
+
+  async #connects(
+    probe: Extract<Probe, { type: 'TCP' }>,
+    { containerId }: Probed,
+    stop: AbortSignal,
+  ): Promise<boolean> {
+    const entrance = this.#processes.networkEntrance?.(containerId)
+    if (!entrance) return connects(probe, stop)
+    try {
+      const socket = await connectWithin(entrance, probe, stop)
+      socket.destroy()
+      return true
+    } catch {
+      return false
+    }
+  }
 }
 
 function statusOf(
   { scheme, host, port, path }: Extract<Probe, { type: 'HTTP' }>,
   signal: AbortSignal,
+  socket?: Duplex,
 ): Promise<number> {
   const request = scheme === 'https' ? httpsRequest : httpRequest
   const options = {
@@ -77,11 +114,17 @@ function statusOf(
     port,
     path,
     signal,
-    agent: false as const,
     maxHeaderSize: MAX_HEADER_BYTES,
     // Tasks have certificates of their own making.
     rejectUnauthorized: false,
     headers: { 'user-agent': 'mesos-agent', accept: '*/*' },
+    // An agent, which `false` means too, would make connections of its own.
+    ...(socket
+      ? {
+          createConnection: () =>
+            scheme === 'https' ? connectTls({ socket, rejectUnauthorized: false }) : socket,
+        }
+      : { agent: false as const }),
   }
   return new Promise((resolve, reject) => {
     const asked = request(options, answer => {

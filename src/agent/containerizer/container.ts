@@ -1,7 +1,7 @@
 // What a container is to have and to be held to, as far as isolation goes, and what comes of that for its launch.
 
 import type { CommandInfo } from '../../messages/command.ts'
-import type { ContainerInfo } from '../../messages/container.ts'
+import type { ContainerInfo, NetworkInfo } from '../../messages/container.ts'
 import type { Resource } from '../../messages/resource.ts'
 import type { Ranges } from '../../resources/ranges.ts'
 import type { TaskStatusReason } from '../../messages/status.ts'
@@ -30,6 +30,8 @@ export interface ContainerConfig {
   readonly sandbox: string
   /** That of the container that it is nested in. */
   readonly parentSandbox?: string
+  /** The container that it is nested in. */
+  readonly parent?: ParentContainer
   /** Its root file system, where the machine has it; absent: the machine's own. */
   readonly rootfs?: string
   /** The account that its program runs under; absent: the agent's. */
@@ -40,6 +42,12 @@ export interface ContainerConfig {
   readonly image?: RuntimeConfig
   /** What the program was made of. */
   readonly command?: CommandInfo
+}
+
+/** What a container is nested in; it need not have a process of its own. */
+export interface ParentContainer {
+  readonly id: string
+  readonly info: ContainerInfo | undefined
 }
 
 /** As the machine numbers it. */
@@ -73,6 +81,8 @@ export interface LaunchPlan {
   root?: Root
   /** Of which files are made that only the container sees (secrets.ts). */
   readonly secrets: Secret[]
+  /** A network of its own; absent: the machine's. */
+  network?: ContainerNetwork
   /** What runs in the place of the command's own program. */
   program?: Program
   /** Variables that the agent's own give way to; the command's do not. */
@@ -115,6 +125,14 @@ export interface Secret {
   readonly owner: Pick<Account, 'uid' | 'gid'> | undefined
 }
 
+/** A network namespace and a hostname that are there before the container. */
+export interface ContainerNetwork {
+  /** As a status tells of it. */
+  readonly infos: readonly NetworkInfo[]
+  /** The command line that a program is put in after to be in them. */
+  readonly entrance: readonly [string, ...string[]]
+}
+
 /** A root file system of a container's own, and what of the machine is seen in it. */
 export interface Root {
   /** Where the machine has it. */
@@ -130,7 +148,7 @@ export interface Root {
 /** Programs of the machine that run in any root file system. */
 export interface Toolbox {
   readonly directory: string
-  /** By these programs find hosts: the network is the machine's, and so are they. Those that there are. */
+  /** By these programs find hosts. Those that the machine has; a network of the container's own puts others over them. */
   readonly networkFiles: readonly string[]
   /** The command line, inside of a container, of a program that is at this path outside. */
   command(program: string): readonly string[]
@@ -164,5 +182,13 @@ export interface ContainerStatistics {
   mem_swap_bytes?: number
   mem_limit_bytes?: number
   mem_soft_limit_bytes?: number
+  net_rx_packets?: number
+  net_rx_bytes?: number
+  net_rx_errors?: number
+  net_rx_dropped?: number
+  net_tx_packets?: number
+  net_tx_bytes?: number
+  net_tx_errors?: number
+  net_tx_dropped?: number
   blkio_statistics?: { readonly read_bytes: number; readonly write_bytes: number }
 }

@@ -72,6 +72,7 @@ export class Containerizer implements Processes {
   readonly #watchers: readonly Isolator[]
   readonly #entering: Entering
   readonly #containers = new Map<string, Container>()
+  readonly #launching = new Map<string, AbortController>()
   #isWatching = false
 
   constructor(options: ContainerizerOptions) {
@@ -93,6 +94,7 @@ export class Containerizer implements Processes {
       info: spec.container,
       sandbox: spec.cwd,
       ...(spec.parentSandbox !== undefined && { parentSandbox: spec.parentSandbox }),
+      ...(spec.parent && { parent: spec.parent }),
       ...(spec.rootfs !== undefined && { rootfs: spec.rootfs }),
       ...(account && { account }),
       ...(spec.command && { command: spec.command }),
@@ -100,19 +102,31 @@ export class Containerizer implements Processes {
     const plan = emptyPlan()
     const { tty_info: tty } = spec.container ?? {}
     if (tty) plan.terminal = tty.window_size ?? USUAL_WINDOW
+    const stop = new AbortController()
+    this.#launching.set(id, stop)
     let process: LaunchedProcess
     try {
       const needsImage = spec.container?.mesos?.image !== undefined
       const config = needsImage ? await this.#provisioned(configured) : configured
       launcher.prepare?.(spec)
-      for (const isolator of isolators) isolator.prepare(config, plan)
+      for (const isolator of isolators) {
+        await isolator.prepare(config, plan, stop.signal)
+        if (stop.signal.aborted) throw new UserError('unavailable', 'It is not wanted any more.')
+      }
       if (account) runAs(plan, this.#setpriv(), account)
       process = await launcher.launch(planned(spec, plan), plan)
     } catch (error) {
       await this.#clear(id)
       throw error
+    } finally {
+      this.#launching.delete(id)
     }
     return this.#watched(configured, process, plan)
+  }
+
+  abandon(containerId: string): void {
+    this.#launching.get(containerId)?.abort()
+    this.#o.provisioner?.abandon(containerId)
   }
 
   async #provisioned(config: ContainerConfig): Promise<ContainerConfig> {
@@ -150,6 +164,7 @@ export class Containerizer implements Processes {
       }
       found.set(id, this.#watched(config, process, await this.#planBefore(config, user)))
     }
+    for (const isolator of this.#o.isolators) await isolator.recovered?.()
     return found
   }
 
@@ -159,7 +174,10 @@ export class Containerizer implements Processes {
     const plan = emptyPlan()
     try {
       // Those of control groups set limits, which are set. The others do nothing but plan.
-      for (const isolator of isolators) if (!isolator.controllers) isolator.prepare(config, plan)
+      for (const isolator of isolators) {
+        if (isolator.replan) isolator.replan(config, plan)
+        else if (!isolator.controllers) await isolator.prepare(config, plan)
+      }
       if (user !== undefined) runAs(plan, this.#setpriv(), await accounts.find(user))
       return plan
     } catch (error) {
@@ -207,14 +225,20 @@ export class Containerizer implements Processes {
     }
     return {
       pid,
+      ...(plan.network && { presence: { networks: plan.network.infos } }),
       exited: ended(),
       whyNeverRan: () => process.whyNeverRan?.(),
       limitation: () => container.limitation,
     }
   }
 
-  abandon(containerId: string): void {
-    this.#o.provisioner?.abandon(containerId)
+  networkEntrance(containerId: string): readonly [string, ...string[]] | undefined {
+    return this.#containers.get(containerId)?.plan.network?.entrance
+  }
+
+  hold(containerId: string): () => void {
+    const releases = this.#o.isolators.flatMap(isolator => isolator.hold?.(containerId) ?? [])
+    return () => releases.forEach(release => release())
   }
 
   forget(containerId: string): void {
@@ -248,7 +272,9 @@ export class Containerizer implements Processes {
   async close(): Promise<void> {
     // Nothing is to be watched any more.
     this.#containers.clear()
+    for (const stop of this.#launching.values()) stop.abort()
     await this.#o.launcher.close()
+    for (const isolator of this.#o.isolators) await isolator.close?.()
     await this.#o.logger.close?.()
     await this.#o.provisioner?.close()
   }
@@ -258,7 +284,7 @@ export class Containerizer implements Processes {
     await launcher.release?.(id)
     for (const isolator of isolators.toReversed()) {
       try {
-        isolator.cleanup?.(id)
+        await isolator.cleanup?.(id)
       } catch (error) {
         log.warn({ container: id, error: messageOf(error) }, `${isolator.name} could not clean up`)
       }

@@ -65,6 +65,7 @@ export class Entering {
       // They are there: it goes in.
       namespaces: new Set(),
       mounts: [],
+      secrets: [],
       joins: { containerId: spec.containerId, pid, namespaces: its.namespaces },
       isAttached: true,
       terminal: spec.terminal,

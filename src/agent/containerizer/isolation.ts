@@ -10,6 +10,7 @@ export const ISOLATORS = [
   'volume/sandbox_path',
   'volume/host_path',
   'volume/secret',
+  'network/cni',
   'namespaces/mnt',
   'namespaces/pid',
   'namespaces/ipc',

@@ -207,7 +207,7 @@ export class LinuxLauncher implements Launcher {
   entrance(
     containerId: string,
     pid: number,
-    { namespaces, root }: LaunchPlan,
+    { namespaces, root, network }: LaunchPlan,
   ): Entrance | undefined {
     const { tree, controllers, nsenter } = this.#o
     if (!this.#containers.has(pid)) return undefined
@@ -215,7 +215,7 @@ export class LinuxLauncher implements Launcher {
     if (inside === undefined || existsSync(`/proc/${inside}/fd/${UNFINISHED_FD}`)) return undefined
     const doors = tree.doors(containerId, controllers)
     return {
-      front: enterCommand({ sh: SHELL, nsenter, pid: inside, namespaces, root, doors }),
+      front: enterCommand({ sh: SHELL, nsenter, pid: inside, namespaces, root, network, doors }),
       env: {},
       pid: inside,
     }

@@ -3,6 +3,7 @@
 //
 //   agent ─▶ unshare ─▶ sh (init) ─▶ the program          with a pid namespace: init is its process 1
 //   agent ─▶ sh (init) ─▶ the program                     without
+//   agent ─▶ nsenter ─▶ …                                 with a network of its own, which is there before
 //
 // It is the init that enters the groups, before there is anything else in the container: a process that is born in a group
 // has never been outside. And it is the init that knows the exit status: it outlives an agent that dies, and the file it
@@ -95,7 +96,7 @@ export function initCommand(options: InitOptions): [string, ...string[]] {
     front,
     argv,
   } = options
-  const { namespaces, root, oomScoreAdj, joins } = plan
+  const { namespaces, root, network, oomScoreAdj, joins } = plan
   const init = [
     '-c',
     script(mountScript(mounts, plan, programs)),
@@ -106,7 +107,7 @@ export function initCommand(options: InitOptions): [string, ...string[]] {
     String(doors.length),
     ...doors,
     ...mountArguments(mounts, root, sandbox),
-    // The init itself stays outside: it has to write down how the program ended.
+    // The init itself stays outside, but for the network: it has to write down how the program ended.
     ...(joins ? [nsenter, ...namespaceFlags(joins, root)] : []),
     ...inFront(
       // A session of its own takes over the terminal: the init is not to be stopped or ended from there, nor seen.
@@ -115,14 +116,16 @@ export function initCommand(options: InitOptions): [string, ...string[]] {
     ),
     ...argv,
   ]
-  if (namespaces.size === 0) return [sh, ...init]
+  const entered = (...words: [string, ...string[]]): [string, ...string[]] =>
+    network ? [...network.entrance, ...words] : words
+  if (namespaces.size === 0) return entered(sh, ...init)
   const flags: string[] = []
   if (namespaces.has('ipc')) flags.push('--ipc')
   // What the machine mounts later is seen inside, what is mounted inside is not seen outside.
   if (namespaces.has('mount')) flags.push('--mount', '--propagation', 'slave')
   // If unshare, which waits outside, should be killed, the container goes with it: nobody would hear of its end.
   if (namespaces.has('pid')) flags.push('--pid', '--fork', '--kill-child', '--mount-proc')
-  return [unshare, ...flags, '--', sh, ...init]
+  return entered(unshare, ...flags, '--', sh, ...init)
 }
 
 /** Programs in front of a container's own, as they are called where it runs; `front` as `splitEnvironment` gives it. */
@@ -153,6 +156,7 @@ export interface EnterOptions {
   readonly pid: number
   readonly namespaces: LaunchPlan['namespaces']
   readonly root: LaunchPlan['root']
+  readonly network: LaunchPlan['network']
   readonly doors: readonly string[]
 }
 
@@ -162,19 +166,21 @@ export interface EnterOptions {
  * process of the container that has fewer cannot look at it.
  */
 export function enterCommand(options: EnterOptions): string[] {
-  const { sh, nsenter, pid, namespaces, root, doors } = options
-  const flags = namespaceFlags({ pid, namespaces }, root)
+  const { sh, nsenter, pid, namespaces, root, network, doors } = options
+  const flags = namespaceFlags({ pid, namespaces }, root, network)
   return [sh, '-c', ENTER, 'sh', String(doors.length), ...doors, nsenter, ...flags]
 }
 
 function namespaceFlags(
   { pid, namespaces }: Pick<Joining, 'pid' | 'namespaces'>,
   root: LaunchPlan['root'],
+  network?: LaunchPlan['network'],
 ): string[] {
   const flags = [`--target=${pid}`, '--wd']
   if (namespaces.has('ipc')) flags.push('--ipc')
   if (namespaces.has('mount')) flags.push('--mount')
   if (namespaces.has('pid')) flags.push('--pid')
+  if (network) flags.push('--net', '--uts')
   if (root) flags.push('--root')
   return [...flags, '--']
 }

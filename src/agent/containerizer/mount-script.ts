@@ -56,7 +56,7 @@ one() {
   file)
     enter "$4" "\${5%/*}" "$6" || return 1
     name=./\${5##*/}
-    [ ! -L "$name" ] || ${rm} "$name"
+    [ ! -L "$name" ] || { [ "$6" = make ] && ${rm} "$name"; } || return 1
     [ "$6" != make ] || [ -e "$name" ] || { set -C; printf '' >"$name"; set +C; }
     ${mount} -c --bind "$2" "$name" && [ ! -L "$name" ] && [ "$name" -ef "$2" ] && remount "$7" "$name" ;;
   fs)

@@ -114,7 +114,10 @@ function furniture(root: Root, plan: LaunchPlan, sandbox: string): MountWords[] 
       ? at('fs', 'proc', '/proc', 'nosuid,nodev,noexec')
       : at('bind', '/proc', '/proc', AS_IS),
     at('mask', '', '/proc', AS_IS),
-    at('bind', '/sys', '/sys', READ_ONLY),
+    // It shows the interfaces of the network that whoever mounts it is in.
+    plan.network
+      ? at('fs', 'sysfs', '/sys', 'ro,nosuid,nodev,noexec')
+      : at('bind', '/sys', '/sys', READ_ONLY),
     ...toolbox.networkFiles.map(path => at('file', path, path, READ_ONLY)),
     at('bind', sandbox, root.sandbox, AS_IS),
   ]

@@ -12,6 +12,8 @@ import { CgroupTree } from './cgroup-tree.ts'
 import { Containerizer } from './containerizer.ts'
 import type { Toolbox } from './container.ts'
 import { runProgram } from './exec.ts'
+import type { CniFlags } from '../cni/flags.ts'
+import { startCni } from '../cni/start.ts'
 import type { Credentials, ImageFlags } from '../images/flags.ts'
 import type { LoggerFlags } from '../logger/flags.ts'
 import { startLogger } from '../logger/start.ts'
@@ -46,7 +48,7 @@ import { measureDisk, systemSockets } from './system-watch.ts'
 import { makeToolbox } from './toolbox.ts'
 
 export interface ContainerizerStart {
-  readonly flags: IsolationFlags & ImageFlags & Credentials & LoggerFlags
+  readonly flags: IsolationFlags & ImageFlags & Credentials & LoggerFlags & CniFlags
   readonly isolation: Isolation
   readonly runtimeDir: string
   /** Where root file systems of images are made; absent: there are none. */
@@ -55,6 +57,8 @@ export interface ContainerizerStart {
   readonly token?: string
   readonly recoveryTimeoutMs?: number
   readonly machineBytes: number
+  /** The agent's PATH. */
+  readonly path?: string
   readonly clock: Clock
   readonly log: Logger
 }
@@ -78,13 +82,13 @@ export async function startContainerizer(start: ContainerizerStart): Promise<Con
         [...TOOLS.map(tool => findProgram(tool, 'filesystem/linux')), BASH].filter(kindOfPath),
       )
     : undefined
-  const makers = isolatorMakers(start, tree, toolbox)
+  const makers = isolatorMakers({ ...start, token }, tree, toolbox)
   const isolators = ISOLATORS.filter(name => isolation.has(name)).map(name => makers[name]())
   const controllers = [...new Set(isolators.flatMap(isolator => isolator.controllers ?? []))]
   for (const isolator of isolators) {
     const missing = isolator.controllers?.find(name => !tree?.has(name))
     if (missing !== undefined) throw noController(isolator.name, missing, hierarchy)
-    isolator.recover?.()
+    await isolator.recover?.()
   }
   const provisioner =
     start.workDir === undefined
@@ -122,7 +126,16 @@ export async function startContainerizer(start: ContainerizerStart): Promise<Con
 }
 
 function isolatorMakers(
-  { flags, runtimeDir, machineBytes, clock, log }: ContainerizerStart,
+  {
+    flags,
+    runtimeDir,
+    workDir,
+    token,
+    path,
+    machineBytes,
+    clock,
+    log,
+  }: ContainerizerStart & { readonly token: string },
   tree: CgroupTree | undefined,
   toolbox: Toolbox | undefined,
 ): Record<IsolatorName, () => Isolator> {
@@ -136,6 +149,7 @@ function isolatorMakers(
     'volume/sandbox_path': () => volumeIsolator('sandbox_path', machinePaths),
     'volume/host_path': () => volumeIsolator('host_path', machinePaths),
     'volume/secret': () => secretIsolator(secretsDir(runtimeDir), machinePaths),
+    'network/cni': () => startCni({ flags, runtimeDir, workDir, token, path, log }),
     'namespaces/mnt': () => mountIsolator,
     'namespaces/pid': () => pidIsolator(flags.disallow_sharing_agent_pid_namespace),
     'namespaces/ipc': () =>

@@ -116,6 +116,14 @@ export class DockerContainerizer implements Processes {
     this.#o.inner.abandon?.(containerId)
   }
 
+  networkEntrance(containerId: string): readonly [string, ...string[]] | undefined {
+    return this.#o.inner.networkEntrance?.(containerId)
+  }
+
+  hold(containerId: string): () => void {
+    return this.#o.inner.hold?.(containerId) ?? (() => {})
+  }
+
   #check(signal: AbortSignal): void {
     if (signal.aborted) throw new UserError('unavailable', 'It is not wanted any more.')
     if (this.#isClosed) throw new UserError('unavailable', 'The agent ends.')

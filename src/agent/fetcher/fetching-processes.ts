@@ -71,6 +71,14 @@ export class FetchingProcesses implements Processes {
     return this.#inner.usage?.(containerId)
   }
 
+  networkEntrance(containerId: string): readonly [string, ...string[]] | undefined {
+    return this.#inner.networkEntrance?.(containerId)
+  }
+
+  hold(containerId: string): () => void {
+    return this.#inner.hold?.(containerId) ?? (() => {})
+  }
+
   exec(spec: ExecSpec, stop: AbortSignal): Promise<number> {
     return this.#inner.exec!(spec, stop)
   }

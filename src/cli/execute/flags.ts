@@ -71,12 +71,15 @@ export type ExecuteFlags = FlagValues<typeof executeFlags>
 
 /** What the flags lack together, or contradict. */
 export function checkExecuteFlags(flags: ExecuteFlags): string[] {
-  const { task, task_group: group, name, command, docker_image: image, shell } = flags
+  const { task, task_group: group, name, command, docker_image: image, shell, networks } = flags
   if (task !== undefined && group !== undefined) {
     return ["Flags '--task' and '--task_group' are two ways to say what to run: leave out one."]
   }
   const whole = task !== undefined ? 'task' : group !== undefined ? 'task_group' : undefined
   if (whole !== undefined) {
+    if (task !== undefined && networks !== undefined) {
+      return ["Flag '--networks' is for a task of flags, or a group: '--task' says its own."]
+    }
     return name === undefined && command === undefined && image === undefined
       ? []
       : [
@@ -108,10 +111,13 @@ const GROUP_EXECUTOR_RESOURCES = 'cpus:0.1;mem:32;disk:32'
 
 export function wantedOf(flags: ExecuteFlags): Wanted {
   if (!flags.task_group) return { tasks: [taskOf(flags)] }
+  // Its tasks share the networks that their executor is in.
+  const container = containerOf(flags)
   const executor: ExecutorInfo = {
     type: 'DEFAULT',
     executor_id: { value: 'default-executor' },
     resources: parseResources(GROUP_EXECUTOR_RESOURCES).list(),
+    ...(container && { container }),
   }
   return { tasks: flags.task_group, executor }
 }
