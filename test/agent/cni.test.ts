@@ -382,11 +382,12 @@ t.test(
     const { host, ready } = p.host('c1=mine=sleep 1000', 's1=mine=sleep 1000')
     await ready
     await ended(host, 'SIGTERM')
+    const left = p.networks.left()
     t.same(
-      p.networks.left().filter(line => line.includes('c1')),
+      left.filter(line => /\bc1\b/.test(line)),
       [],
     )
-    t.not(p.networks.left().length, 0)
+    t.equal(left.filter(line => line.includes('veth')).length, 1, 'of the one that survives')
     const next = await p.next()
     t.equal((await next.recover([])).size, 0)
     t.same(p.networks.left(), [], 'nor those of whom nobody asks for any more')
