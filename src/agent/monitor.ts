@@ -1,7 +1,7 @@
 // What each container uses: `/monitor/statistics` in the form of Mesos' endpoint, and the call GET_CONTAINERS. Read when asked,
 // nothing is kept.
 
-import { type HttpResponse, json } from '../actors/http.ts'
+import { type HttpResponse, jsonText } from '../actors/http.ts'
 import type { ContainerID } from '../messages/ids.ts'
 import type { AgentExecutor, AgentState } from './agent-state.ts'
 import type { ContainerStatistics } from './containerizer/container.ts'
@@ -20,19 +20,41 @@ export function statisticsResponse(
   processes: Processes,
   nowMs: number,
 ): HttpResponse {
-  const entries: Record<string, unknown>[] = []
-  for (const { executor, containerId, statistics } of running(state, processes)) {
-    const { id, info, framework } = executor
-    entries.push({
-      executor_id: id,
-      executor_name: info.name ?? '',
-      framework_id: framework.id,
-      source: info.source ?? '',
-      container_id: containerId,
-      statistics: { timestamp: nowMs / 1000, ...statistics },
-    })
+  const entries: string[] = []
+  for (const used of running(state, processes)) {
+    const { head, tail } = textOf(used)
+    entries.push(head + String(nowMs / 1000) + tail)
   }
-  return json(entries)
+  return jsonText(`[${entries.join(',')}]`)
+}
+
+interface EntryText {
+  readonly head: string
+  readonly tail: string
+}
+
+/** What is as it was when it was asked for last is the same object, and need not be made text again. */
+const texts = new WeakMap<ContainerStatistics, EntryText>()
+
+/** What is before the time, and behind it. */
+function textOf({ executor, containerId, statistics }: Used): EntryText {
+  const known = texts.get(statistics)
+  if (known) return known
+  const { id, info, framework } = executor
+  const before = JSON.stringify({
+    executor_id: id,
+    executor_name: info.name ?? '',
+    framework_id: framework.id,
+    source: info.source ?? '',
+    container_id: containerId,
+  })
+  const after = JSON.stringify(statistics).slice(1)
+  const made = {
+    head: `${before.slice(0, -1)},"statistics":{"timestamp":`,
+    tail: `${after === '}' ? '' : ','}${after}}`,
+  }
+  texts.set(statistics, made)
+  return made
 }
 
 /** The same as the call answers it. Those of a task group are nested in their executor's. */

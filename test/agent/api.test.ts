@@ -53,9 +53,9 @@ async function apiScene(options: object = {}) {
   const joins = new Joins()
   const s = await scene({ options })
   Object.assign(s.processes, { join: joins.join })
-  const { killTree } = s.processes
+  const killTree = s.processes.killTree.bind(s.processes)
   s.processes.killTree = (pid, signal) => {
-    if (pid < 4_000_000) return killTree.call(s.processes, pid, signal)
+    if (pid < 4_000_000) return killTree(pid, signal)
     joins.killed.push(signal)
     joins.ended.resolve(9)
   }
@@ -123,10 +123,14 @@ t.test('what is no call', async t => {
   }
 })
 
+interface Known {
+  readonly get_containers: { readonly containers: readonly { readonly container_id: object }[] }
+}
+
 t.test('what is known without a container', async t => {
   const { s, parent } = await apiScene()
   const ask = async (type: string, more: object = {}) =>
-    JSON.parse((await post(s, { type, ...more })).text) as Record<string, any>
+    JSON.parse((await post(s, { type, ...more })).text) as Known
   t.strictSame(await ask('GET_HEALTH'), { type: 'GET_HEALTH', get_health: { healthy: true } })
   t.match(await ask('GET_VERSION'), { get_version: { version_info: { version: '0.1.0' } } })
   t.match(await ask('GET_FLAGS'), { get_flags: { flags: { port: '5051' } } })
@@ -139,11 +143,11 @@ t.test('what is known without a container', async t => {
   })
   s.master.runGroup(AWARE, podExecutor(), [command('one', 'sleep 1000')])
   await s.reaches('one', 'TASK_RUNNING')
-  t.equal((await ask('GET_CONTAINERS'))['get_containers'].containers.length, 1)
+  t.equal((await ask('GET_CONTAINERS')).get_containers.containers.length, 1)
   const all = await ask('GET_CONTAINERS', { get_containers: { show_nested: true } })
-  const [, nested] = all['get_containers'].containers
+  const [, nested] = all.get_containers.containers
   t.match(nested, { executor_id: { value: 'pod' }, container_id: { parent: { value: String } } })
-  const answer = await post(s, session({ value: 'in', parent: nested.container_id }))
+  const answer = await post(s, session({ value: 'in', parent: nested!.container_id }))
   t.equal(answer.status, 200, 'it can be entered')
 })
 

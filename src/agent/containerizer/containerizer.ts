@@ -33,6 +33,7 @@ import {
 import { type Entered, Entering, type EnteringOptions } from './entering.ts'
 import type { Isolator } from './isolator.ts'
 import { runAs } from './isolators-privileges.ts'
+import { LastUsage } from './last-usage.ts'
 import type { Launcher } from './launcher.ts'
 
 /** Containers are looked at this often, or less often where that would take more than its share of the time. */
@@ -61,6 +62,8 @@ export interface ContainerizerOptions {
   /** Where setpriv(1) is; absent: all run as the agent does. */
   readonly setpriv?: string
   readonly run: EnteringOptions['run']
+  /** As for LastUsage; absent: all is measured each time. */
+  readonly activity?: (containerId: string) => string | undefined
   /** Makes root file systems of images, and removes them. */
   readonly provisioner?: ImageProvisioner
   readonly clock: Clock
@@ -71,6 +74,7 @@ export class Containerizer implements Processes {
   readonly #o: ContainerizerOptions
   readonly #watchers: readonly Isolator[]
   readonly #entering: Entering
+  readonly #lastUsage: LastUsage
   readonly #containers = new Map<string, Container>()
   readonly #launching = new Map<string, AbortController>()
   #isWatching = false
@@ -79,6 +83,7 @@ export class Containerizer implements Processes {
     this.#o = options
     const { launcher, clock, run } = options
     this.#entering = new Entering({ launcher, clock, run, find: id => this.#containers.get(id) })
+    this.#lastUsage = new LastUsage(clock, id => attempt(() => options.activity?.(id)))
     this.#watchers = options.isolators.filter(isolator => 'limitation' in isolator)
   }
 
@@ -216,6 +221,7 @@ export class Containerizer implements Processes {
     const ended = async (): Promise<number> => {
       const waitStatus = await process.exited
       this.#containers.delete(id)
+      this.#lastUsage.drop(id)
       for (const other of container.joined) this.#o.launcher.killTree(other, 'SIGKILL')
       // The kernel may have killed between two looks.
       container.limitation ??= this.#limitationOf(id)
@@ -255,18 +261,20 @@ export class Containerizer implements Processes {
     for (const isolator of this.#o.isolators) isolator.update?.(containerId, resources, limits)
     container.resources = resources
     container.limits = limits
+    this.#lastUsage.drop(containerId)
   }
 
   usage(containerId: string): ContainerStatistics | undefined {
     const container = this.#containers.get(containerId)
     if (!container) return undefined
-    const { pid } = container
-    const statistics = allowed(container)
-    for (const isolator of this.#o.isolators) {
-      // It may be ending, and its groups with it.
-      attempt(() => isolator.usage?.(container.id, pid, statistics))
-    }
-    return statistics
+    return this.#lastUsage.of(containerId, () => {
+      const statistics = allowed(container)
+      for (const isolator of this.#o.isolators) {
+        // It may be ending, and its groups with it.
+        attempt(() => isolator.usage?.(container.id, container.pid, statistics))
+      }
+      return statistics
+    })
   }
 
   async close(): Promise<void> {

@@ -122,7 +122,18 @@ export async function startContainerizer(start: ContainerizerStart): Promise<Con
     destroyTimeoutMs: flags.cgroups_destroy_timeout,
     log,
   })
-  return new Containerizer({ launcher, ...common })
+  const activity = activityIn(tree, controllers)
+  return new Containerizer({ launcher, ...common, ...(activity && { activity }) })
+}
+
+/** The processor time that a container has had, as the kernel counts it. */
+function activityIn(
+  tree: CgroupTree,
+  controllers: readonly string[],
+): ((containerId: string) => string) | undefined {
+  const [controller, file] = tree.version === 2 ? ['cpu', 'cpu.stat'] : ['cpuacct', 'cpuacct.usage']
+  if (!controllers.includes(controller)) return undefined
+  return containerId => tree.of(containerId, controller).measure(file)
 }
 
 function isolatorMakers(
