@@ -2,8 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join, resolve } from 'node:path'
-import { writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import t from 'tap'
 import { whyNoCgroups } from '../../src/agent/containerizer/cgroup-tree.ts'
 import { RealCluster, until } from './real-cluster.ts'
@@ -114,21 +113,14 @@ t.test('a way into tasks', async t => {
     await shell.hears('st=130')
     t.equal(await shell.exited, 4, shell.said())
 
-    const file = join(cluster.dir, 'task.json')
-    writeFileSync(
-      file,
-      JSON.stringify({
-        name: 'typed',
-        task_id: { value: 'typed' },
-        command: { value: 'while read line; do echo "got $line"; done' },
-        container: { type: 'MESOS', tty_info: {} },
-        resources: [
-          { name: 'cpus', type: 'SCALAR', scalar: { value: 0.1 } },
-          { name: 'mem', type: 'SCALAR', scalar: { value: 32 } },
-        ],
-      }),
-    )
-    const typed = cluster.command('mesos-execute', [master, '--checkpoint', `--task=${file}`])
+    const typed = cluster.command('mesos-execute', [
+      master,
+      '--checkpoint',
+      '--tty',
+      '--name=typed',
+      '--resources=cpus:0.1;mem:32',
+      '--command=while read line; do echo "got $line"; done',
+    ])
     await until(() => typed.output.includes('TASK_RUNNING'), 'the other one runs')
     const first = inTerminal(['task', 'attach', master, 'typed'])
     first.type('one\r')

@@ -20,22 +20,31 @@ export const containerFlags = defineFlags({
     help: 'Networks that the container joins. With --containerizer=docker one: host, bridge, none, or the name of one of its own.',
     example: 'bridge',
   }),
+  tty: flag.boolean({
+    help: "Give the command a terminal, to which 'mesos task attach' leads.",
+  }),
 })
 
 export type ContainerFlags = FlagValues<typeof containerFlags>
 
 /** What is wrong with them together. */
-export function containerErrors({ containerizer, docker_image, networks = [] }: ContainerFlags) {
+export function containerErrors({
+  containerizer,
+  docker_image,
+  networks = [],
+  tty,
+}: ContainerFlags) {
   if (containerizer === 'mesos') return []
   const errors: string[] = []
   if (docker_image === undefined) errors.push("'--containerizer=docker' needs '--docker_image'.")
   if (networks.length > 1) errors.push("'--containerizer=docker' takes one network.")
+  if (tty) errors.push("'--containerizer=docker' has no '--tty'.")
   return errors
 }
 
 /** Undefined if nothing is wanted of it. */
 export function containerOf(flags: ContainerFlags): ContainerInfo | undefined {
-  const { containerizer, docker_image: image, networks = [] } = flags
+  const { containerizer, docker_image: image, networks = [], tty } = flags
   if (containerizer === 'docker') {
     const [name = 'host'] = networks
     const network = (['HOST', 'BRIDGE', 'NONE'] as const).find(each => each.toLowerCase() === name)
@@ -45,11 +54,12 @@ export function containerOf(flags: ContainerFlags): ContainerInfo | undefined {
       ...(network === undefined && { network_infos: [{ name }] }),
     }
   }
-  if (image === undefined && networks.length === 0) return undefined
+  if (image === undefined && networks.length === 0 && !tty) return undefined
   return {
     type: 'MESOS',
     ...(image !== undefined && { mesos: { image: { type: 'DOCKER', docker: { name: image } } } }),
     ...(networks.length > 0 && { network_infos: networks.map(name => ({ name })) }),
+    ...(tty && { tty_info: {} }),
   }
 }
 

@@ -80,6 +80,7 @@ export function checkExecuteFlags(flags: ExecuteFlags): string[] {
     if (task !== undefined && networks !== undefined) {
       return ["Flag '--networks' is for a task of flags, or a group: '--task' says its own."]
     }
+    if (flags.tty) return ["Flag '--tty' is for a task of flags: others say their own (tty_info)."]
     return name === undefined && command === undefined && image === undefined
       ? []
       : [
