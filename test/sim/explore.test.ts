@@ -9,7 +9,7 @@ import { Ledger } from '../../src/sim/ledger.ts'
 import { TaskRuns } from '../../src/sim/task-runs.ts'
 import type { TaskState } from '../../src/messages/status.ts'
 
-for (const seed of [2, 3, 4]) {
+for (const seed of [2, 3]) {
   t.test(`whatever breaks, all holds and all ends (seed ${seed})`, async t => {
     const report = await explore({ seed, minutes: 1 })
     t.strictSame(report.problems, [], report.replay)
@@ -42,7 +42,7 @@ t.test('all kinds of faults at once', async t => {
   t.ok(report.struck.size >= 6, `struck: ${[...report.struck.keys()].join(', ')}`)
 })
 
-for (const seed of [1, 2]) {
+for (const seed of [1]) {
   t.test(
     `operators drain agents and take machines down while they crash (seed ${seed})`,
     async t => {
