@@ -15,6 +15,8 @@ const zlib = () => import('node:zlib')
 
 /** Shorter bodies are not worth the work; as in Mesos. */
 const GZIP_MIN_BYTES = 1024
+/** Half the work of the usual one, for a tenth more of bytes. */
+const GZIP_LEVEL = 3
 /** How long the client of a streaming response may take none of what was sent, before it is cut off. */
 const STALL_LIMIT_MS = 60_000
 /** How long a refused request's body is read and thrown away, so that its sender comes to read the answer. */
@@ -169,7 +171,7 @@ export class HttpServer {
       gzipped = zlib().then(
         ({ gzip }) =>
           new Promise<Uint8Array>((resolve, reject) => {
-            gzip(body, (error, bytes) => (error ? reject(error) : resolve(bytes)))
+            gzip(body, { level: GZIP_LEVEL }, (error, bytes) => (error ? reject(error) : resolve(bytes)))
           }),
       )
       this.#gzipped.set(response, gzipped)
