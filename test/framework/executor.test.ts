@@ -215,6 +215,22 @@ t.test('what is not acknowledged is told again after a reconnection', async t =>
   await world.stop()
 })
 
+t.test(
+  'however long the agent was away, it is reached sooner than it gives its executors up',
+  async t => {
+    const { executor, world } = await connected({
+      MESOS_CHECKPOINT: '1',
+      MESOS_RECOVERY_TIMEOUT: '15mins',
+      MESOS_SUBSCRIPTION_BACKOFF_MAX: '2secs',
+    })
+    world.crash(AGENT)
+    await world.advance(600_000)
+    world.start(AGENT).spawn(new ScriptedAgent(), 'slave(1)')
+    await world.until(() => executor.isSubscribed, 'subscribed again', 1_500)
+    await world.stop()
+  },
+)
+
 t.test('a state arrives, whatever is said with it', async t => {
   const { agent, executor, world } = await connected()
   agent.launch('a')
