@@ -221,7 +221,9 @@ export abstract class Executor extends Subscriber {
       const { executor_info, framework_info, agent_info } = event.subscribed
       return this.registered(executor_info, framework_info, agent_info)
     }
-    if (!this.believes(from) && (event.type !== 'ERROR' || this.isSubscribed)) return
+    // A SUBSCRIBE may be answered by a refusal, or by the wish that the executor ends.
+    const isAnswer = event.type === 'ERROR' || event.type === 'SHUTDOWN'
+    if (!this.believes(from) && (!isAnswer || this.isSubscribed)) return
     switch (event.type) {
       case 'LAUNCH': {
         const { task } = event.launch
