@@ -193,6 +193,26 @@ t.test('nothing is sent before it is on disk, and a full disk loses nothing', as
   t.match(s.master.last('a'), { state: 'TASK_FAILED', message: 'Command exited with status 3' })
 })
 
+t.test('an end that comes before its task is on disk is not sent before it either', async t => {
+  const s = await scene({ program: forever })
+  s.master.acknowledges = false
+  let release: () => void = () => {}
+  s.checkpoints.held = new Promise(resolve => (release = resolve))
+  s.master.run(KEEPS, command('a', 'forever'))
+  await s.world.settle()
+  s.master.kill(KEEPS, 'a')
+  await s.world.advance(100)
+  t.equal(s.master.last('a'), undefined)
+  s.checkpoints.held = undefined
+  release()
+  await s.reaches('a', 'TASK_KILLED')
+  const { uuid } = s.master.last('a')!
+  s.crashAgent()
+  await s.restartAgent()
+  await s.world.advance(1_000)
+  t.match(s.master.last('a'), { state: 'TASK_KILLED', uuid }, 'the next agent says the same')
+})
+
 t.test('a line that a crash cut in half is written anew', async () => {
   const s = await scene({ program: forever })
   s.master.run(KEEPS, command('a', 'forever'))
