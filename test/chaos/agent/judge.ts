@@ -36,7 +36,10 @@ export function whyUntrue(task: TaskPlan, evidence: Evidence): string | undefine
   const states = new Set(ends.map(({ state }) => state))
   if (states.size > 1) return `it ended as ${[...states].join(' and as ')}`
   if (LOST.includes(end.state)) return whyNotLost(end, evidence)
-  if (end.state === 'TASK_KILLED') return whyNotKilled(task, end, evidence)
+  // A group may come to an executor that ends with its last task just then.
+  const isLate = task.kind === 'group' && end.reason === 'REASON_EXECUTOR_TERMINATED'
+  if (isLate && evidence.journal.length === 0) return undefined
+  if (end.state === 'TASK_KILLED') return whyNotKilled(task, evidence)
   return task.kind === 'custom'
     ? whyNotSaid(task, end, evidence)
     : whyNotExited(task, end, evidence.journal)
@@ -50,7 +53,7 @@ function whyNotLost({ state, reason }: TaskStatus, e: Evidence): string | undefi
   return undefined
 }
 
-function whyNotKilled(task: TaskPlan, _end: TaskStatus, e: Evidence): string | undefined {
+function whyNotKilled(task: TaskPlan, e: Evidence): string | undefined {
   if (task.killAfterMs === undefined && !e.groupBroken) return 'nobody had asked to kill it'
   if (task.kind !== 'custom' || e.journal.length === 0) return undefined
   if (e.journal.at(-1) === 'TASK_KILLED' || e.executorKilled) return undefined

@@ -46,6 +46,8 @@ export interface Round {
 
 const EXECUTORS = 3
 const LONGEST_TASK_MS = 3_000
+/** Before that, nothing runs. */
+const FIRST_MS = 200
 const LONGEST_GAP_MS = 1_500
 /** Most restart at once, as under a supervisor; some come back late. */
 const DOWN_MS = [0, 200, 1_000, 2_500, 8_000]
@@ -74,9 +76,9 @@ export function planRound(
       tasks.push({ ...planTask(random, id), kind: 'custom', executor })
     } else tasks.push({ ...planTask(random, `${name}-c${tasks.length}`), kind: 'command' })
   }
-  const strikes = Array.from({ length: 1 + random.integer(3) }, () => ({
+  const strikes = Array.from({ length: 1 + random.integer(3) }, (_, i) => ({
     kind: kinds[random.integer(kinds.length)]!,
-    afterMs: random.integer(LONGEST_GAP_MS),
+    afterMs: (i === 0 ? FIRST_MS : 0) + random.integer(LONGEST_GAP_MS),
     downMs: downMs(random),
     part: random.next(),
   }))

@@ -2,7 +2,6 @@
 // and remembers every status, and in which order they came.
 
 import type { Timer } from '../../../src/actors/clock.ts'
-import type { Pid } from '../../../src/actors/pid.ts'
 import { Scheduler } from '../../../src/framework/scheduler.ts'
 import { fits } from '../../../src/framework/packing.ts'
 import type { Offer } from '../../../src/messages/offer.ts'
@@ -55,7 +54,6 @@ export class ChaosScheduler extends Scheduler {
       this.#waiting = [...groups.values()]
       this.#portions = portions
       this.#portion = 0
-      for (const task of tasks) if (task.killAfterMs !== undefined) this.#killLater(task)
       this.revive()
     })
   }
@@ -128,8 +126,10 @@ export class ChaosScheduler extends Scheduler {
     let taken = 0
     // Far more is there than one round takes; when not, the rest waits for the next offer.
     if (fits(offer, { cpus: 0.1 * 4 * count, mem: 300 * count })) {
-      for (const tasks of this.#waiting.slice(0, count))
+      for (const tasks of this.#waiting.slice(0, count)) {
         operations.push(this.#operation(offer, tasks))
+        for (const { id, killAfterMs: ms } of tasks) if (ms !== undefined) this.#killLater(id, ms)
+      }
       taken = operations.length
     }
     this.#waiting = this.#waiting.slice(taken)
@@ -178,13 +178,12 @@ export class ChaosScheduler extends Scheduler {
     }
   }
 
-  /** The first call may be lost, or be too early. */
-  #killLater({ id, killAfterMs }: TaskPlan, waitMs = killAfterMs!): void {
+  /** The first call may be lost. */
+  #killLater(id: string, waitMs: number): void {
     this.delay(waitMs, () => {
       if (this.hasEnded(id)) return
-      const isWaiting = this.#waiting.some(tasks => tasks.some(task => task.id === id))
-      if (!isWaiting) this.kill({ value: id })
-      this.#killLater({ id } as TaskPlan, isWaiting ? 100 : AGAIN_MS)
+      this.kill({ value: id })
+      this.#killLater(id, AGAIN_MS)
     })
   }
 }
@@ -204,5 +203,3 @@ function amounts({ allocation_info }: Offer, cpus: number, mem: number): Resourc
     ...(allocation_info && { allocation_info }),
   }))
 }
-
-export type { Pid }
