@@ -20,7 +20,7 @@ const USAGE = `Usage: npm run chaos -- agent [--rounds=N] [--seed=N] [--first=N]
   --launchers  posix, linux; default: both, if this machine has control groups
   --cluster    rounds in the life of one cluster; default 10
   --gc_delay   how long the agent keeps sandboxes; default 10secs
-  --keep       leaves the directory with logs and work_dirs, whatever came out
+  --keep       leaves the directory with logs and work_dirs, whatever came out, and says where it is
 `
 
 interface Options {
@@ -114,6 +114,7 @@ export async function agentChaos(args: readonly string[]): Promise<number> {
     })
   }
   say(`seed ${seed}, ${rounds} rounds`)
+  if (keep) say(`in ${dir}`)
   const report = await runAgentRounds({
     dir,
     seed,
@@ -141,7 +142,6 @@ export async function agentChaos(args: readonly string[]): Promise<number> {
     say(`again: npm run chaos -- agent --seed=${seed} --first=ROUND --rounds=${options.cluster}`)
     for (const it of failed) say(`logs and work_dirs: ${it}`)
   }
-  if (keep) say(`logs and work_dirs: ${dir}`)
-  else if (problems.length === 0) rmSync(dir, { recursive: true, force: true })
+  if (!keep && problems.length === 0) rmSync(dir, { recursive: true, force: true })
   return problems.length > 0 ? 1 : 0
 }

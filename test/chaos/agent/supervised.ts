@@ -26,6 +26,7 @@ export class Supervised {
   /** Where in the log the words of the process that runs begin. */
   #since = 0
   #isWanted = false
+  #isOver = false
   #again: NodeJS.Timeout | undefined
   #starts = 0
 
@@ -50,8 +51,8 @@ export class Supervised {
   }
 
   start(): void {
+    if (this.#isOver || this.#child) return
     this.#isWanted = true
-    if (this.#child) return
     const { program, args, logFile, temporary } = this.#o
     const log = openSync(logFile, 'a')
     writeSync(log, `--- start ${++this.#starts} at ${new Date().toISOString()}\n`)
@@ -78,15 +79,16 @@ export class Supervised {
 
   /** False if it does not run. It is started again after `downMs`. */
   kill(downMs: number): boolean {
-    if (!this.#child) return false
+    if (!this.#child || this.#isOver) return false
     this.#isWanted = false
     this.#child.kill('SIGKILL')
     this.#startIn(downMs)
     return true
   }
 
-  /** Resolves when it has ended. */
+  /** Resolves when it has ended, for good. */
   async stop(): Promise<void> {
+    this.#isOver = true
     this.#isWanted = false
     clearTimeout(this.#again)
     const child = this.#child
