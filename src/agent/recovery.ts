@@ -141,7 +141,7 @@ export class Recovery {
       )
     }
     if (process) {
-      this.#expect(executor)
+      this.#expect(executor, recovered)
       // That ends when the process does.
       return context.dispatch(() => starts.adoptProcess(executor, process))
     }
@@ -195,8 +195,16 @@ export class Recovery {
     return true
   }
 
-  #expect(executor: AgentExecutor): void {
+  /** One of which nothing was heard yet may be starting still, and has the time that it would have had. */
+  #expect(executor: AgentExecutor, { tasks }: RecoveredExecutor): void {
     const { settings, ends } = this.#o
+    if (tasks.length > 0 && !executor.wasUsed) {
+      const limitMs = settings.executorRegistrationTimeoutMs
+      return ends.expect(executor, limitMs, {
+        reason: 'REASON_EXECUTOR_REGISTRATION_TIMEOUT',
+        message: `Executor did not register within ${formatDuration(limitMs)}`,
+      })
+    }
     const limitMs = settings.executorReregistrationTimeoutMs
     ends.expect(executor, limitMs, {
       reason: 'REASON_EXECUTOR_REREGISTRATION_TIMEOUT',

@@ -19,7 +19,7 @@ export class MemoryCheckpoints implements CheckpointDisk {
 
   writeAt(path: string, at: number, text: string, cut: boolean): Promise<void> {
     const directory = path.slice(0, path.lastIndexOf('/') + 1)
-    if (![...this.files.keys()].some(file => file.startsWith(directory))) {
+    if (!this.files.has(path) && ![...this.files.keys()].some(it => it.startsWith(directory))) {
       return Promise.reject(Object.assign(new Error('no such directory'), { code: 'ENOENT' }))
     }
     return this.#writing(() => {

@@ -409,6 +409,29 @@ t.test('an executor subscribes again, and its tasks are what they were', async t
   t.match(s.master.exits, [{ status: exitedWith(4) }])
 })
 
+t.test('an executor that was just starting when its agent died has the time to start', async t => {
+  for (const isSlow of [false, true]) {
+    const { s, connect, process } = await withExecutor(['a'])
+    s.crashAgent()
+    await s.restartAgent()
+    await s.world.advance(50_000)
+    t.ok(process.isAlive)
+    if (isSlow) {
+      await s.world.advance(20_000)
+      t.match(s.master.last('a'), {
+        state: 'TASK_FAILED',
+        reason: 'REASON_EXECUTOR_REGISTRATION_TIMEOUT',
+        message: 'Executor did not register within 1mins',
+      })
+      t.notOk(process.isAlive)
+    } else {
+      const executor = await connect()
+      await s.reaches('a', 'TASK_DROPPED')
+      t.ok(executor.seen.includes('SHUTDOWN'), 'what it had been started for is not there any more')
+    }
+  }
+})
+
 t.test('a task that an executor never got is dropped, and one that is late is ended', async t => {
   const { s, connect, process } = await withExecutor(['a', 'b'])
   const executor = await connect()

@@ -190,6 +190,8 @@ export class Checkpoints implements StatusUpdateStore {
     try {
       await this.#o.disk.write(`${directory}/${KILL}`, toLine(kill))
     } catch (error) {
+      // It has ended meanwhile, and its directory is gone.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
       this.#o.log.warn({ error: messageOf(error) }, 'a kill could not be written down')
     }
   }

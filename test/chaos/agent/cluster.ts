@@ -18,7 +18,7 @@ export interface ClusterOptions {
 
 const ISOLATION =
   '--isolation=filesystem/linux,cgroups/cpu,cgroups/mem,cgroups/pids,namespaces/pid,namespaces/ipc'
-const ASK_LIMIT_MS = 1_000
+const ASK_LIMIT_MS = 5_000
 
 export const EXECUTOR = resolve('build/test/chaos/agent/executor.js')
 
@@ -230,8 +230,9 @@ export class Cluster {
   async #masterState(): Promise<string[]> {
     const leader = this.#masters.size === 1 ? this.address : await this.#leader()
     const answer = await ask(`http://${leader}/state`)
-    if (answer?.status !== 200) return ['no master shows its state']
-    const { slaves, frameworks } = (await answer.json()) as MasterState
+    const state = answer?.status === 200 ? await answer.json().catch(() => undefined) : undefined
+    if (!state) return ['no master shows its state']
+    const { slaves, frameworks } = state as MasterState
     return [
       ...(slaves.length === 1 ? [] : [`the master has ${slaves.length} agents`]),
       ...slaves.flatMap(({ used_resources: { cpus } }) =>

@@ -7,6 +7,7 @@ const EXPECTED: readonly RegExp[] = [
   / peers: message for an actor that is not here, dropped /,
   / slave\(1\): nothing is left of an executor: Task launched during agent restart /,
   / slave\(1\): task refused: (Executor terminat(ing|ed)|Unable to find executor|Reconciliation: task unknown to the agent) /,
+  / slave\(1\): none of the masters knows who leads; asking on /,
   / slave\(1\): disconnected from the master; registering again /,
   / slave\(1\): master \S+ does not answer; still trying /,
   / slave\(1\): the connection to an executor is lost; waiting for it to subscribe again /,

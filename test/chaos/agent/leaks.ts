@@ -101,7 +101,7 @@ export function sandboxesIn(workDir: string): string[] {
 
 /** What the next agent would have to know of tasks. */
 export function checkpointsIn(workDir: string): string[] {
-  return pathsBelow(join(workDir, 'meta')).filter(path => path.includes('/task.'))
+  return pathsBelow(join(workDir, 'meta')).filter(path => /\/tasks\/[^/]+/.test(path))
 }
 
 export const containersIn = (runtimeDir: string): string[] =>
