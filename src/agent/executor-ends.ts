@@ -13,7 +13,7 @@ import {
 } from './agent-state.ts'
 import { durationMs } from './command-executor.ts'
 import type { ExecutorLinks } from './executor-links.ts'
-import { containersOf } from './nested.ts'
+import { containersOf, nestedId } from './nested.ts'
 import type { FileAttachments } from './files.ts'
 import type { AgentMetrics } from './metrics.ts'
 import type { AgentOptions } from './options.ts'
@@ -208,6 +208,11 @@ export class ExecutorEnds {
     for (const containerId of containersOf(executor)) {
       this.#o.options.processes.forget?.(containerId)
     }
+  }
+
+  /** The same of one task of a group, whose executor goes on. */
+  forgetTask({ containerId }: AgentExecutor, taskId: string): void {
+    this.#o.options.processes.forget?.(nestedId(containerId, taskId))
   }
 
   #remove(executor: AgentExecutor): void {

@@ -176,6 +176,7 @@ export class Recovery {
       if (!executor.tasks.has(taskId)) {
         const end = executor.terminated.get(taskId)?.state ?? 'TASK_FINISHED'
         group.isBroken ||= end !== 'TASK_FINISHED'
+        this.#o.ends.forgetTask(executor, taskId)
         continue
       }
       const process = containers.get(nestedId(executor.containerId, taskId))

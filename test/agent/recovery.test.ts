@@ -111,6 +111,19 @@ t.test('what was asked to end is known to have been killed', async t => {
   t.ok(processOf(s, 'a').signals.includes('SIGKILL'))
 })
 
+t.test('a command is asked to end when that is on disk, and no sooner', async t => {
+  const s = await scene({ program: forever })
+  s.master.run(KEEPS, command('a', 'forever'))
+  await running(s, 'a')
+  let release: () => void = () => {}
+  s.checkpoints.held = new Promise(resolve => (release = resolve))
+  s.master.kill(KEEPS, 'a')
+  await s.world.advance(1_000)
+  t.same(processOf(s, 'a').signals, [])
+  release()
+  await s.reaches('a', 'TASK_KILLED')
+})
+
 t.test('a kill that comes before an executor is back reaches it', async () => {
   const s = await scene({ program: forever })
   s.master.run(KEEPS, command('a', 'forever'))
