@@ -193,9 +193,11 @@ export class ExecutorEnds {
         reason: 'REASON_EXECUTOR_TERMINATED' as const,
         message: 'Executor terminated',
       }
-      for (const taskId of [...executor.tasks.keys(), ...executor.queued.keys()]) {
-        await updates.fromAgent(executor, taskId, { state: 'TASK_FAILED', ...verdict })
-      }
+      // All of them end in this turn: in a later one, a kill might have ended some already.
+      const ended = [...executor.tasks.keys(), ...executor.queued.keys()].map(taskId =>
+        updates.fromAgent(executor, taskId, { state: 'TASK_FAILED', ...verdict }),
+      )
+      await Promise.all(ended)
     }
     this.forget(executor)
     if (framework.state === 'TERMINATING') this.#remove(executor)

@@ -188,11 +188,13 @@ export class Recovery {
     }
     if (lost.length === executor.tasks.size) return false
     starts.adoptGroups(executor, [...groups.values()])
-    for (const { info } of lost) {
+    // In one turn, so that none of them is ended by anything else first.
+    const told = lost.map(({ info }) => {
       const taskId = info.task_id.value
       const hasStarted = executor.tasks.get(taskId)?.state !== 'TASK_STAGING'
-      await updates.fromAgent(executor, taskId, verdictOf(hasStarted ? GONE : NEVER_LAUNCHED))
-    }
+      return updates.fromAgent(executor, taskId, verdictOf(hasStarted ? GONE : NEVER_LAUNCHED))
+    })
+    await Promise.all(told)
     return true
   }
 

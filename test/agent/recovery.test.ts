@@ -445,6 +445,19 @@ t.test('an executor that was just starting when its agent died has the time to s
   }
 })
 
+t.test('the tasks of an executor that has ended cannot be killed any more', async t => {
+  const { s, process } = await withExecutor(['a', 'b'])
+  s.checkpoints.failure = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
+  process.end(exitedWith(1))
+  await s.world.advance(2_000)
+  s.master.kill(KEEPS, 'b')
+  await s.world.advance(2_000)
+  s.checkpoints.failure = undefined
+  await s.reaches('a', 'TASK_FAILED')
+  await s.world.advance(5_000)
+  t.same(s.master.states('b'), ['TASK_FAILED'])
+})
+
 t.test('a task that an executor never got is dropped, and one that is late is ended', async t => {
   const { s, connect, process } = await withExecutor(['a', 'b'])
   const executor = await connect()

@@ -26,7 +26,7 @@ function chaos(...more: string[]): Chaos {
 }
 
 t.test('a round under each launcher', async t => {
-  const short = ['--rounds=2', '--cluster=1', '--tasks=20', '--gc_delay=1secs', '--seed=5']
+  const short = ['--rounds=2', '--cluster=1', '--tasks=20', '--gc_delay=1secs', '--seed=1708']
   const run = chaos(...short)
   t.equal(await run.ended, 0, run.output)
   t.match(run.output, /2 rounds, killed: .*; 40 tasks; 0 problems/)
