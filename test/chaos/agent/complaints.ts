@@ -8,6 +8,7 @@ const EXPECTED: readonly RegExp[] = [
   / slave\(1\): nothing is left of an executor: Task launched during agent restart /,
   / slave\(1\): kill ignored: (its framework has nothing here|the agent is not registered at present) /,
   / slave\(1\): task refused: (Executor terminat(ing|ed)|Unable to find executor|Reconciliation: task unknown to the agent) /,
+  / slave\(1\): ignored: it is not the master from=\S+ message=ping/,
   / slave\(1\): none of the masters knows who leads; asking on /,
   / slave\(1\): disconnected from the master; registering again /,
   / slave\(1\): master \S+ does not answer; still trying /,
