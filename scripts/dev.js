@@ -60,7 +60,7 @@ const commands = {
     run: args => prebuilt('test/sim/main.ts', args),
   },
   chaos: {
-    help: 'three real masters under faults: [--rounds=N] [--seed=N] [--zk] …',
+    help: 'three real masters under faults, or real agents: [agent] [--rounds=N] [--seed=N] …',
     run: args => prebuilt('test/chaos/main.ts', args),
   },
   lock: {

@@ -313,8 +313,8 @@ export class Agent extends Actor {
     this.#registration.succeeded(connection, registration)
     this.#manager.resumeSending()
     this.#ends.reportExits()
-    await this.#draining.follow(drain)
-    for (const reconciliation of reconciliations) await this.#tasks.reconcile(reconciliation)
+    const reconciled = reconciliations.map(each => this.#tasks.reconcile(each))
+    await Promise.all([this.#draining.follow(drain), ...reconciled])
   }
 
   #ping({ connected, registration }: Ping, from: Pid): Promise<void> | void {

@@ -42,8 +42,8 @@ export interface CommandExecutorOptions {
   readonly survives?: boolean
   /** How long a killed command may take to end, if neither it nor the kill says so. */
   readonly killGraceMs?: number
-  /** Called when it is asked to end. */
-  readonly noteKill?: (kill: KillRecord) => void
+  /** Called when it is asked to end. Resolves when that is on disk, or cannot be. */
+  readonly noteKill?: (kill: KillRecord) => Promise<void>
   readonly adopted?: AdoptedCommand
 }
 
@@ -314,19 +314,27 @@ export class CommandExecutor extends Actor {
     this.#killing = why
     this.#killedAtMs = this.clock.now()
     this.#graceMs = graceMs
-    this.#noteKill()
+    const noted = this.#noteKill()
     if (hasCapability(this.#options.framework, 'TASK_KILLING_STATE')) this.#update('TASK_KILLING')
-    if (this.#process) this.#signal()
-    else this.#options.processes.abandon?.(this.#options.containerId)
+    if (!this.#process) this.#options.processes.abandon?.(this.#options.containerId)
+    else if (noted) void this.#signalAfter(noted)
+    else this.#signal()
   }
 
-  #noteKill(): void {
+  #noteKill(): Promise<void> | undefined {
     const { noteKill } = this.#options
-    noteKill?.({ why: this.#killing!, time_ms: this.#killedAtMs, grace_ms: this.#graceMs })
+    return noteKill?.({ why: this.#killing!, time_ms: this.#killedAtMs, grace_ms: this.#graceMs })
+  }
+
+  /** If the agent dies between the two, the next one knows why the command ended; the other way round it would not. */
+  async #signalAfter(noted: Promise<void>): Promise<void> {
+    await this.resume(noted)
+    if (this.#process) this.#signal()
   }
 
   #signal(): void {
     this.#options.processes.killTree(this.#process!.pid, 'SIGTERM')
+    this.#escalation?.cancel()
     this.#escalateIn(this.#leftMs())
   }
 
@@ -338,7 +346,7 @@ export class CommandExecutor extends Actor {
   /** A second kill may leave less time, never more. */
   #shorten(graceMs: number): void {
     this.#graceMs = graceMs
-    this.#noteKill()
+    void this.#noteKill()
     if (!this.#process) return
     this.#escalation?.cancel()
     this.#escalateIn(this.#leftMs())

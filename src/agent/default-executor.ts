@@ -50,7 +50,7 @@ export interface DefaultExecutorOptions {
   /** Its framework checkpoints: the tasks outlive the agent. */
   readonly survives: boolean
   /** Called when a task is asked to end. */
-  readonly noteKill: (taskId: string, kill: KillRecord) => void
+  readonly noteKill: (taskId: string, kill: KillRecord) => Promise<void>
   /** What an agent before this one launched, group by group. */
   readonly adopted?: readonly AdoptedGroup[]
 }

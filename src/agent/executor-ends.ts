@@ -13,7 +13,7 @@ import {
 } from './agent-state.ts'
 import { durationMs } from './command-executor.ts'
 import type { ExecutorLinks } from './executor-links.ts'
-import { containersOf } from './nested.ts'
+import { containersOf, nestedId } from './nested.ts'
 import type { FileAttachments } from './files.ts'
 import type { AgentMetrics } from './metrics.ts'
 import type { AgentOptions } from './options.ts'
@@ -193,9 +193,11 @@ export class ExecutorEnds {
         reason: 'REASON_EXECUTOR_TERMINATED' as const,
         message: 'Executor terminated',
       }
-      for (const taskId of [...executor.tasks.keys(), ...executor.queued.keys()]) {
-        await updates.fromAgent(executor, taskId, { state: 'TASK_FAILED', ...verdict })
-      }
+      // All of them end in this turn: in a later one, a kill might have ended some already.
+      const ended = [...executor.tasks.keys(), ...executor.queued.keys()].map(taskId =>
+        updates.fromAgent(executor, taskId, { state: 'TASK_FAILED', ...verdict }),
+      )
+      await Promise.all(ended)
     }
     this.forget(executor)
     if (framework.state === 'TERMINATING') this.#remove(executor)
@@ -208,6 +210,11 @@ export class ExecutorEnds {
     for (const containerId of containersOf(executor)) {
       this.#o.options.processes.forget?.(containerId)
     }
+  }
+
+  /** The same of one task of a group, whose executor goes on. */
+  forgetTask({ containerId }: AgentExecutor, taskId: string): void {
+    this.#o.options.processes.forget?.(nestedId(containerId, taskId))
   }
 
   #remove(executor: AgentExecutor): void {

@@ -186,7 +186,7 @@ export class ExecutorStarts {
       ...(adopted && { adopted }),
       ...(survives && {
         survives,
-        noteKill: kill => void checkpoints!.kill(this.#runOf(executor), kill),
+        noteKill: kill => checkpoints!.kill(this.#runOf(executor), kill),
       }),
       agent: context.self,
       framework: executor.framework.info,
@@ -207,7 +207,7 @@ export class ExecutorStarts {
     const actor = new DefaultExecutor({
       ...(adopted && { adopted }),
       survives: this.#survives(executor),
-      noteKill: (taskId, kill) => void checkpoints?.kill(this.#runOf(executor), kill, { taskId }),
+      noteKill: async (taskId, kill) => checkpoints?.kill(this.#runOf(executor), kill, { taskId }),
       agent: context.self,
       framework: executor.framework.info,
       executor: executor.info,

@@ -141,7 +141,7 @@ export class Recovery {
       )
     }
     if (process) {
-      this.#expect(executor)
+      this.#expect(executor, recovered)
       // That ends when the process does.
       return context.dispatch(() => starts.adoptProcess(executor, process))
     }
@@ -176,6 +176,7 @@ export class Recovery {
       if (!executor.tasks.has(taskId)) {
         const end = executor.terminated.get(taskId)?.state ?? 'TASK_FINISHED'
         group.isBroken ||= end !== 'TASK_FINISHED'
+        this.#o.ends.forgetTask(executor, taskId)
         continue
       }
       const process = containers.get(nestedId(executor.containerId, taskId))
@@ -187,16 +188,26 @@ export class Recovery {
     }
     if (lost.length === executor.tasks.size) return false
     starts.adoptGroups(executor, [...groups.values()])
-    for (const { info } of lost) {
+    // In one turn, so that none of them is ended by anything else first.
+    const told = lost.map(({ info }) => {
       const taskId = info.task_id.value
       const hasStarted = executor.tasks.get(taskId)?.state !== 'TASK_STAGING'
-      await updates.fromAgent(executor, taskId, verdictOf(hasStarted ? GONE : NEVER_LAUNCHED))
-    }
+      return updates.fromAgent(executor, taskId, verdictOf(hasStarted ? GONE : NEVER_LAUNCHED))
+    })
+    await Promise.all(told)
     return true
   }
 
-  #expect(executor: AgentExecutor): void {
+  /** One of which nothing was heard yet may be starting still, and has the time that it would have had. */
+  #expect(executor: AgentExecutor, { tasks }: RecoveredExecutor): void {
     const { settings, ends } = this.#o
+    if (tasks.length > 0 && !executor.wasUsed) {
+      const limitMs = settings.executorRegistrationTimeoutMs
+      return ends.expect(executor, limitMs, {
+        reason: 'REASON_EXECUTOR_REGISTRATION_TIMEOUT',
+        message: `Executor did not register within ${formatDuration(limitMs)}`,
+      })
+    }
     const limitMs = settings.executorReregistrationTimeoutMs
     ends.expect(executor, limitMs, {
       reason: 'REASON_EXECUTOR_REREGISTRATION_TIMEOUT',

@@ -37,6 +37,8 @@ export type AcknowledgementResult = AcknowledgementOutcome | 'unknown'
 
 interface InFlight {
   readonly stream: StatusUpdateStream
+  /** Updates that are not on disk yet, by uuid: they may be next, but are not sent. */
+  readonly unstored: Set<string>
   retryMs: number
   timer: Timer | undefined
 }
@@ -105,8 +107,13 @@ export class TaskStatusUpdateManager extends Actor {
     }
     const { store } = this.#options
     const stored = store?.update(update)
-    if (stored) await this.resume(stored)
-    if (outcome === 'first' && flight.stream.head === update) this.#send(flight)
+    if (stored) {
+      flight.unstored.add(update.uuid)
+      await this.resume(stored)
+      flight.unstored.delete(update.uuid)
+    }
+    // The one before it may have been acknowledged meanwhile.
+    if (flight.stream.head === update) this.#send(flight)
     return 'kept'
   }
 
@@ -144,7 +151,8 @@ export class TaskStatusUpdateManager extends Actor {
   #add(framework: string, task: string, stream: StatusUpdateStream): InFlight {
     let streams = this.#streams.get(framework)
     if (!streams) this.#streams.set(framework, (streams = new Map()))
-    const flight = { stream, retryMs: STATUS_UPDATE_RETRY_MIN_MS, timer: undefined }
+    const retryMs = STATUS_UPDATE_RETRY_MIN_MS
+    const flight = { stream, unstored: new Set<string>(), retryMs, timer: undefined }
     streams.set(task, flight)
     return flight
   }
@@ -157,7 +165,7 @@ export class TaskStatusUpdateManager extends Actor {
 
   #send(flight: InFlight): void {
     const update = flight.stream.head
-    if (!update || this.#paused) return
+    if (!update || this.#paused || flight.unstored.has(update.uuid)) return
     this.#options.forward(update)
     const { retryMs } = flight
     flight.timer?.cancel()

@@ -190,17 +190,22 @@ export class Tasks {
   async reconcile({ framework_id, statuses }: Reconciliation): Promise<void> {
     const { state, updates } = this.#o
     const framework = state.framework(framework_id.value)
-    for (const { task_id } of statuses) {
-      const taskId = task_id.value
-      if (state.executorOf(framework_id.value, taskId) || framework?.refused.has(taskId)) continue
-      const verdict: AgentVerdict = {
-        state: 'TASK_DROPPED',
-        reason: 'REASON_RECONCILIATION',
-        message: 'Reconciliation: task unknown to the agent',
-      }
-      if (framework) await updates.refuse(framework, taskId, verdict)
-      else await updates.disown(framework_id.value, taskId, verdict)
+    const verdict: AgentVerdict = {
+      state: 'TASK_DROPPED',
+      reason: 'REASON_RECONCILIATION',
+      message: 'Reconciliation: task unknown to the agent',
     }
+    // All are looked at in this turn: in a later one, the acknowledgement of a task's end may have made it unknown.
+    const unknown = statuses
+      .map(({ task_id: { value } }) => value)
+      .filter(id => !state.executorOf(framework_id.value, id) && !framework?.refused.has(id))
+    await Promise.all(
+      unknown.map(id =>
+        framework
+          ? updates.refuse(framework, id, verdict)
+          : updates.disown(framework_id.value, id, verdict),
+      ),
+    )
   }
 
   async #add(executor: AgentExecutor, message: RunTask): Promise<void> {

@@ -24,6 +24,8 @@ export interface ExecutorEnvironment {
   readonly executorId: ExecutorID
   /** The executor outlives its agent and waits this long for it to come back; undefined: it does not. */
   readonly recoveryTimeoutMs: number | undefined
+  /** The longest wait between two tries to reach an agent that is away; undefined: it does not say. */
+  readonly maxRetryMs: number | undefined
   /** How long it has between SHUTDOWN and SIGKILL. */
   readonly shutdownGraceMs: number
 }
@@ -48,12 +50,15 @@ export function executorEnvironment(
   }
   // Both are set for frameworks that asked for checkpoints, by agents that recover.
   const recovery = variables['MESOS_CHECKPOINT'] === '1' && variables['MESOS_RECOVERY_TIMEOUT']
+  // As long as an agent that is back waits for its executors: half of it is in time for sure.
+  const backoff = variables['MESOS_SUBSCRIPTION_BACKOFF_MAX']
   return {
     agent,
     agentId: { value: need('MESOS_SLAVE_ID') },
     frameworkId: { value: need('MESOS_FRAMEWORK_ID') },
     executorId: { value: need('MESOS_EXECUTOR_ID') },
     recoveryTimeoutMs: recovery ? parseDuration(recovery) : undefined,
+    maxRetryMs: backoff ? parseDuration(backoff) / 2 : undefined,
     shutdownGraceMs: parseDuration(variables['MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD'] ?? '5secs'),
   }
 }
@@ -92,7 +97,7 @@ export abstract class Executor extends Subscriber {
   #failed = true
 
   constructor(environment: ExecutorEnvironment) {
-    super(environment.agent)
+    super(environment.agent, environment.maxRetryMs)
     this.#environment = environment
   }
 
@@ -216,7 +221,9 @@ export abstract class Executor extends Subscriber {
       const { executor_info, framework_info, agent_info } = event.subscribed
       return this.registered(executor_info, framework_info, agent_info)
     }
-    if (!this.believes(from) && (event.type !== 'ERROR' || this.isSubscribed)) return
+    // A SUBSCRIBE may be answered by a refusal, or by the wish that the executor ends.
+    const isAnswer = event.type === 'ERROR' || event.type === 'SHUTDOWN'
+    if (!this.believes(from) && (!isAnswer || this.isSubscribed)) return
     switch (event.type) {
       case 'LAUNCH': {
         const { task } = event.launch

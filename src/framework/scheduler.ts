@@ -364,7 +364,7 @@ export abstract class Scheduler extends Subscriber {
   }
 
   #updated(status: TaskStatus): void | Promise<void> {
-    this.#launches.heard(status.task_id)
+    this.#launches.heard(status)
     const result = this.update(status)
     if (this.#explicit) return result
     if (!result) return this.acknowledge(status)

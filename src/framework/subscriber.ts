@@ -34,16 +34,20 @@ export abstract class Subscriber extends Actor {
   /** Who answered, by the address it calls itself: what others say is not believed. */
   #answered: Pid | undefined
   #retry: Timer | undefined
-  readonly #backoff = new Backoff({ firstMs: FIRST_RETRY_MS, maxMs: MAX_RETRY_MS })
+  readonly #backoff: Backoff
   #heardAtMs = 0
   #silenceLimitMs = 0
   #silence: Timer | undefined
   #complain: ReturnType<typeof onceAWhile> | undefined
 
-  /** `server`: absent if it is the leading master, wherever that is. */
-  constructor(server?: Pid) {
+  /** `server`: absent if it is the leading master, wherever that is. `maxRetryMs`: the longest wait for one that is away. */
+  constructor(server?: Pid, maxRetryMs = MAX_RETRY_MS) {
     super()
     this.#server = server
+    this.#backoff = new Backoff({
+      firstMs: FIRST_RETRY_MS,
+      maxMs: Math.min(maxRetryMs, MAX_RETRY_MS),
+    })
   }
 
   /** The server is the leading one of these, whoever that is. Before the first turn. */

@@ -53,9 +53,10 @@ export class UnansweredLaunches {
     }
   }
 
-  /** Any status will do: whoever sent it knows the task. */
-  heard(taskId: TaskID): void {
-    this.#tasks.delete(taskId.value)
+  /** Any status will do: whoever sent it knows the task. But one kind says only that nobody knows where to ask, and we do. */
+  heard({ task_id, state, agent_id }: TaskStatus): void {
+    if (state === 'TASK_UNKNOWN' && agent_id === undefined) return
+    this.#tasks.delete(task_id.value)
   }
 
   /** Those that have not been heard of. */

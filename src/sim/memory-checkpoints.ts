@@ -9,12 +9,19 @@ export class MemoryCheckpoints implements CheckpointDisk {
   readonly links = new Map<string, string>()
   /** When set, what writes rejects with it: a disk that is full or broken. */
   failure: Error | undefined
+  /** When set, what makes a file waits for it: a slow disk. */
+  held: Promise<void> | undefined
 
-  write(path: string, text: string): Promise<void> {
+  async write(path: string, text: string): Promise<void> {
+    if (this.held) await this.held
     return this.#writing(() => void this.files.set(path, text))
   }
 
   writeAt(path: string, at: number, text: string, cut: boolean): Promise<void> {
+    const directory = path.slice(0, path.lastIndexOf('/') + 1)
+    if (!this.files.has(path) && ![...this.files.keys()].some(it => it.startsWith(directory))) {
+      return Promise.reject(Object.assign(new Error('no such directory'), { code: 'ENOENT' }))
+    }
     return this.#writing(() => {
       const before = Buffer.from(this.files.get(path) ?? '')
       const more = Buffer.from(text)

@@ -146,6 +146,11 @@ export class VirtualProcesses implements Processes {
     this.#ended.delete(containerId)
   }
 
+  /** Containers that have ended and that are on record still. */
+  get remembered(): readonly string[] {
+    return [...this.#ended.keys()]
+  }
+
   /** The machine is restarted: nothing that ran leaves a trace. */
   rebooted(): void {
     this.killAll()

@@ -112,6 +112,8 @@ t.test('on a real disk', async t => {
   }
   symlinkSync('r2', `${runs('S0', 'a')}/latest`)
   symlinkSync('r3', `${runs('S1', 'b')}/latest`)
+  // An agent died before it was put in its place.
+  symlinkSync('r2', `${runs('S0', 'a')}/latest.4711.new`)
   symlinkSync('S1', `${workDir}/slaves/latest`)
   for (const agent of ['S0', 'S1'])
     mkdirSync(`${workDir}/meta/slaves/${agent}`, { recursive: true })
@@ -128,7 +130,7 @@ t.test('on a real disk', async t => {
   const used = await disk.used()
   t.ok(used > 0 && used < 1)
   await disk.remove(`${runs('S0', 'a')}/r1`)
-  t.strictSame(readdirSync(runs('S0', 'a')).sort(), ['latest', 'r2'])
+  t.strictSame(readdirSync(runs('S0', 'a')).sort(), ['latest', 'latest.4711.new', 'r2'])
   await disk.remove(`${runs('S0', 'a')}/r2`)
   t.strictSame(readdirSync(`${workDir}/slaves`).sort(), ['S1', 'latest'], 'what is empty goes, too')
   await disk.remove(`${workDir}/meta/slaves/S0`)

@@ -168,6 +168,30 @@ t.test('groups go on without their agent', async t => {
   )
 })
 
+t.test(
+  'an agent that dies between an end and its tidying up leaves that to the next one',
+  async t => {
+    const s = await scene({ program: forever })
+    s.master.runGroup(KEEPS, podExecutor(), group('on', 'ends'))
+    await running(s, 'on', 'ends')
+    // It does not come to that.
+    const forget = t.capture(s.processes, 'forget', () => {})
+    processOf(s, 'ends').end(exitedWith(0))
+    await s.world.until(() => forget.args().length === 1, 'its end is on disk')
+    s.master.acknowledges = false
+    s.crashAgent()
+    forget.restore()
+    await s.restartAgent()
+    s.master.acknowledges = true
+    await s.world.until(() => s.master.last('ends')?.state === 'TASK_FINISHED', 'it is told')
+    await s.world.advance(30_000)
+    s.master.kill(KEEPS, 'on', 1_000)
+    await s.reaches('on', 'TASK_KILLED')
+    await s.world.advance(1_000)
+    t.same(s.processes.remembered, [])
+  },
+)
+
 t.test('of a group some of whose containers are gone the others are killed', async t => {
   const s = await scene({ program: forever })
   s.master.runGroup(KEEPS, podExecutor(), group('a', 'b'))

@@ -111,6 +111,19 @@ t.test('what was asked to end is known to have been killed', async t => {
   t.ok(processOf(s, 'a').signals.includes('SIGKILL'))
 })
 
+t.test('a command is asked to end when that is on disk, and no sooner', async t => {
+  const s = await scene({ program: forever })
+  s.master.run(KEEPS, command('a', 'forever'))
+  await running(s, 'a')
+  let release: () => void = () => {}
+  s.checkpoints.held = new Promise(resolve => (release = resolve))
+  s.master.kill(KEEPS, 'a')
+  await s.world.advance(1_000)
+  t.same(processOf(s, 'a').signals, [])
+  release()
+  await s.reaches('a', 'TASK_KILLED')
+})
+
 t.test('a kill that comes before an executor is back reaches it', async () => {
   const s = await scene({ program: forever })
   s.master.run(KEEPS, command('a', 'forever'))
@@ -191,6 +204,26 @@ t.test('nothing is sent before it is on disk, and a full disk loses nothing', as
   s.checkpoints.failure = undefined
   await s.world.advance(2_000)
   t.match(s.master.last('a'), { state: 'TASK_FAILED', message: 'Command exited with status 3' })
+})
+
+t.test('an end that comes before its task is on disk is not sent before it either', async t => {
+  const s = await scene({ program: forever })
+  s.master.acknowledges = false
+  let release: () => void = () => {}
+  s.checkpoints.held = new Promise(resolve => (release = resolve))
+  s.master.run(KEEPS, command('a', 'forever'))
+  await s.world.settle()
+  s.master.kill(KEEPS, 'a')
+  await s.world.advance(100)
+  t.equal(s.master.last('a'), undefined)
+  s.checkpoints.held = undefined
+  release()
+  await s.reaches('a', 'TASK_KILLED')
+  const { uuid } = s.master.last('a')!
+  s.crashAgent()
+  await s.restartAgent()
+  await s.world.advance(1_000)
+  t.match(s.master.last('a'), { state: 'TASK_KILLED', uuid }, 'the next agent says the same')
 })
 
 t.test('a line that a crash cut in half is written anew', async () => {
@@ -387,6 +420,42 @@ t.test('an executor subscribes again, and its tasks are what they were', async t
   await s.reaches('b', 'TASK_FAILED')
   await s.reaches('c', 'TASK_FAILED')
   t.match(s.master.exits, [{ status: exitedWith(4) }])
+})
+
+t.test('an executor that was just starting when its agent died has the time to start', async t => {
+  for (const isSlow of [false, true]) {
+    const { s, connect, process } = await withExecutor(['a'])
+    s.crashAgent()
+    await s.restartAgent()
+    await s.world.advance(50_000)
+    t.ok(process.isAlive)
+    if (isSlow) {
+      await s.world.advance(20_000)
+      t.match(s.master.last('a'), {
+        state: 'TASK_FAILED',
+        reason: 'REASON_EXECUTOR_REGISTRATION_TIMEOUT',
+        message: 'Executor did not register within 1mins',
+      })
+      t.notOk(process.isAlive)
+    } else {
+      const executor = await connect()
+      await s.reaches('a', 'TASK_DROPPED')
+      t.ok(executor.seen.includes('SHUTDOWN'), 'what it had been started for is not there any more')
+    }
+  }
+})
+
+t.test('the tasks of an executor that has ended cannot be killed any more', async t => {
+  const { s, process } = await withExecutor(['a', 'b'])
+  s.checkpoints.failure = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
+  process.end(exitedWith(1))
+  await s.world.advance(2_000)
+  s.master.kill(KEEPS, 'b')
+  await s.world.advance(2_000)
+  s.checkpoints.failure = undefined
+  await s.reaches('a', 'TASK_FAILED')
+  await s.world.advance(5_000)
+  t.same(s.master.states('b'), ['TASK_FAILED'])
 })
 
 t.test('a task that an executor never got is dropped, and one that is late is ended', async t => {

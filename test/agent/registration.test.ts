@@ -94,7 +94,7 @@ t.test('a new master is told all that runs, and what it believed besides is sett
 
   const master = s.startMaster()
   master.reconciliations = [
-    { framework: 'F1', tasks: ['long', 'lost'] },
+    { framework: 'F1', tasks: ['long', 'lost', 'refused'] },
     { framework: 'F8', tasks: ['unknown'] },
   ]
   await s.world.until(() => master.reregistrations.length === 1, 'the agent is back', 25_000)

@@ -1,5 +1,8 @@
 import t from 'tap'
 import { MAX_WAITING, StatusUpdateStream } from '../../src/agent/status-update-stream.ts'
+import { TaskStatusUpdateManager } from '../../src/agent/task-status-update-manager.ts'
+import { collectingLogger } from '../../src/base/log.ts'
+import { World } from '../../src/sim/world.ts'
 import { withinSize } from '../../src/messages/status-size.ts'
 import { applyStatus, taskRecord } from '../../src/agent/task-record.ts'
 import { MAX_STATUSES, type TaskState } from '../../src/messages/status.ts'
@@ -28,6 +31,40 @@ t.test('a stream gives one update at a time, in order, none twice', async t => {
   t.equal(stream.update(update('c', 'TASK_FINISHED')), 'first')
   t.equal(stream.update(update('d', 'TASK_KILLED')), 'late')
   t.equal(stream.acknowledge('c'), 'closed')
+})
+
+t.test('nothing is sent before it is stored, whatever is acknowledged meanwhile', async t => {
+  const world = new World({ log: collectingLogger() })
+  const sent: string[] = []
+  const stores: (() => void)[] = []
+  const manager = new TaskStatusUpdateManager({
+    forward: ({ uuid }) => sent.push(uuid),
+    store: {
+      update: () => new Promise(resolve => stores.push(resolve)),
+      acknowledgement: () => Promise.resolve(),
+    },
+  })
+  world.start('10.0.0.2:5051').spawn(manager)
+  manager.resumeSending()
+  void manager.update(update('a', 'TASK_RUNNING'))
+  await world.advance(10)
+  t.strictSame(sent, [])
+  stores.shift()!()
+  await world.advance(10)
+  t.strictSame(sent, ['a'])
+  void manager.update(update('b', 'TASK_KILLED'))
+  await world.advance(10)
+  const acknowledged = manager.acknowledge('F1', 't1', 'a')
+  await world.advance(10)
+  t.equal(await acknowledged, 'next')
+  manager.pause()
+  manager.resumeSending()
+  await world.advance(10)
+  t.strictSame(sent, ['a'])
+  stores.shift()!()
+  await world.advance(10)
+  t.strictSame(sent, ['a', 'b'])
+  await world.stop()
 })
 
 t.test('a task that reports for years does not fill the memory', async t => {

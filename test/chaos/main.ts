@@ -8,6 +8,7 @@ import { messageOf } from '../../src/base/errors.ts'
 import { SeededRandom } from '../../src/base/random.ts'
 import { freePorts } from '../../bench/ports.ts'
 import { whyNoZooKeeper, ZooKeeperServer } from '../process/zookeeper-server.ts'
+import { agentChaos } from './agent/main.ts'
 import { distributionText, histogramText } from './distribution.ts'
 import { FAULT_KINDS, type FaultKind, kindsFor } from './faults.ts'
 import { type Hosts, insideHub, loopback, runInHub, whyNoLinks } from './hosts.ts'
@@ -17,6 +18,7 @@ import { runRounds } from './run.ts'
 const MASTERS = 3
 
 const USAGE = `Usage: npm run chaos -- [--rounds=N] [--seed=N] [--rate=N] [--kinds=LIST] [--zk] [--no-links] [--keep]
+       npm run chaos -- agent …     agents, executors and masters; \`npm run chaos -- agent --help\` says more
 
   --rounds    how many faults, one after the other; default 200
   --seed      chooses them; default: any, and printed
@@ -166,4 +168,5 @@ async function startZooKeeper(hosts: Hosts, dir: string): Promise<ZooKeeperServe
   return server
 }
 
-process.exitCode = await main()
+const [first, ...rest] = process.argv.slice(2)
+process.exitCode = first === 'agent' ? await agentChaos(rest) : await main()

@@ -28,6 +28,7 @@ const variables = {
 class ScriptedAgent extends Actor {
   readonly serves = [serve(AgentExecutor, { call: (call, from) => this.#call(call, from) })]
   readonly calls: ExecutorCall[] = []
+  wantsNone = false
   executor: Pid | undefined
 
   of<T extends ExecutorCall['type']>(type: T): Extract<ExecutorCall, { type: T }>[] {
@@ -52,6 +53,7 @@ class ScriptedAgent extends Actor {
     this.calls.push(call)
     if (call.type !== 'SUBSCRIBE') return
     this.executor = from
+    if (this.wantsNone) return this.say({ type: 'SHUTDOWN' })
     this.say({
       type: 'SUBSCRIBED',
       subscribed: {
@@ -212,6 +214,40 @@ t.test('what is not acknowledged is told again after a reconnection', async t =>
   t.ok(await ended, 'an agent that stays away is not waited for beyond the recovery timeout')
   t.equal(executor.heard.at(-1), 'shutdown')
   t.notOk(executor.succeeded)
+  await world.stop()
+})
+
+t.test(
+  'however long the agent was away, it is reached sooner than it gives its executors up',
+  async t => {
+    const { executor, world } = await connected({
+      MESOS_CHECKPOINT: '1',
+      MESOS_RECOVERY_TIMEOUT: '15mins',
+      MESOS_SUBSCRIPTION_BACKOFF_MAX: '2secs',
+    })
+    world.crash(AGENT)
+    await world.advance(600_000)
+    world.start(AGENT).spawn(new ScriptedAgent(), 'slave(1)')
+    await world.until(() => executor.isSubscribed, 'subscribed again', 1_500)
+    t.ok(executor.isSubscribed)
+    await world.stop()
+  },
+)
+
+t.test('an agent that is back and has no use for an executor is obeyed', async t => {
+  const { executor, world, ended } = await connected({
+    MESOS_CHECKPOINT: '1',
+    MESOS_RECOVERY_TIMEOUT: '15mins',
+  })
+  world.crash(AGENT)
+  await world.advance(1_000)
+  const again = new ScriptedAgent()
+  again.wantsNone = true
+  world.start(AGENT).spawn(again, 'slave(1)')
+  await world.advance(1_000)
+  t.ok(await ended)
+  t.same(executor.heard, ['registered', 'shutdown'])
+  t.ok(executor.succeeded)
   await world.stop()
 })
 

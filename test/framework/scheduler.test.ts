@@ -331,6 +331,36 @@ t.test(
   },
 )
 
+t.test('a lost launch is asked about until it is known what became of it', async t => {
+  const { master, scheduler, world } = await connected()
+  scheduler.launch(offerOf('O1', 'S1', 1, 1), [
+    { name: 't', task_id: { value: 't1' }, agent_id: { value: 'S1' } },
+  ])
+  await world.advance(10)
+  t.equal(master.of('ACCEPT').length, 1)
+  world.crash(MASTER)
+  await world.advance(100)
+  const successor = new ScriptedMaster()
+  world.start(MASTER).spawn(successor, 'master')
+  await world.until(() => scheduler.isSubscribed, 'subscribed again', 16_000)
+  const common = {
+    task_id: { value: 't1' },
+    source: 'SOURCE_MASTER' as const,
+    reason: 'REASON_RECONCILIATION' as const,
+  }
+  // So is a kill answered that does not say on which agent; it may run there.
+  successor.status({ ...common, state: 'TASK_UNKNOWN' })
+  await world.advance(5_000)
+  const asked = successor.of('RECONCILE')
+  t.match(asked.at(-1)?.reconcile.tasks, [{ task_id: { value: 't1' }, agent_id: { value: 'S1' } }])
+  successor.status({ ...common, agent_id: { value: 'S1' }, state: 'TASK_GONE' })
+  await world.advance(10)
+  const before = successor.of('RECONCILE').length
+  await world.advance(300_000)
+  t.equal(successor.of('RECONCILE').length, before)
+  await world.stop()
+})
+
 t.test('three missing heartbeats are a lost connection; any event is a sign of life', async t => {
   const { master, scheduler, world } = await connected(new Recorder(), subscribedEvent('F1', 15))
   for (let i = 0; i < 4; i++) {

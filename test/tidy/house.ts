@@ -155,6 +155,7 @@ export const ENTRY_POINTS: readonly RegExp[] = [
   /^bench\/main\.ts$/,
   /\.test\.tsx?$/,
   /^test\/(sim|chaos)\/main\.ts$/,
+  /^test\/chaos\/agent\/executor\.ts$/,
   /^test\/types\//,
 ]
 

@@ -120,26 +120,51 @@ export class Checkpoints implements StatusUpdateStore {
     task: TaskInfo,
     group?: readonly string[],
   ): Promise<void> {
-    const { disk, workDir } = this.#o
     const taskId = task.task_id.value
     const directory = metaTaskDir(this.#dir(run), taskId)
     const path = `${directory}/${TASK_UPDATES}`
-    this.follow(run.frameworkId, taskId, { path, bytes: 0, isTorn: false, terminal: undefined })
+    const writing = this.#writeTask(run, directory, { framework, executor, task, group })
+    // An update may come before all of that is there: it waits for it, or it would be taken for one of what is gone.
+    const written = writing.catch(() => {})
+    this.#follow(run.frameworkId, taskId, {
+      path,
+      bytes: 0,
+      isTorn: false,
+      terminal: undefined,
+      written,
+    })
     try {
-      await this.#agent
-      await this.#removals.get(this.#frameworkDir(run.agentId, run.frameworkId))
-      await this.#removals.get(metaExecutorDir(workDir, run))
-      await this.#removals.get(directory)
-      await Promise.all([
-        this.framework(run.agentId, framework),
-        executor && disk.write(`${this.#dir(run)}/${EXECUTOR_INFO}`, toLine(executor)),
-        group && disk.write(`${directory}/${GROUP}`, toLine({ tasks: group })),
-        disk.write(`${directory}/${TASK_INFO}`, toLine(task)),
-      ])
+      await writing
     } catch (error) {
       this.#forget(run.frameworkId, taskId)
       throw error
     }
+  }
+
+  /** Only removals that were asked for before are waited for: a later one waits for this. */
+  async #writeTask(
+    run: Run,
+    directory: string,
+    o: {
+      readonly framework: FrameworkInfo
+      readonly executor: ExecutorRecord | undefined
+      readonly task: TaskInfo
+      readonly group: readonly string[] | undefined
+    },
+  ): Promise<void> {
+    const { disk, workDir } = this.#o
+    await Promise.all([
+      this.#agent,
+      this.#removals.get(this.#frameworkDir(run.agentId, run.frameworkId)),
+      this.#removals.get(metaExecutorDir(workDir, run)),
+      this.#removals.get(directory),
+    ])
+    await Promise.all([
+      this.framework(run.agentId, o.framework),
+      o.executor && disk.write(`${this.#dir(run)}/${EXECUTOR_INFO}`, toLine(o.executor)),
+      o.group && disk.write(`${directory}/${GROUP}`, toLine({ tasks: o.group })),
+      disk.write(`${directory}/${TASK_INFO}`, toLine(o.task)),
+    ])
   }
 
   /** What it says of itself now. Written only if that is something new. */
@@ -165,15 +190,21 @@ export class Checkpoints implements StatusUpdateStore {
     try {
       await this.#o.disk.write(`${directory}/${KILL}`, toLine(kill))
     } catch (error) {
+      // It has ended meanwhile, and its directory is gone.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
       this.#o.log.warn({ error: messageOf(error) }, 'a kill could not be written down')
     }
   }
 
   /** A task's updates are kept in this file from now on. */
   follow(frameworkId: string, taskId: string, file: Omit<Stream, 'written'>): void {
+    this.#follow(frameworkId, taskId, { ...file, written: Promise.resolve() })
+  }
+
+  #follow(frameworkId: string, taskId: string, stream: Stream): void {
     let streams = this.#streams.get(frameworkId)
     if (!streams) this.#streams.set(frameworkId, (streams = new Map()))
-    streams.set(taskId, { ...file, written: Promise.resolve() })
+    streams.set(taskId, stream)
   }
 
   update(update: AcknowledgeableUpdate): Promise<void> | undefined {

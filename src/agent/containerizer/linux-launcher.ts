@@ -281,7 +281,7 @@ export class LinuxLauncher implements Launcher {
     const { guard, log } = this.#o
     const directory = containerRuntimeDir(guard.runtimeDir, containerId)
     const failed = (error: unknown): void => {
-      // It was never prepared.
+      // It was never prepared; or it is asked for twice: when the container is gone, and when its end is on disk.
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
       log.warn({ directory, error }, 'a runtime directory could not be removed')
     }

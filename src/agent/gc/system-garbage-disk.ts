@@ -10,7 +10,7 @@ import type { Garbage, GarbageDisk } from './garbage-disk.ts'
 
 const run = promisify(execFile)
 
-const LATEST = 'latest'
+const LATEST = /^latest(\.\d+\.new)?$/
 /** What rm says of a directory is as much as can be read. */
 const MAX_OUTPUT_BYTES = 64 * 1024
 
@@ -88,13 +88,19 @@ async function garbageAt(path: string): Promise<Garbage[]> {
   }
 }
 
-/** The link to the latest run, if that is the one that is gone. */
+/**
+ * The links to the latest run, if that is the one that is gone: the link itself, and one that an agent had begun to put in its place
+ * when it died.
+ */
 async function unlinkLatest(directory: string, name: string): Promise<void> {
-  const link = `${directory}/${LATEST}`
   try {
-    if (basename(await readlink(link)) === name) await unlink(link)
+    for (const link of await readdir(directory)) {
+      if (!LATEST.test(link)) continue
+      const path = `${directory}/${link}`
+      if (basename(await readlink(path)) === name) await unlink(path)
+    }
   } catch {
-    // There is none.
+    // There is none any more.
   }
 }
 
