@@ -171,7 +171,9 @@ export class HttpServer {
       gzipped = zlib().then(
         ({ gzip }) =>
           new Promise<Uint8Array>((resolve, reject) => {
-            gzip(body, { level: GZIP_LEVEL }, (error, bytes) => (error ? reject(error) : resolve(bytes)))
+            gzip(body, { level: GZIP_LEVEL }, (error, bytes) =>
+              error ? reject(error) : resolve(bytes),
+            )
           }),
       )
       this.#gzipped.set(response, gzipped)
