@@ -193,12 +193,14 @@ export class HttpServer {
     const leave = (): void => void iterator.return?.().catch(() => {})
     // One promise for the whole stream would keep what waited for it, with each piece, until the stream's end.
     let tellGone = (): void => {}
-    let isGone = false
+    // It may have gone while its answer was made.
+    let isGone = outgoing.closed
     outgoing.once('close', () => {
       isGone = true
       tellGone()
     })
     try {
+      if (isGone) return
       outgoing.writeHead(response.status, { ...response.headers })
       if (incoming.method === 'HEAD') return void outgoing.end()
       outgoing.flushHeaders()

@@ -159,6 +159,40 @@ t.test('a client that goes away ends the iterator', async t => {
   }
 })
 
+t.test('a client that has gone before its answer begins ends the iterator, too', async t => {
+  const asked = deferred<void>()
+  const gone = deferred<void>()
+  const ended = deferred<void>()
+  let nexts = 0
+  const stream: AsyncIterable<string> = {
+    [Symbol.asyncIterator]: () => ({
+      next: () => {
+        nexts++
+        return new Promise<IteratorResult<string>>(() => {})
+      },
+      return: () => {
+        ended.resolve()
+        return Promise.resolve({ done: true, value: undefined })
+      },
+    }),
+  }
+  const handle = async () => {
+    asked.resolve()
+    await gone.promise
+    return { status: 200, stream }
+  }
+  const { port, metric } = await guarded(t, handle, {})
+  const sent = request({ host: '127.0.0.1', port, agent: false })
+  sent.on('error', () => {})
+  sent.end()
+  await asked.promise
+  sent.destroy()
+  while ((await metric('connections')) > 0) await new Promise(resolve => setTimeout(resolve, 5))
+  gone.resolve()
+  await ended.promise
+  t.equal(nexts, 0, 'it is not asked for anything')
+})
+
 t.test('who comes before there is anybody to serve is told so', async t => {
   const server = new HttpServer()
   t.teardown(() => server.close())
