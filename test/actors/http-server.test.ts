@@ -160,9 +160,9 @@ t.test('a client that goes away ends the iterator', async t => {
 })
 
 t.test('a client that has gone before its answer begins ends the iterator, too', async t => {
-  const asked = deferred<void>()
-  const gone = deferred<void>()
-  const ended = deferred<void>()
+  const asked = deferred()
+  const gone = deferred()
+  const ended = deferred()
   let nexts = 0
   const stream: AsyncIterable<string> = {
     [Symbol.asyncIterator]: () => ({

@@ -361,6 +361,30 @@ t.test('records', async t => {
   t.throws(() => new RecordDecoder(10).take(bytes('1'.repeat(20))), /does not begin/)
 })
 
+t.test('a record in as many pieces as it has bytes is not put together anew with each', async t => {
+  const length = 20_000
+  const record = encodeRecord('x'.repeat(length))
+  const decoder = new RecordDecoder(length)
+  const concat = Buffer.concat.bind(Buffer)
+  let copied = 0
+  Buffer.concat = (list, ...more) => {
+    for (const one of list) copied += one.length
+    return concat(list, ...more)
+  }
+  const records: Uint8Array[] = []
+  try {
+    for (const byte of record) records.push(...decoder.take(Uint8Array.of(byte)))
+  } finally {
+    Buffer.concat = concat
+  }
+  t.strictSame(
+    records.map(one => one.length),
+    [length],
+  )
+  t.notOk(decoder.isWithin)
+  t.ok(copied < 4 * record.length, `copied ${copied} bytes`)
+})
+
 t.test('Ctrl-p Ctrl-q, in whatever pieces', async t => {
   const detach = new Detach()
   t.strictSame([...detach.take(Uint8Array.of(1, 0x10))], [1])
