@@ -94,6 +94,23 @@ for (const [name, skipped, make] of PLACES) {
     await listening.ended
     await until(() => living('sleep 31337').length === 0, 'what it had started is gone')
 
+    const asked = await processes.join({
+      containerId: its.containerId,
+      name: 'asked',
+      argv: [
+        '/bin/sh',
+        '-c',
+        "trap 'sleep 0.2; echo told; exit 9' TERM; echo ready; while :; do sleep 0.05; done",
+      ],
+      env: ENV,
+    })
+    const answer = listen(asked)
+    await answer.hears('ready')
+    processes.killTree(asked.pid, 'SIGTERM')
+    t.equal(describeWaitStatus(await asked.exited), 'exited with status 9', 'it ends by itself')
+    await answer.ended
+    t.match(answer.said.STDOUT, 'told')
+
     const left = await processes.join({
       containerId: its.containerId,
       name: 'three',

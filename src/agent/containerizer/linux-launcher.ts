@@ -97,6 +97,8 @@ interface Container {
   readonly pid: number
   /** Its start time, if it is no child: its pid may become another one's before we see that it has ended. */
   readonly start?: string | undefined
+  /** Its init's child is an nsenter(1) that waits for what it has put into a pid namespace. */
+  readonly isBehindDoor?: boolean
   kill: KillSignal | undefined
 }
 
@@ -127,7 +129,8 @@ export class LinuxLauncher implements Launcher {
     const id = spec.containerId
     const child = await this.#spawn(spec, plan)
     const pid = child.pid!
-    const container: Container = { id, pid, kill: undefined }
+    const isBehindDoor = plan.joins?.namespaces.has('pid') ?? false
+    const container: Container = { id, pid, isBehindDoor, kill: undefined }
     this.#containers.set(pid, container)
     let whyNeverRan: string | undefined
     const exited = new Promise<number>(resolve => {
@@ -342,16 +345,20 @@ export class LinuxLauncher implements Launcher {
 
   /**
    * SIGTERM to all but the init, which has to tell how they end. In a pid namespace the init is process 1, to which the
-   * kernel passes no signal that it does not handle, either.
+   * kernel passes no signal that it does not handle, either. Nor to an nsenter that waits: it would end at once, and what joined a
+   * container would be killed with it, before it could end by itself.
    */
   #terminate(container: Container, againMs: number): void {
-    const { id, pid } = container
+    const { id, pid, isBehindDoor } = container
     if (container.kill !== 'SIGTERM' || !this.#containers.has(pid)) return
     const members = this.#o.tree.members(id)
     const init = members.includes(pid) ? pid : this.#inside(id, pid)
-    for (const member of members) if (member !== init) signalTo(member, 'SIGTERM')
+    const told = members.filter(
+      member => member !== init && !(isBehindDoor && readStat(member)?.parent === init),
+    )
+    for (const member of told) signalTo(member, 'SIGTERM')
     // An init alone has not started its program yet.
-    if (members.length > 1 || againMs > MAX_AGAIN_MS) return
+    if (told.length > 0 || againMs > MAX_AGAIN_MS) return
     this.#again(() => this.#terminate(container, againMs * 2), againMs)
   }
 
