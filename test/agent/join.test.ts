@@ -4,7 +4,11 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import t, { type Test } from 'tap'
+import { systemClock } from '../../src/actors/system-clock.ts'
+import { emptyPlan } from '../../src/agent/containerizer/container.ts'
 import type { Containerizer } from '../../src/agent/containerizer/containerizer.ts'
+import { Entering } from '../../src/agent/containerizer/entering.ts'
+import type { Launcher } from '../../src/agent/containerizer/launcher.ts'
 import type { JoinedProcess, LaunchSpec } from '../../src/agent/processes.ts'
 import { describeWaitStatus } from '../../src/agent/wait-status.ts'
 import { nextContainerizer, place, skip, until } from './containers.ts'
@@ -181,3 +185,26 @@ for (const [name, skipped, make] of PLACES) {
     processes.forget(its.containerId)
   })
 }
+
+t.test('what never ran is not taken for a success', async t => {
+  const container = { id: 'c', pid: 1, plan: emptyPlan(), cwd: '/', command: undefined }
+  let released = ''
+  const launcher = {
+    entrance: () => ({ front: [], env: {}, pid: 1 }),
+    launch: async () => ({
+      pid: 2,
+      exited: Promise.resolve(0),
+      whyNeverRan: () => 'it could not enter its control group',
+    }),
+    release: async (id: string) => void (released = id),
+  } as unknown as Launcher
+  const entering = new Entering({
+    launcher,
+    clock: systemClock,
+    run: async () => 0,
+    find: () => ({ ...container, joined: new Set() }),
+  })
+  const joined = await entering.join({ containerId: 'c', name: 'n', argv: ['true'], env: {} })
+  t.equal(describeWaitStatus(await joined.exited), 'exited with status 125')
+  t.equal(released, 'c..n')
+})

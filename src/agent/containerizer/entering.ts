@@ -10,6 +10,7 @@ import { BASH, named } from '../argv0.ts'
 import { commandEnvironment } from '../environment.ts'
 import { splitEnvironment } from '../late-environment.ts'
 import type { ExecSpec, JoinedProcess, JoinSpec } from '../processes.ts'
+import { exitedWith } from '../wait-status.ts'
 import type { LaunchPlan } from './container.ts'
 import type { Program } from './exec.ts'
 import { type Entrance, JOINED, type Launcher, type StartedProcess } from './launcher.ts'
@@ -18,6 +19,9 @@ import { inFront } from './linux-script.ts'
 /** How often one is looked for that is not there yet, for two seconds in all. */
 const LOOK_MS = 20
 const MAX_LOOKS = 100
+
+/** Exit status of what could not be started in a container; as other tools of this kind have it. */
+const NEVER_RAN = 125
 
 /** A container that runs. */
 export interface Entered {
@@ -89,7 +93,8 @@ export class Entering {
       const waitStatus = await process.exited
       joined?.delete(process.pid)
       await launcher.release?.(containerId)
-      return waitStatus
+      // Nobody is to take it for a success.
+      return process.whyNeverRan?.() === undefined ? waitStatus : exitedWith(NEVER_RAN)
     }
     return { ...process, input: process.input!, output: process.output!, exited: ended() }
   }
