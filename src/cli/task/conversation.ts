@@ -56,9 +56,19 @@ export async function passOutput(
   left: Promise<void>,
 ): Promise<void> {
   const iterator = output[Symbol.asyncIterator]()
-  const gone = left.then(() => 'left' as const)
+  // One promise that all of them are raced with would keep everything that was said.
+  let leave = (): void => {}
+  let hasLeft = false
+  void left.then(() => {
+    hasLeft = true
+    leave()
+  })
   for (;;) {
-    const next = await Promise.race([iterator.next(), gone])
+    const next = await new Promise<IteratorResult<ProcessIO> | 'left'>((resolve, reject) => {
+      leave = () => resolve('left')
+      if (hasLeft) leave()
+      iterator.next().then(resolve, reject)
+    })
     if (next === 'left' || next.done) return
     const io = next.value
     if (io.type !== 'DATA' || io.data.type === 'STDIN') continue
