@@ -136,8 +136,8 @@ export class ContainerCalls {
     const found = findContainer(this.#o.state, id)
     if (!found) return notFound(id)
     // How tasks and executors end, their schedulers are told.
-    return later(async () => {
-      while (this.#isLive(id, found)) await this.#pause()
+    return later(async hasLeft => {
+      while (!hasLeft() && this.#isLive(id, found)) await this.#pause()
       return answer({})
     })
   }
@@ -252,12 +252,21 @@ async function* untilEnd(
   await ended
 }
 
-/** A response whose head is sent at once. */
-function later(make: () => Promise<string>): HttpResponse {
-  const stream = async function* (): AsyncGenerator<string> {
-    yield await make()
+/** A response whose head is sent at once. What makes the rest can ask whether anybody waits for it still. */
+function later(make: (hasLeft: () => boolean) => Promise<string>): HttpResponse {
+  let hasLeft = false
+  const body = (async function* (): AsyncGenerator<string> {
+    yield await make(() => hasLeft)
+  })()
+  const iterator: AsyncIterator<string> = {
+    next: () => body.next(),
+    return: () => {
+      hasLeft = true
+      return body.return(undefined)
+    },
   }
-  return { status: 200, headers: { 'content-type': 'application/json' }, stream: stream() }
+  const stream = { [Symbol.asyncIterator]: () => iterator }
+  return { status: 200, headers: { 'content-type': 'application/json' }, stream }
 }
 
 async function give(io: ProcessIO, input: Input): Promise<void> {
