@@ -54,6 +54,9 @@ export class ProcessIoStream implements AsyncIterable<Uint8Array> {
       },
       return: async () => {
         this.#left()
+        // What nobody has begun to read would never hear that nobody will, and keep its pipes.
+        this.#next ??= this.#outputs.next()
+        this.#next.catch(() => {})
         // It may be waiting: it hears of this when it does not.
         void this.#outputs.return?.()
         return { done: true, value: undefined }
