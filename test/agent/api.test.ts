@@ -7,6 +7,9 @@ import type { HttpResponse } from '../../src/actors/http.ts'
 import { operatorToken, isOperatorToken } from '../../src/actors/shared-secret.ts'
 import { deferred } from '../../src/base/deferred.ts'
 import { encodeRecord, RecordDecoder } from '../../src/base/record-io.ts'
+import type { ProcessIO } from '../../src/messages/agent-api.ts'
+import { ProcessIoStream } from '../../src/agent/api/process-io.ts'
+import { passOutput } from '../../src/cli/task/conversation.ts'
 import { Detach } from '../../src/cli/task/detach.ts'
 import { AWARE, command, podExecutor, type Scene, scene } from './world.ts'
 
@@ -230,6 +233,50 @@ t.test('a nested container, and signals', async t => {
   t.strictSame(joins.killed, ['SIGTERM'])
   const task = { type: 'KILL_CONTAINER', kill_container: { container_id: parent } }
   t.match((await post(s, task)).text, /is ended by its scheduler/)
+})
+
+t.test('who waits for a task, and goes away, leaves nothing behind', async t => {
+  const { s, parent } = await apiScene()
+  const wait = { type: 'WAIT_CONTAINER', wait_container: { container_id: parent } }
+  const iterator = (await post(s, wait)).stream![Symbol.asyncIterator]()
+  void iterator.next()
+  await s.world.advance(1_000)
+  let isOver = false
+  void iterator.return!().then(() => (isOver = true))
+  await s.world.advance(1_000)
+  t.ok(isOver, 'nobody looks any more whether it has ended')
+})
+
+t.test('output that nobody has begun to read is let go, too', async t => {
+  const { s } = await apiScene()
+  let isOpen = true
+  const output = (async function* (): AsyncGenerator<Output> {
+    try {
+      yield { stream: 'STDOUT', data: bytes('unread') }
+    } finally {
+      isOpen = false
+    }
+  })()
+  const stream = new ProcessIoStream(output, s.world.clock, () => {})
+  await stream[Symbol.asyncIterator]().return!()
+  await s.world.settle()
+  t.notOk(isOpen)
+})
+
+t.test('what a command prints is not kept', async t => {
+  let asked = 0
+  class Left extends Promise<void> {
+    // oxlint-disable-next-line unicorn/no-thenable
+    override then<A, B>(...args: Parameters<typeof Promise.prototype.then<A, B>>) {
+      asked++
+      return super.then(...args)
+    }
+  }
+  const beats = async function* (): AsyncGenerator<ProcessIO> {
+    for (let i = 0; i < 100; i++) yield { type: 'CONTROL', control: { type: 'HEARTBEAT' } }
+  }
+  await passOutput(beats(), new Left(() => {}))
+  t.ok(asked < 10, `a promise that lasts was raced with ${asked} times`)
 })
 
 t.test('what cannot be launched', async t => {
