@@ -1,6 +1,7 @@
 // The agent's v1 API in a simulated world: what it refuses, and what it makes of programs in containers.
 
 import t from 'tap'
+import { MAX_GUESTS_OF_ONE } from '../../src/agent/api/guests.ts'
 import type { Output } from '../../src/agent/attachment.ts'
 import type { JoinedProcess, JoinSpec } from '../../src/agent/processes.ts'
 import type { HttpResponse } from '../../src/actors/http.ts'
@@ -279,6 +280,15 @@ t.test('what a command prints is not kept', async t => {
   t.ok(asked < 10, `a promise that lasts was raced with ${asked} times`)
 })
 
+t.test('there is an end to how many are in one container', async t => {
+  const { s, joins, id } = await apiScene()
+  joins.hangs = true
+  for (let i = 0; i < MAX_GUESTS_OF_ONE; i++) {
+    t.equal((await post(s, session(id(`s${i}`)))).status, 200)
+  }
+  t.match((await post(s, session(id('more')))).text, /too many such programs already: 64/)
+})
+
 t.test('what cannot be launched', async t => {
   const { s, id, parent } = await apiScene()
   const refusals: [object, number, RegExp][] = [
@@ -351,6 +361,11 @@ t.test('input comes in records', async t => {
     t.equal(refused.status, status, refused.text)
     t.match(refused.text, said)
   }
+  const broken = (async function* () {
+    yield* attach(named)
+    throw new Error('the connection is broken')
+  })()
+  t.equal((await post(s, '', STREAM, broken)).status, 200)
   const endless = (async function* () {
     yield bytes('99999999\n')
   })()

@@ -192,7 +192,7 @@ export class ContainerCalls {
     let input: Input | undefined
     let isLive = (): boolean => true
     try {
-      for await (const piece of pieces) {
+      for await (const piece of untilGone(pieces)) {
         for (const record of decoder.take(piece)) {
           const call = parse(record)
           if (typeof call === 'string') return text(400, `${call}\n`)
@@ -212,8 +212,7 @@ export class ContainerCalls {
       return decoder.isWithin ? text(400, 'The last record is not whole\n') : OK
     } catch (error) {
       if (error instanceof UserError) return text(400, `${error.message}\n`)
-      // Whoever sent it has gone.
-      return OK
+      throw error
     } finally {
       input?.close()
     }
@@ -250,6 +249,15 @@ async function* untilEnd(
 ): AsyncGenerator<Output> {
   yield* output
   await ended
+}
+
+/** Whoever sends may go away at any time, which is an end as well. */
+async function* untilGone(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* pieces
+  } catch {
+    // The connection is broken.
+  }
 }
 
 /** A response whose head is sent at once. What makes the rest can ask whether anybody waits for it still. */

@@ -9,12 +9,15 @@ import { UserError } from '../../base/errors.ts'
 import type { Input, Outputs } from '../attachment.ts'
 import type { JoinedProcess, JoinSpec, KillSignal, Processes } from '../processes.ts'
 
-/** At a time, of all containers: each is a few processes. */
+/** At a time, of all containers, and in one: each is a few processes. */
 export const MAX_GUESTS = 256
+export const MAX_GUESTS_OF_ONE = 64
 /** Ends that are remembered. */
 const MAX_ENDED = 1_000
 
 interface Guest {
+  /** The container that it is in. */
+  readonly containerId: string
   /** Absent while it is being started. */
   process: JoinedProcess | undefined
   /** It is to be killed. */
@@ -48,13 +51,18 @@ export class Guests {
   async start(name: string, spec: JoinSpec): Promise<{ input: Input; output: Outputs }> {
     const { join } = this.#processes
     if (!join) throw new UserError('not_implemented', 'This agent runs nothing in containers.')
-    if (this.#living.size >= MAX_GUESTS) {
-      throw new UserError('unavailable', `There are ${MAX_GUESTS} such programs already.`)
+    const { containerId } = spec
+    const inOne = [...this.#living.values()].filter(guest => guest.containerId === containerId)
+    if (this.#living.size >= MAX_GUESTS || inOne.length >= MAX_GUESTS_OF_ONE) {
+      throw new UserError(
+        'unavailable',
+        `There are too many such programs already: ${inOne.length} in this container, ${this.#living.size} on this agent.`,
+      )
     }
     const starting = join.call(this.#processes, spec)
     const ended = starting.then(({ exited }) => exited)
     ended.catch(() => {})
-    const guest: Guest = { process: undefined, killed: undefined, ended }
+    const guest: Guest = { containerId, process: undefined, killed: undefined, ended }
     this.#living.set(name, guest)
     try {
       guest.process = await starting

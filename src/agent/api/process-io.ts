@@ -32,7 +32,10 @@ export class ProcessIoStream implements AsyncIterable<Uint8Array> {
   readonly #outputs: AsyncIterator<Output>
   readonly #clock: Pick<Clock, 'delay'>
   readonly #left: () => void
-  #next: Promise<IteratorResult<Output>> | undefined
+  /** The next piece has been asked for, and not been taken. */
+  #isAsked = false
+  #arrived: { readonly result: IteratorResult<Output> } | { readonly error: unknown } | undefined
+  #wake = (): void => {}
 
   constructor(outputs: Outputs, clock: Pick<Clock, 'delay'>, left: () => void) {
     this.#outputs = outputs[Symbol.asyncIterator]()
@@ -43,20 +46,22 @@ export class ProcessIoStream implements AsyncIterable<Uint8Array> {
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
     return {
       next: async () => {
+        this.#ask()
+        if (!this.#arrived) await this.#arrivalOrHeartbeat()
+        const arrived = this.#arrived
         // What was asked for before a heartbeat is still to come.
-        this.#next ??= this.#outputs.next()
-        const next = await this.#orHeartbeat(this.#next)
-        if (next === 'heartbeat') return { done: false, value: HEARTBEAT }
-        this.#next = undefined
-        if (!next.done) return { done: false, value: dataRecord(next.value) }
+        if (!arrived) return { done: false, value: HEARTBEAT }
+        this.#arrived = undefined
+        this.#isAsked = false
+        if ('error' in arrived) throw arrived.error
+        if (!arrived.result.done) return { done: false, value: dataRecord(arrived.result.value) }
         this.#left()
         return { done: true, value: undefined }
       },
       return: async () => {
         this.#left()
         // What nobody has begun to read would never hear that nobody will, and keep its pipes.
-        this.#next ??= this.#outputs.next()
-        this.#next.catch(() => {})
+        this.#ask()
         // It may be waiting: it hears of this when it does not.
         void this.#outputs.return?.()
         return { done: true, value: undefined }
@@ -64,12 +69,28 @@ export class ProcessIoStream implements AsyncIterable<Uint8Array> {
     }
   }
 
-  #orHeartbeat(
-    next: Promise<IteratorResult<Output>>,
-  ): Promise<IteratorResult<Output> | 'heartbeat'> {
-    return new Promise((resolve, reject) => {
-      const timer: Timer = this.#clock.delay(HEARTBEAT_MS, () => resolve('heartbeat'))
-      next.then(resolve, reject).finally(() => timer.cancel())
+  #ask(): void {
+    if (this.#isAsked) return
+    this.#isAsked = true
+    this.#outputs.next().then(
+      result => {
+        this.#arrived = { result }
+        this.#wake()
+      },
+      (error: unknown) => {
+        this.#arrived = { error }
+        this.#wake()
+      },
+    )
+  }
+
+  #arrivalOrHeartbeat(): Promise<void> {
+    return new Promise(resolve => {
+      const timer: Timer = this.#clock.delay(HEARTBEAT_MS, resolve)
+      this.#wake = () => {
+        timer.cancel()
+        resolve()
+      }
     })
   }
 }
