@@ -92,6 +92,8 @@ export abstract class Executor extends Subscriber {
   readonly #unknownTasks = new Map<string, TaskInfo>()
   /** Updates by uuid, in the order they were made. */
   readonly #unacknowledged = new Map<string, TaskStatus>()
+  /** Those that the last SUBSCRIBE told of. */
+  #brought: ReadonlySet<string> = new Set()
   #lostAtMs: number | undefined
   #stopping = false
   #failed = true
@@ -152,9 +154,11 @@ export abstract class Executor extends Subscriber {
       agent_id: this.#environment.agentId,
     })
     this.#unacknowledged.set(status.uuid!, status)
-    if (this.isSubscribed) {
-      this.#agent.tell('call', { type: 'UPDATE', ...this.#sender, update: { status } })
-    }
+    if (this.isSubscribed) this.#tellUpdate(status)
+  }
+
+  #tellUpdate(status: TaskStatus): void {
+    this.#agent.tell('call', { type: 'UPDATE', ...this.#sender, update: { status } })
   }
 
   /** Sends bytes (of a string: its UTF-8) to the scheduler, on a way that may lose them. */
@@ -190,6 +194,7 @@ export abstract class Executor extends Subscriber {
   // Subscribing
 
   protected override sendSubscribe(): void {
+    this.#brought = new Set(this.#unacknowledged.keys())
     this.#agent.tell('call', {
       type: 'SUBSCRIBE',
       ...this.#sender,
@@ -218,6 +223,10 @@ export abstract class Executor extends Subscriber {
     if (event.type === 'SUBSCRIBED') {
       if (!this.confirmSubscription(from)) return
       this.#lostAtMs = undefined
+      // What happened while the answer was on its way.
+      for (const [uuid, status] of this.#unacknowledged) {
+        if (!this.#brought.has(uuid)) this.#tellUpdate(status)
+      }
       const { executor_info, framework_info, agent_info } = event.subscribed
       return this.registered(executor_info, framework_info, agent_info)
     }

@@ -29,6 +29,8 @@ class ScriptedAgent extends Actor {
   readonly serves = [serve(AgentExecutor, { call: (call, from) => this.#call(call, from) })]
   readonly calls: ExecutorCall[] = []
   wantsNone = false
+  /** It takes its time: what happens meanwhile. */
+  meanwhile: (() => void) | undefined
   executor: Pid | undefined
 
   of<T extends ExecutorCall['type']>(type: T): Extract<ExecutorCall, { type: T }>[] {
@@ -54,6 +56,7 @@ class ScriptedAgent extends Actor {
     if (call.type !== 'SUBSCRIBE') return
     this.executor = from
     if (this.wantsNone) return this.say({ type: 'SHUTDOWN' })
+    this.meanwhile?.()
     this.say({
       type: 'SUBSCRIBED',
       subscribed: {
@@ -106,6 +109,19 @@ async function connected(more: Record<string, string> = {}) {
   await world.until(() => executor.isSubscribed, 'subscribed')
   return { world, agent, executor, ended, runtime }
 }
+
+t.test('what happens while it subscribes reaches the agent as well', async t => {
+  const world = new World({ log: collectingLogger() })
+  const agent = new ScriptedAgent()
+  world.start(AGENT).spawn(agent, 'slave(1)')
+  const executor = new Recorder(executorEnvironment(variables))
+  agent.meanwhile = () => executor.update({ task_id: { value: 't' }, state: 'TASK_FINISHED' })
+  world.start('nat-1:0').spawn(executor)
+  await world.until(() => executor.isSubscribed, 'subscribed')
+  await world.settle()
+  t.strictSame(agent.of('SUBSCRIBE')[0]!.subscribe.unacknowledged_updates, [])
+  t.match(agent.of('UPDATE'), [{ update: { status: { state: 'TASK_FINISHED' } } }])
+})
 
 t.test('the environment of an agent is read, anything else is refused with advice', async t => {
   t.match(executorEnvironment(variables), {
