@@ -11,6 +11,8 @@ const EXPECTED: readonly RegExp[] = [
   / slave\(1\): ignored: it is not the master from=\S+ message=ping/,
   / slave\(1\): none of the masters knows who leads; asking on /,
   / slave\(1\): disconnected from the master; registering again /,
+  // Its end was acknowledged, but the agent died before it could tell the executor so.
+  / slave\(1\): update ignored: the executor does not have this task, or its end is acknowledged /,
   / slave\(1\): master \S+ does not answer; still trying /,
   / slave\(1\): the connection to an executor is lost; waiting for it to subscribe again /,
 ]
