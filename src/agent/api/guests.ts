@@ -10,7 +10,7 @@ import type { Input, Outputs } from '../attachment.ts'
 import type { JoinedProcess, JoinSpec, KillSignal, Processes } from '../processes.ts'
 
 /** At a time, of all containers, and in one: each is a few processes. */
-export const MAX_GUESTS = 256
+const MAX_GUESTS = 256
 export const MAX_GUESTS_OF_ONE = 64
 /** Ends that are remembered. */
 const MAX_ENDED = 1_000
@@ -41,10 +41,6 @@ export class Guests {
 
   has(name: string): boolean {
     return this.#living.has(name) || this.#endOf(name) !== undefined
-  }
-
-  get names(): readonly string[] {
-    return [...this.#living.keys()]
   }
 
   /** Starts one under a name that `has` does not know. Rejects with a `UserError` if that fails; the name is free then. */

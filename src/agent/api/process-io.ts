@@ -6,7 +6,7 @@ import type { ProcessIO } from '../../messages/agent-api.ts'
 import type { Output, Outputs } from '../attachment.ts'
 
 /** As Mesos: so often at least there is something to read. */
-export const HEARTBEAT_MS = 30_000
+const HEARTBEAT_MS = 30_000
 
 const NS_PER_MS = 1_000_000
 

@@ -104,7 +104,6 @@ export interface LaunchPlan {
 }
 
 export interface Joining {
-  readonly containerId: string
   readonly pid: number
   readonly namespaces: ReadonlySet<Namespace>
 }

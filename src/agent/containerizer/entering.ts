@@ -70,7 +70,7 @@ export class Entering {
       namespaces: new Set(),
       mounts: [],
       secrets: [],
-      joins: { containerId: spec.containerId, pid, namespaces: its.namespaces },
+      joins: { pid, namespaces: its.namespaces },
       isAttached: true,
       terminal: spec.terminal,
     }
